@@ -1,0 +1,67 @@
+# Speech Emotion Recognition: `make run` tries it out, `make test` proves it.
+# Both make the virtual environment .venv and install into it what is missing.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+
+.PHONY: help run test bench lint mic recordings clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/installed  ## train and score on the bundled recordings, and predict one
+	$(PYTHON) emotion_recognition.py --data-dir data --corpora custom \
+	    data/test-custom/v11_s1_happy.wav
+
+test: $(VENV)/installed-dev  ## run every test
+	@command -v espeak-ng >/dev/null || echo "espeak-ng isn't installed: the test that makes the" \
+	    "bundled recordings anew is skipped. To run it, type: $(call INSTALL_HINT,espeak-ng,espeak-ng)"
+	$(PYTHON) -m pytest -m "not slow"
+
+bench: $(VENV)/installed-dev  ## measure speed and accuracy, and run the slow tests (long)
+	$(PYTHON) benchmarks/bench_features.py
+	$(PYTHON) benchmarks/bench_cache.py
+	$(PYTHON) benchmarks/bench_tasks.py
+
+lint: $(VENV)/installed-dev  ## check style and formatting
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+mic: $(VENV)/installed  ## install what the microphone needs
+	@$(call INSTALL_SYSTEM,portaudio19-dev,portaudio)
+	$(PYTHON) -m pip install --quiet -r requirements-mic.txt
+
+recordings: $(VENV)/installed  ## make the bundled synthetic recordings anew
+	@$(call INSTALL_SYSTEM,espeak-ng,espeak-ng)
+	$(PYTHON) data/make_custom.py
+
+clean:  ## delete the virtual environment and all caches
+	rm -rf $(VENV) cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Installs a system package (Debian's name, Homebrew's name), or says what to type for it.
+INSTALL_HINT = $$(if command -v brew >/dev/null; then echo brew install $(2); \
+    else echo "sudo apt-get install $(1)"; fi)
+INSTALL_SYSTEM = if command -v brew >/dev/null; then brew install $(2); \
+    elif command -v dpkg >/dev/null && dpkg -s $(1) >/dev/null 2>&1; then :; \
+    elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+        apt-get update -q && apt-get install -q -y $(1); \
+    else echo "This needs a system package. Type: sudo apt-get install $(1)" \
+        "(on another system: its $(2) package), then this again."; exit 1; fi
+
+$(VENV)/installed: requirements.txt
+	@for p in $${PYTHON3:-python3} python3.13 python3.12 python3.11 python3.10; do \
+	    $$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && found=$$p && break; \
+	done; \
+	[ -n "$$found" ] || { echo "No Python 3.10 or newer here. Type:" \
+	    "$(call INSTALL_HINT,python3 python3-venv,python)"; exit 1; }; \
+	$$found -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); \
+	    echo "Python's venv module is missing."; \
+	    $(call INSTALL_SYSTEM,$$found-venv,python) && $$found -m venv $(VENV); }
+	@echo "Installing the packages of requirements.txt into $(VENV) (about 2 GB, some minutes) ..."
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,437 @@
+"""From desc_files to feature matrices: in parallel, cached per clip, resumable.
+
+    from data_extractor import load_data
+    data = load_data(["data/train_emodb.csv"], ["data/test_emodb.csv"])
+    data["X_train"].shape, len(data["y_train"]), set(data["train_speakers"])
+
+The cache is one SQLite file, `cache/features.sqlite` (or $SER_CACHE_DIR/features.sqlite): any
+number of processes may share it, a killed run loses at most the batch it was in, and it can be
+deleted at any time.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import sqlite3
+import warnings
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from tqdm.auto import tqdm
+
+import audio
+import features as ft
+from create_csv import find_cache_dir, read_desc_file
+from utils import check_name, emotion_scale, extract_feature, get_audio_config
+
+DEFAULT_EMOTIONS = ("sad", "neutral", "happy")
+BATCH_SIZE = 16  # clips a task: long enough to be worth sending to another process
+SQL_VARIABLES = 500  # names a query: SQLite allows 999 everywhere
+NAMED_FAILURES = 50
+
+
+@lru_cache(maxsize=1)
+def extraction_version():
+    """Say which code makes the vectors: a digest of our sources and of the libraries they call."""
+    digest = hashlib.sha256()
+    for module in (audio, ft):
+        digest.update(Path(module.__file__).read_bytes())
+    for library in ("librosa", "numpy", "scipy", "soundfile", "soxr"):
+        digest.update(f"{library} {importlib.metadata.version(library)}".encode())
+    return digest.hexdigest()[:16]
+
+
+class FeatureCache:
+    """Vectors on disk, found by what a clip contains, not by what it is called.
+
+    A clip whose size, times and inode are as they were is known by its path alone; any other is
+    read and hashed. A vector belongs to that hash, the feature settings and the version of the
+    extraction code, so that none of them ever meets another's values.
+
+    Parameters
+    ----------
+    cache_dir : path, optional
+        See `create_csv.find_cache_dir`. Where it can't be written to, the cache lasts as long as
+        this object, and a warning says so.
+    """
+
+    def __init__(self, cache_dir=None):
+        self.path = find_cache_dir(cache_dir) / "features.sqlite"
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = self._open(self.path)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                self._db = self._in_memory(error)
+            else:  # the file is damaged, or isn't a database
+                damaged = self.path.with_suffix(".damaged")
+                self.path.replace(damaged)
+                warnings.warn(f"{self.path} was damaged; kept as {damaged.name}", stacklevel=2)
+                self._db = self._open(self.path)
+        except OSError as error:
+            self._db = self._in_memory(error)
+
+    def _in_memory(self, error):
+        warnings.warn(
+            f"{self.path} can't be written ({error}); features are not kept. "
+            "Set SER_CACHE_DIR to a folder of your own.",
+            stacklevel=3,
+        )
+        return self._open(":memory:")
+
+    @staticmethod
+    def _open(path):
+        db = sqlite3.connect(path, timeout=60)  # seconds to wait for another process's write
+        db.execute("PRAGMA synchronous = NORMAL")
+        with db:
+            db.execute("BEGIN IMMEDIATE")  # fails at once where the file is read-only
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS clips (path TEXT PRIMARY KEY, stamp TEXT, digest BLOB)"
+            )
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS vectors "
+                "(digest BLOB, settings TEXT, vector BLOB, PRIMARY KEY (digest, settings))"
+            )
+        return db
+
+    def _select(self, query, keys, *arguments):
+        """Rows of a query over many keys, a chunk of keys at a time."""
+        for start in range(0, len(keys), SQL_VARIABLES):
+            chunk = keys[start : start + SQL_VARIABLES]
+            marks = ",".join("?" * len(chunk))
+            yield from self._db.execute(query.format(marks=marks), [*arguments, *chunk])
+
+    def digests(self, paths):
+        """The content hash of each clip.
+
+        Parameters
+        ----------
+        paths : list of str
+
+        Returns
+        -------
+        dict of str to bytes
+            Without the paths that can't be read.
+        """
+        stamps = {path: stamp for path in paths if (stamp := _stamp(path))}
+        known = self._select(
+            "SELECT path, stamp, digest FROM clips WHERE path IN ({marks})", list(stamps)
+        )
+        found = {path: digest for path, stamp, digest in known if stamp == stamps[path]}
+        new = {}
+        for path in stamps.keys() - found.keys():
+            try:
+                content = Path(path).read_bytes()
+            except OSError:
+                continue
+            new[path] = hashlib.blake2b(content, digest_size=16).digest()
+        with self._db:
+            self._db.executemany(
+                "INSERT OR REPLACE INTO clips VALUES (?, ?, ?)",
+                [(path, stamps[path], digest) for path, digest in new.items()],
+            )
+        return found | new
+
+    def get(self, digests, settings):
+        """The vectors that are there, as a dict of digest to ndarray (n_features,) float32."""
+        rows = self._select(
+            "SELECT digest, vector FROM vectors WHERE settings = ? AND digest IN ({marks})",
+            list(dict.fromkeys(digests)),
+            settings,
+        )
+        return {digest: np.frombuffer(vector, dtype=np.float32) for digest, vector in rows}
+
+    def put(self, vectors, settings):
+        """Keep vectors, a dict of digest to ndarray (n_features,) float32; whole or not at all."""
+        with self._db:
+            self._db.executemany(
+                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
+                [
+                    (digest, settings, vector.tobytes())
+                    for digest, vector in vectors.items()
+                    if isinstance(digest, bytes)  # a path stands for a clip that wasn't hashed
+                ],
+            )
+
+    def close(self):
+        """Give the file back."""
+        self._db.close()
+
+
+def _stamp(path):
+    """What changes when a file is edited or replaced, even if its size and date were put back."""
+    try:
+        stat = Path(path).stat()
+    except OSError:
+        return None
+    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
+
+
+def _extract_batch(paths, audio_config):
+    """The vectors of some clips; an AudioError stands for a clip that can't be read."""
+    outcomes = []
+    for path in paths:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", audio.AudioWarning)
+                outcomes.append(extract_feature(path, **audio_config))
+        except audio.AudioError as error:
+            outcomes.append(error)
+    return paths, outcomes
+
+
+def extract_features(paths, audio_config, *, n_jobs=-1, verbose=1, on_error="warn", cache_dir=None):
+    """The vectors of many clips, from the cache where it has them.
+
+    Parameters
+    ----------
+    paths : list of path
+    audio_config : dict of str to bool
+        See `utils.get_audio_config`.
+    n_jobs : int
+        Processes, as joblib counts them; a joblib backend that is active (Dask, Ray) serves too.
+    verbose : int
+        0 draws no progress bar.
+    on_error : {"warn", "raise"}
+        What a clip that can't be read does: it is left out and named in one warning at the end,
+        or its AudioError is raised.
+    cache_dir : path, optional
+        See `create_csv.find_cache_dir`.
+
+    Returns
+    -------
+    X : ndarray (n_read, n_features) float32
+    read : ndarray (n_paths,) bool
+        Which of the paths have a row in X, in the order of `paths`.
+
+    Raises
+    ------
+    AudioError
+        For the first clip that can't be read, if `on_error` is "raise".
+    """
+    check_name(on_error, ("warn", "raise"), "on_error")
+    paths = [str(Path(path).absolute()) for path in paths]
+    names = [name for name, on in audio_config.items() if on]
+    settings = json.dumps([extraction_version(), names])
+    cache = FeatureCache(cache_dir)
+    try:
+        keys = {path: path for path in paths} | cache.digests(list(dict.fromkeys(paths)))
+        vectors = cache.get(list(keys.values()), settings)
+        missing = {key: path for path, key in keys.items() if key not in vectors}
+        failures = {}
+        for done, outcomes in _run_batches(list(missing.values()), audio_config, n_jobs, verbose):
+            made = {}
+            for path, outcome in zip(done, outcomes, strict=True):
+                if not isinstance(outcome, audio.AudioError):
+                    made[keys[path]] = outcome
+                elif on_error == "raise":
+                    raise outcome
+                else:
+                    failures[keys[path]] = outcome
+            cache.put(made, settings)
+            vectors |= made
+    finally:
+        cache.close()
+    if failures:
+        _warn_left_out([failures[keys[path]] for path in paths if keys[path] in failures])
+    read = np.array([keys[path] in vectors for path in paths], dtype=bool)
+    X = np.empty((int(read.sum()), len(ft.feature_names(features=names))), dtype=np.float32)
+    for row, path in zip(X, np.array(paths)[read], strict=True):
+        row[:] = vectors[keys[path]]
+    return X, read
+
+
+def _run_batches(paths, audio_config, n_jobs, verbose):
+    """Yield (paths, outcomes) of one batch after the other, as they end."""
+    batches = [paths[i : i + BATCH_SIZE] for i in range(0, len(paths), BATCH_SIZE)]
+    workers = Parallel(n_jobs if len(batches) > 1 else 1, return_as="generator_unordered")
+    with tqdm(total=len(paths), desc="Extracting features", unit="clip",
+              disable=not verbose or not paths) as bar:  # fmt: skip
+        for done, outcomes in workers(delayed(_extract_batch)(b, audio_config) for b in batches):
+            yield done, outcomes
+            bar.update(len(done))
+
+
+def _warn_left_out(errors):
+    """Name the clips that were left out, in one warning."""
+    lines = [f"\n  {error}" for error in errors[:NAMED_FAILURES]]
+    if len(errors) > NAMED_FAILURES:
+        lines.append(f"\n  ... and {len(errors) - NAMED_FAILURES} more")
+    warnings.warn(
+        f"{len(errors)} clip(s) left out with their labels, they can't be read:{''.join(lines)}",
+        stacklevel=4,
+    )
+
+
+class AudioExtractor:
+    """Reads desc_files into feature matrices whose rows keep their path, emotion and speaker.
+
+    Parameters
+    ----------
+    audio_config : dict of str to bool, optional
+        See `utils.get_audio_config`; default mfcc, chroma and mel.
+    emotions : list of str
+        Clips of other emotions are not read.
+    corpora : list of str, optional
+        Clips of other corpora are not read; default all.
+    classification : bool
+        Labels are names; else numbers on one of `utils.EMOTION_SCALES`.
+    balance : bool
+        Draw as many clips of every emotion as the rarest one has, in each partition.
+    shuffle : bool
+        Put the rows in random order.
+    n_jobs, verbose, on_error, cache_dir
+        See `extract_features`.
+    random_state : int
+        Seed of the drawing and the shuffling.
+    """
+
+    def __init__(self, audio_config=None, *, emotions=DEFAULT_EMOTIONS, corpora=None,
+                 classification=True, balance=True, shuffle=True, n_jobs=-1, verbose=1,
+                 on_error="warn", cache_dir=None, random_state=0):  # fmt: skip
+        self.audio_config = audio_config
+        self.emotions = emotions
+        self.corpora = corpora
+        self.classification = classification
+        self.balance = balance
+        self.shuffle = shuffle
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.on_error = on_error
+        self.cache_dir = cache_dir
+        self.random_state = random_state
+
+    def load(self, desc_files, partition="train"):
+        """Read one partition.
+
+        Parameters
+        ----------
+        desc_files : list of path, or one
+        partition : {"train", "test"}
+            Only in messages, and in that a train partition must have every emotion.
+
+        Returns
+        -------
+        X : ndarray (n_clips, n_features) float32
+        y : ndarray (n_clips,)
+            Emotions, or their numbers.
+        rows : DataFrame (n_clips,)
+            Columns path, emotion, speaker, corpus.
+
+        Raises
+        ------
+        ValueError
+            If there is no clip of a wanted emotion to train on, or no clip at all.
+        AudioError
+            See `extract_features`.
+        """
+        if isinstance(desc_files, (str, Path)):
+            desc_files = [desc_files]
+        rows = pd.concat([read_desc_file(path) for path in desc_files], ignore_index=True)
+        rows = rows[rows["emotion"].isin(list(self.emotions))]
+        if self.corpora is not None:
+            rows = rows[rows["corpus"].isin(list(self.corpora))]
+        X, read = extract_features(
+            rows["path"],
+            self.audio_config or get_audio_config(ft.DEFAULT_FEATURES),
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+            on_error=self.on_error,
+            cache_dir=self.cache_dir,
+        )
+        rows = rows[read].reset_index(drop=True)
+        self._check_counts(rows, partition, desc_files)
+        kept = self._draw(rows["emotion"].to_numpy())
+        rows = rows.iloc[kept].reset_index(drop=True)
+        return X[kept], self._labels(rows), rows
+
+    def _check_counts(self, rows, partition, desc_files):
+        """Every emotion must have a clip to train on; in the test part a lack is said."""
+        absent = [emotion for emotion in self.emotions if emotion not in set(rows["emotion"])]
+        if not absent:
+            return
+        message = (
+            f"No {partition} clips of {', '.join(absent)} in {', '.join(map(str, desc_files))}."
+        )
+        if partition == "train" or rows.empty:
+            raise ValueError(f"{message} Add such clips, or leave the emotion out.")
+        warnings.warn(f"{message} Scores are over the other emotions.", stacklevel=3)
+
+    def _draw(self, emotions):
+        """Indices of the rows to keep, balanced and shuffled as wished, by seed."""
+        rng = np.random.default_rng(self.random_state)
+        kept = np.arange(len(emotions))
+        if self.balance:
+            smallest = min(np.unique(emotions, return_counts=True)[1])
+            groups = [np.flatnonzero(emotions == emotion) for emotion in np.unique(emotions)]
+            kept = np.sort(np.concatenate([rng.permutation(g)[:smallest] for g in groups]))
+        return rng.permutation(kept) if self.shuffle else kept
+
+    def _labels(self, rows):
+        if self.classification:
+            return rows["emotion"].to_numpy(dtype=str)
+        return rows["emotion"].map(emotion_scale(self.emotions)).to_numpy(dtype=float)
+
+
+def load_data(
+    train_desc_files,
+    test_desc_files,
+    audio_config=None,
+    classification=True,
+    shuffle=True,
+    balance=True,
+    emotions=DEFAULT_EMOTIONS,
+    **options,
+):
+    """Read both partitions.
+
+    Parameters
+    ----------
+    train_desc_files, test_desc_files : list of path
+        See `create_csv.read_desc_file`.
+    audio_config, classification, shuffle, balance, emotions, **options
+        See `AudioExtractor`.
+
+    Returns
+    -------
+    dict
+        X_train, X_test: ndarray (n_clips, n_features) float32; y_train, y_test: ndarray (n_clips,);
+        train_audio_paths, test_audio_paths, train_speakers, test_speakers: lists (n_clips,), a
+        speaker as corpus/speaker; train_rows, test_rows: DataFrames that hold all of it; balance:
+        whether the emotions have as many clips each.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, AudioError
+        See `AudioExtractor.load`.
+
+    Examples
+    --------
+    >>> data = load_data("train_emodb.csv", "test_emodb.csv")  # doctest: +SKIP
+    >>> data["X_train"].shape  # doctest: +SKIP
+    (147, 180)
+    """
+    extractor = AudioExtractor(
+        audio_config,
+        classification=classification,
+        shuffle=shuffle,
+        balance=balance,
+        emotions=emotions,
+        **options,
+    )
+    data = {"balance": balance}
+    for partition, desc_files in (("train", train_desc_files), ("test", test_desc_files)):
+        X, y, rows = extractor.load(desc_files, partition)
+        data[f"X_{partition}"], data[f"y_{partition}"] = X, y
+        data[f"{partition}_audio_paths"] = rows["path"].tolist()
+        data[f"{partition}_speakers"] = speaker_groups(rows).tolist()
+        data[f"{partition}_rows"] = rows
+    return data
+
+
+def speaker_groups(rows):
+    """One name a speaker over all corpora, as corpus/speaker: ndarray (n_clips,) of str."""
+    return (rows["corpus"] + "/" + rows["speaker"]).to_numpy(dtype=str)

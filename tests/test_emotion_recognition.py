@@ -1,0 +1,520 @@
+"""EmotionRecognizer and its command line, on the bundled recordings; scikit-learn is the oracle."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import REPO
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import confusion_matrix, fbeta_score, mean_absolute_error
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from audio import AudioError, load_audio
+from create_csv import list_audio
+from data_extractor import speaker_groups
+from emotion_recognition import EmotionRecognizer, corpora_options
+from parameters import CLASSIFIERS, REGRESSORS
+from utils import get_best_estimators
+
+BUNDLED = {"data_dir": REPO / "data", "tess_ravdess": False, "emodb": False, "verbose": 0}
+ODD_ORDER = ["sad", "angry", "happy"]  # neither alphabetical nor its reverse
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return str(list_audio(REPO / "data" / "test-custom")[0])
+
+
+@pytest.fixture(scope="module")
+def rec():
+    """A recognizer trained on the bundled recordings."""
+    return EmotionRecognizer(SVC(), emotions=ODD_ORDER, **BUNDLED).train()
+
+
+def make_tree(folder, emotions, speakers=("a", "b", "c"), partitions=("train", "test")):
+    """A small data folder of own recordings: tones whose pitch says the emotion."""
+    rng = np.random.default_rng(0)
+    times = np.arange(8000) / 16000
+    for partition in partitions:
+        (folder / f"{partition}-custom").mkdir(parents=True)
+        for speaker in speakers:
+            for i, emotion in enumerate(emotions):
+                for take in range(3):
+                    hz = 200 * (i + 1) + rng.normal(0, 20)
+                    y = 0.3 * np.sin(2 * np.pi * hz * times) + rng.normal(0, 0.01, len(times))
+                    name = f"{partition}{speaker}_{take}_{emotion}.wav"
+                    soundfile.write(folder / f"{partition}-custom" / name, y, 16000)
+    return folder
+
+
+# learning and scores
+
+
+def test_scores_are_those_of_a_plain_scaler_and_estimator(rec):
+    oracle = make_pipeline(StandardScaler(), SVC()).fit(rec.X_train, rec.y_train)
+    np.testing.assert_allclose(rec.scaler_.mean_, rec.X_train.mean(axis=0), rtol=1e-4, atol=1e-5)
+    assert rec.model.__class__ is SVC
+    assert rec.test_score() == pytest.approx(oracle.score(rec.X_test, rec.y_test), abs=0.02)
+    assert rec.train_score() == pytest.approx(oracle.score(rec.X_train, rec.y_train), abs=0.02)
+    assert rec.train_score() > rec.test_score() > 1 / 3
+
+
+def test_the_models_stay_as_the_user_made_them():
+    model = KNeighborsClassifier()
+    first = EmotionRecognizer(model, emotions=ODD_ORDER, **BUNDLED).train()
+    score = first.test_score()
+    EmotionRecognizer(model, emotions=["calm", "fear"], **BUNDLED).train()
+    assert not hasattr(model, "classes_")
+    assert first.test_score() == score
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_one_others():
+    def scores(seed):
+        rec = EmotionRecognizer(
+            RandomForestClassifier(n_estimators=5),
+            emotions=ODD_ORDER,
+            random_state=seed,
+            **BUNDLED,
+        ).train()
+        return rec.test_score(), rec.model.predict_proba(rec.X_test).tolist()
+
+    assert scores(0) == scores(0)
+    assert scores(0) != scores(1)
+
+
+def test_a_models_own_seed_is_kept():
+    rec = EmotionRecognizer(MLPClassifier(random_state=7, max_iter=5), **BUNDLED)
+    assert rec._pipeline(rec.model)["model"].random_state == 7
+
+
+def test_balance_is_per_partition():
+    with_all = EmotionRecognizer(SVC(), emotions=ODD_ORDER, balance=False, **BUNDLED).load_data()
+    table = with_all.get_samples_by_class()
+    for part, folder in (("train", "train-custom"), ("test", "test-custom")):
+        names = [path.stem for path in list_audio(REPO / "data" / folder)]
+        counts = [sum(name.endswith(f"_{e}") for name in names) for e in ODD_ORDER]
+        assert table[part].tolist() == [*counts, sum(counts)]
+    balanced = EmotionRecognizer(SVC(), emotions=ODD_ORDER, **BUNDLED).get_samples_by_class()
+    for part in ("train", "test"):
+        assert set(balanced.loc[ODD_ORDER, part]) == {table.loc[ODD_ORDER, part].min()}
+
+
+def test_samples_by_class_as_in_the_readme(rec):
+    table = rec.get_samples_by_class()
+    assert table.columns.tolist() == ["train", "test", "total"]
+    assert table.index.tolist() == [*ODD_ORDER, "total"]
+    assert (table["train"] + table["test"] == table["total"]).all()
+    assert (table.loc[ODD_ORDER].sum() == table.loc["total"]).all()
+    assert rec.get_n_samples("happy", "test") == table.loc["happy", "test"]
+
+
+def test_random_emotion_points_to_a_clip_of_that_emotion(rec):
+    drawn = {rec.get_random_emotion("angry", "test") for _ in range(30)}
+    assert len(drawn) > 1
+    assert {rec.y_test[i] for i in drawn} == {"angry"}
+    assert {rec.test_rows_["emotion"][i] for i in drawn} == {"angry"}
+    with pytest.raises(ValueError, match=r"sad, angry, happy.*Did you mean 'angry'"):
+        rec.get_random_emotion("angr")
+    with pytest.raises(ValueError, match="train, test"):
+        rec.get_random_emotion("angry", "validation")
+
+
+def test_confusion_matrix_against_sklearn(rec):
+    truth = confusion_matrix(rec.y_test, rec._predict(rec.X_test), labels=ODD_ORDER)
+    np.testing.assert_array_equal(rec.confusion_matrix(percentage=False, labeled=False), truth)
+    table = rec.confusion_matrix()
+    assert table.index.tolist() == ["true_sad", "true_angry", "true_happy"]
+    assert table.columns.tolist() == ["predicted_sad", "predicted_angry", "predicted_happy"]
+    np.testing.assert_allclose(table, 100 * truth / truth.sum(axis=1, keepdims=True))
+
+
+def test_drawn_confusion_matrix_says_what_it_shows(rec):
+    from matplotlib.figure import Figure
+
+    given = Figure().subplots()
+    for ax in (rec.draw_confusion_matrix(), rec.draw_confusion_matrix(percentage=False, ax=given)):
+        assert [t.get_text() for t in ax.get_yticklabels()] == ODD_ORDER
+        assert ax.get_xlabel() == "predicted emotion" and ax.get_ylabel() == "true emotion"
+    assert ax is given and "clips" in ax.get_title()
+    numbers = [int(text.get_text()) for text in ax.texts]
+    assert numbers == rec.confusion_matrix(percentage=False, labeled=False).ravel().tolist()
+
+
+def test_fbeta_scores_against_sklearn(rec):
+    predicted = rec._predict(rec.X_test)
+    expected = fbeta_score(rec.y_test, predicted, beta=0.5, average="macro")
+    assert rec.test_fbeta_score(0.5) == pytest.approx(expected)
+    assert rec.train_fbeta_score(0.5) >= rec.test_fbeta_score(0.5)
+
+
+def test_grid_search_keeps_speakers_apart_and_returns_the_best(rec):
+    search = EmotionRecognizer(KNeighborsClassifier(), emotions=ODD_ORDER, **BUNDLED)
+    estimator, params, score = search.grid_search({"n_neighbors": [1, 9, 400]}, n_jobs=1)
+    assert params["n_neighbors"] == estimator.n_neighbors != 400  # 400 is mere chance
+    assert 1 / 3 < score <= 1
+    groups = speaker_groups(search.train_rows_)
+    for train, test in search._folds():
+        assert not set(groups[train]) & set(groups[test])
+    with pytest.raises(ValueError, match="n_neighbours"):
+        search.grid_search({"n_neighbours": [1]})
+
+
+# hearing
+
+
+def test_predict_takes_a_path_a_list_an_array_a_file(rec, clip):
+    expected = rec.predict(clip)
+    assert expected in ODD_ORDER and type(expected) is str
+    y, sr = soundfile.read(clip)
+    assert rec.predict(y, sr=sr) == expected
+    assert rec.predict(np.stack([y, y], axis=1), sr=sr) == expected
+    with Path(clip).open("rb") as file:
+        assert rec.predict(file) == expected
+    clips = [str(path) for path in list_audio(REPO / "data" / "test-custom")[:40]]
+    assert rec.predict(clips) == [rec.predict(path) for path in clips]
+    assert rec.predict([y, y], sr=sr) == [expected, expected]
+    assert rec.predict([]) == []
+    assert rec.predict_proba(clips[:2]) == [rec.predict_proba(path) for path in clips[:2]]
+
+
+def test_predicting_what_cant_be_read_is_an_error(rec, clip, tmp_path):
+    broken = tmp_path / "broken.wav"
+    broken.write_text("no sound")
+    with pytest.raises(AudioError):
+        rec.predict(str(broken))
+    with pytest.raises(AudioError):
+        rec.predict([clip, str(broken)])
+    with pytest.raises(ValueError, match="rate"):
+        rec.predict(load_audio(clip))
+
+
+def test_before_training_the_error_says_what_to_do(clip):
+    untrained = EmotionRecognizer(SVC(), **BUNDLED)
+    for ask in (lambda: untrained.predict(clip), untrained.test_score, untrained.confusion_matrix):
+        with pytest.raises(NotFittedError, match=r"train\(\)"):
+            ask()
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_each_probability_is_that_of_its_own_class(rec, clip, name):
+    model = next(m for m, _, _ in get_best_estimators() if m.__class__.__name__ == name)
+    if "n_estimators" in model.get_params():
+        model.set_params(n_estimators=10)
+    this = EmotionRecognizer(model, emotions=ODD_ORDER, **BUNDLED).train()
+    probabilities = this.predict_proba(clip)
+    assert list(probabilities) == ODD_ORDER
+    assert sum(probabilities.values()) == pytest.approx(1)
+    assert max(probabilities, key=probabilities.get) == this.predict(clip)
+    if hasattr(model, "predict_proba"):
+        oracle = make_pipeline(StandardScaler(), clone(this.model)).fit(this.X_train, this.y_train)
+        row = oracle.predict_proba(this._features(clip, None)[0])[0]
+        expected = dict(zip(oracle.classes_, row, strict=True))
+        assert probabilities == pytest.approx({e: expected[e] for e in ODD_ORDER}, abs=1e-6)
+
+
+def test_svc_probabilities_agree_with_its_labels_and_are_not_overconfident(rec):
+    clips = rec.test_rows_["path"].tolist()
+    probabilities = rec.predict_proba(clips)
+    assert [max(p, key=p.get) for p in probabilities] == rec.predict(clips)
+    truth = [p[e] for p, e in zip(probabilities, rec.test_rows_["emotion"], strict=True)]
+    assert -np.log(truth).mean() < np.log(3)  # better than saying a third for each
+
+
+def test_two_emotions_have_probabilities_too(clip):
+    two = EmotionRecognizer(SVC(), emotions=["sad", "angry"], **BUNDLED).train()
+    probabilities = two.predict_proba(clip)
+    assert list(probabilities) == ["sad", "angry"]
+    assert max(probabilities, key=probabilities.get) == two.predict(clip)
+
+
+# regression
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [
+        {"sad": 0, "neutral": 1, "happy": 2},
+        {"angry": 1, "sad": 2, "neutral": 3, "ps": 4, "happy": 5},
+    ],
+)
+def test_regression_scales(scale, clip):
+    model = KNeighborsRegressor()
+    rec = EmotionRecognizer(model, emotions=list(scale), classification=False, **BUNDLED).train()
+    assert rec.y_train.tolist() == [scale[e] for e in rec.train_rows_["emotion"]]
+    oracle = make_pipeline(StandardScaler(), KNeighborsRegressor()).fit(rec.X_train, rec.y_train)
+    expected = mean_absolute_error(rec.y_test, oracle.predict(rec.X_test))
+    assert rec.test_score() == pytest.approx(expected, rel=1e-4)
+    value = rec.predict(clip)
+    assert type(value) is float and min(scale.values()) <= value <= max(scale.values())
+    assert rec.predict([clip, clip]) == [value, value]
+    for ask in (lambda: rec.predict_proba(clip), rec.confusion_matrix, rec.scores):
+        with pytest.raises(ValueError, match=r"regress|classification"):
+            ask()
+
+
+def test_regression_on_other_emotions_raises():
+    with pytest.raises(ValueError, match="'angry', 'sad', 'neutral', 'ps', 'happy'"):
+        EmotionRecognizer(
+            KNeighborsRegressor(), emotions=["sad", "fear"], classification=False, **BUNDLED
+        )
+
+
+def test_tuning_a_regressor_looks_for_the_lowest_error():
+    rec = EmotionRecognizer(KNeighborsRegressor(), classification=False, **BUNDLED)
+    counts = [1, 15, 60]
+    errors = {n: rec.grid_search({"n_neighbors": [n]}, n_jobs=1)[2] for n in counts}
+    _, params, error = rec.grid_search({"n_neighbors": counts}, n_jobs=1)
+    assert error == min(errors.values()) < max(errors.values())
+    assert params["n_neighbors"] == min(errors, key=errors.get)
+
+
+# choosing a model
+
+
+@pytest.mark.parametrize("classification", [True, False])
+def test_without_a_model_the_best_one_is_determined(classification, capsys):
+    options = BUNDLED | {"verbose": 1}
+    rec = EmotionRecognizer(classification=classification, **options)
+    printed = capsys.readouterr().out
+    name = rec.model.__class__.__name__
+    column = "uar" if classification else "error"
+    values = rec.comparison_[column]
+    assert rec.comparison_["name"][0] == name
+    if classification:
+        found = re.search(
+            rf"^\[\+\] Best model determined: {name} with (\d+\.\d{{3}})% test accuracy$",
+            printed,
+            re.MULTILINE,
+        )
+        assert float(found[1]) == pytest.approx(100 * rec.test_score(), abs=1e-3)
+        assert set(rec.comparison_["name"]) == set(CLASSIFIERS)
+        assert values[0] == values.max() > values.min()
+    else:
+        assert re.search(rf"Best model determined: {name} with \d\.\d+ mean absolute", printed)
+        assert len(set(rec.comparison_["name"]) & set(REGRESSORS)) >= 6
+        assert values[0] == values.min() < values.max()
+
+
+# corpora
+
+
+def test_absent_corpora_are_skipped_with_one_line_unless_asked_for(tmp_path, capsys):
+    data = make_tree(tmp_path / "data", ["sad", "happy"])
+    options = {"emotions": ["sad", "happy"], "data_dir": data}
+    EmotionRecognizer(SVC(), **options).train()
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[!]")]
+    assert len(lines) == 2
+    assert "zenodo.org" in lines[0] and "emodb.bilderbar.info" in lines[1]
+    for wish in ({"emodb": True}, {"tess_ravdess": True}, {"tess_ravdess": "tess"}):
+        with pytest.raises(FileNotFoundError, match="get "):
+            EmotionRecognizer(SVC(), **options, **wish).load_data()
+    with pytest.raises(FileNotFoundError, match="No recordings"):
+        EmotionRecognizer(SVC(), **options, custom_db=False).load_data()
+    with pytest.raises(ValueError, match=r"'tes'.*ravdess, tess"):
+        EmotionRecognizer(SVC(), **options, tess_ravdess="tes")
+
+
+def test_recognizers_dont_disturb_each_others_desc_files(tmp_path):
+    data = make_tree(tmp_path / "data", ["sad", "happy", "angry"])
+    first = EmotionRecognizer(SVC(), emotions=["sad", "happy"], data_dir=data, verbose=0)
+    second = EmotionRecognizer(SVC(), emotions=["angry", "sad"], data_dir=data, verbose=0)
+    second.load_data()
+    first.load_data()
+    assert set(first.y_train) == {"sad", "happy"} and set(second.y_train) == {"angry", "sad"}
+    kept = EmotionRecognizer(
+        SVC(), emotions=["happy", "angry"], data_dir=data, verbose=0, override_csv=False
+    ).load_data()
+    assert set(kept.y_train) == {"happy", "angry"}
+    assert len(first.y_train) == len(second.y_train) == len(kept.y_train) == 18
+
+
+def test_edited_desc_files_are_kept_if_wished(tmp_path):
+    data = make_tree(tmp_path / "data", ["sad", "happy"])
+    options = {"emotions": ["sad", "happy"], "data_dir": data, "verbose": 0, "balance": False}
+    EmotionRecognizer(SVC(), **options).load_data()
+    desc_file = data / "train_custom.csv"
+    desc_file.write_text("\n".join(desc_file.read_text().splitlines()[:-2]) + "\n")
+    assert len(EmotionRecognizer(SVC(), **options, override_csv=False).load_data().y_train) == 16
+    assert len(EmotionRecognizer(SVC(), **options).load_data().y_train) == 18
+
+
+def test_own_emotions_and_names_with_folders(tmp_path):
+    data = make_tree(tmp_path / "data", ["rude", "neutral"])
+    rec = EmotionRecognizer(
+        SVC(),
+        emotions=["rude", "neutral"],
+        data_dir=data,
+        verbose=0,
+        custom_db_name=str(tmp_path / "elsewhere" / "mine.csv"),
+    ).train()
+    assert (tmp_path / "elsewhere" / "train_mine.csv").is_file()
+    assert rec.test_score() > 0.9
+    assert rec.predict(rec.test_rows_["path"][0]) == rec.y_test[0]
+    with pytest.raises(ValueError, match=r"'rud'.*rude"):
+        EmotionRecognizer(SVC(), emotions=["rud", "neutral"], data_dir=data)
+
+
+def test_the_data_folder_may_be_named_by_the_environment(tmp_path, monkeypatch):
+    data = make_tree(tmp_path / "data", ["sad", "happy"])
+    monkeypatch.setenv("SER_DATA_DIR", str(data))
+    monkeypatch.chdir(tmp_path)
+    rec = EmotionRecognizer(SVC(), emotions=["sad", "happy"], verbose=0).load_data()
+    assert all(path.startswith(str(data)) for path in rec.train_rows_["path"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"emotions": ["hapy", "sad"]}, r"'hapy'.*neutral, calm.*Did you mean 'happy'"),
+        ({"emotions": ["sad", "sad"]}, "none twice"),
+        ({"emotions": ["sad"]}, "at least two"),
+        ({"emotions": "sad"}, r"\['sad'\]"),
+        ({"features": ["mfc"]}, r"'mfc'.*mfcc, chroma, mel, contrast, tonnetz.*Did you mean"),
+        ({"features": []}, "No features"),
+    ],
+)
+def test_wrong_names_raise_at_once(options, message):
+    with pytest.raises(ValueError, match=message):
+        EmotionRecognizer(SVC(), **BUNDLED, **options)
+
+
+def test_an_unknown_keyword_raises_at_once():
+    with pytest.raises(TypeError, match="emotion"):
+        EmotionRecognizer(SVC(), emotion=["sad", "happy"])
+
+
+def test_verbose_0_prints_nothing(capfd, clip):
+    rec = EmotionRecognizer(SVC(), emotions=["fear", "calm"], **BUNDLED).train()
+    rec.predict_proba(clip)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_corpora_options():
+    assert corpora_options(["ravdess", "tess", "custom"]) == {
+        "tess_ravdess": True,
+        "emodb": False,
+        "custom_db": True,
+    }
+    assert corpora_options(["ravdess"])["tess_ravdess"] == "ravdess"
+    with pytest.raises(ValueError, match="Did you mean 'emodb'"):
+        corpora_options(["emodbb"])
+
+
+def test_real_corpora_are_told_apart(real_data):
+    rec = EmotionRecognizer(
+        SVC(), data_dir=real_data, tess_ravdess="ravdess", custom_db=False, verbose=0
+    ).train()
+    assert set(rec.train_rows_["corpus"]) == {"emodb", "ravdess"}
+    emodb = rec.test_rows_[rec.test_rows_["corpus"] == "emodb"]
+    assert set(emodb["speaker"]) == {"15", "16"}
+    assert "none of them heard in training" in rec.protocol()
+    assert rec.scores()["uar"] > 0.5  # chance is 0.33
+
+
+# the command line
+
+
+def run_cli(*arguments, **options):
+    command = [sys.executable, "emotion_recognition.py", *arguments]
+    return subprocess.run(command, cwd=REPO, capture_output=True, text=True, **options)
+
+
+def test_cli_prints_score_protocol_matrix_and_predictions(clip, tmp_path):
+    picture = tmp_path / "confusion.png"
+    done = run_cli("--data-dir", "data", "--corpora", "custom", "--picture", str(picture), clip)
+    assert done.returncode == 0, done.stderr
+    for expected in ("train  test  total", "standard split of custom", "synthetic",
+                     "accuracy", "UAR", "true_sad", f"{clip}: "):  # fmt: skip
+        assert expected in done.stdout
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_cli_json_is_one_object_that_agrees_with_the_library(clip):
+    done = run_cli("--data-dir", "data", "--corpora", "custom", "--model", "KNeighbors",
+                   "--emotions", ",".join(ODD_ORDER), "--seed", "3", "--json", clip)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    model = next(m for m, _, _ in get_best_estimators() if isinstance(m, KNeighborsClassifier))
+    rec = EmotionRecognizer(model, emotions=ODD_ORDER, random_state=3, **BUNDLED).train()
+    assert result["accuracy"] == pytest.approx(rec.test_score())
+    assert result["protocol"] == rec.protocol() and result["corpora"] == ["custom"]
+    assert (result["n_train"], result["n_test"]) == (len(rec.y_train), len(rec.y_test))
+    confusion = np.array(result["confusion"])
+    recalls = confusion.diagonal() / confusion.sum(axis=1)
+    assert result["uar"] == pytest.approx(recalls.mean())
+    assert result["uar_low"] <= result["uar"] <= result["uar_high"]
+    [prediction] = result["predictions"]
+    assert prediction["path"] == clip and prediction["emotion"] == rec.predict(clip)
+    assert prediction["probabilities"] == pytest.approx(rec.predict_proba(clip))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "SVM"], "Unknown model 'SVM'"),
+        (["--model", "SVR"], "Unknown classifier 'SVR'"),
+        (["--emotions", "sad,hapy"], "Did you mean 'happy'"),
+        (["--corpora", "iemocap"], "Unknown corpus 'iemocap'"),
+        (["nowhere.wav"], "no file nowhere.wav"),
+        (["--data-dir", "nowhere"], "nowhere doesn't exist"),
+    ],
+)
+def test_cli_errors_are_one_line_and_exit_code_1(arguments, message):
+    done = run_cli(*arguments)
+    assert done.returncode == 1
+    assert done.stdout == "" and len(done.stderr.splitlines()) == 1
+    assert message in done.stderr
+
+
+def test_cli_hears_the_rest_when_a_file_is_broken(clip, tmp_path):
+    broken = tmp_path / "it's broken.wav"
+    broken.write_bytes(b"RIFF")
+    done = run_cli("--data-dir", "data", "--corpora", "custom", "--json", str(broken), clip)
+    assert done.returncode == 1
+    predictions = json.loads(done.stdout)["predictions"]
+    assert "error" in predictions[0] and "emotion" in predictions[1]
+    assert "it's broken.wav" in done.stderr
+
+
+def test_help_teaches():
+    done = run_cli("--help")
+    assert done.returncode == 0
+    for expected in ("python emotion_recognition.py", "--model best", "boredom", "tonnetz"):
+        assert expected in done.stdout
+
+
+def test_importing_is_cheap():
+    code = (
+        "import sys, emotion_recognition; "
+        "print([m for m in ('tensorflow', 'numba', 'matplotlib.pyplot', 'librosa', 'pyaudio') "
+        "if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_notebook_elsewhere_finds_the_bundled_data(tmp_path):
+    code = (
+        f"import sys; sys.path.insert(0, {str(REPO)!r})\n"
+        "from sklearn.svm import SVC\n"
+        "from emotion_recognition import EmotionRecognizer\n"
+        "rec = EmotionRecognizer(SVC(), tess_ravdess=False, emodb=False, verbose=0).train()\n"
+        "print(rec.protocol())"
+    )
+    env = {"PATH": shutil.os.environ["PATH"], "SER_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True,
+                          text=True, env=env)  # fmt: skip
+    assert "standard split of custom" in done.stdout, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]

@@ -1,0 +1,316 @@
+"""The names that every other module speaks: emotions, features, labels, tuned estimators."""
+
+import difflib
+import os
+import pickle
+import tempfile
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+
+import features as ft
+from audio import load_audio
+from parameters import CLASSIFIERS, REGRESSORS
+
+AVAILABLE_EMOTIONS = (
+    "neutral",
+    "calm",
+    "happy",
+    "sad",
+    "angry",
+    "fear",
+    "disgust",
+    "ps",  # pleasant surprise
+    "boredom",
+)
+
+EMOTION_SCALES = (
+    {"sad": 0, "neutral": 1, "happy": 2},
+    {"angry": 1, "sad": 2, "neutral": 3, "ps": 4, "happy": 5},
+)
+"""The regression targets: from displeasure to pleasure, with 3 or with 5 emotions."""
+
+GRID_DIR = Path(__file__).resolve().parent / "grid"
+GRID_SIZE_LIMIT = 10 * 2**20  # bytes; tuned results are a few kB
+
+
+def nearest(name, legal):
+    """A hint for an error message: the legal name most like `name`, or nothing.
+
+    Examples
+    --------
+    >>> nearest("hapy", AVAILABLE_EMOTIONS)
+    " Did you mean 'happy'?"
+    """
+    match = difflib.get_close_matches(str(name), [str(n) for n in legal], n=1)
+    return f" Did you mean {match[0]!r}?" if match else ""
+
+
+def check_name(name, legal, what):
+    """Return `name` if it is one of `legal`.
+
+    Raises
+    ------
+    ValueError
+        If it isn't; the message names the legal set and the nearest match.
+
+    Examples
+    --------
+    >>> check_name("sad", AVAILABLE_EMOTIONS, "emotion")
+    'sad'
+    """
+    if name not in legal:
+        raise ValueError(
+            f"Unknown {what} {name!r}; choose from {', '.join(map(str, legal))}."
+            + nearest(name, legal)
+        )
+    return name
+
+
+def get_audio_config(features):
+    """Which of the five features are on.
+
+    Parameters
+    ----------
+    features : list of str
+        Names out of `features.FEATURES`.
+
+    Returns
+    -------
+    dict of str to bool
+        Keyword arguments for `extract_feature`.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or for none at all.
+
+    Examples
+    --------
+    >>> get_audio_config(["mfcc", "mel"])
+    {'mfcc': True, 'chroma': False, 'mel': True, 'contrast': False, 'tonnetz': False}
+    """
+    if isinstance(features, str):
+        raise ValueError(f"features is a list of names, e.g. [{features!r}], not one string.")
+    for name in features:
+        check_name(name, ft.FEATURES, "feature")
+    if not list(features):
+        raise ValueError(f"No features given; choose from {', '.join(ft.FEATURES)}.")
+    return {name: name in features for name in ft.FEATURES}
+
+
+def get_label(audio_config):
+    """The features that are on, joined into a name.
+
+    Examples
+    --------
+    >>> get_label(get_audio_config(["mel", "mfcc"]))
+    'mfcc-mel'
+    """
+    return "-".join(name for name in ft.FEATURES if audio_config.get(name))
+
+
+def get_first_letters(emotions):
+    """The emotions' first letters, sorted: a short name for a picture or a folder.
+
+    Two sets of emotions may share it (sad and surprise do), so nothing is looked up by it.
+
+    Examples
+    --------
+    >>> get_first_letters(["sad", "neutral", "happy"])
+    'HNS'
+    """
+    return "".join(sorted(emotion[0].upper() for emotion in emotions))
+
+
+def extract_feature(
+    source, mfcc=True, chroma=True, mel=True, contrast=False, tonnetz=False, *, sr=None
+):
+    """Turn one recording into one vector: the only road from audio to features.
+
+    Parameters
+    ----------
+    source : path, binary file object or array (n_samples,) or (n_samples, n_channels)
+        Any audio that `audio.load_audio` reads.
+    mfcc, chroma, mel, contrast, tonnetz : bool
+        Which features, always in this order: 40 MFCC, 12 chroma, 128 mel power bands,
+        7 spectral contrast (dB), 6 tonnetz, each the mean over the frames.
+    sr : int, optional
+        Hz; the sampling rate of `source` where that is an array.
+
+    Returns
+    -------
+    ndarray (n_features,) float32
+        Its elements are named by `features.feature_names`.
+
+    Raises
+    ------
+    AudioError
+        If the recording can't be read.
+    ValueError
+        If no feature is on.
+    """
+    switches = dict(zip(ft.FEATURES, (mfcc, chroma, mel, contrast, tonnetz), strict=True))
+    config = get_audio_config([name for name, on in switches.items() if on])
+    y = load_audio(source, orig_sr=sr)
+    return ft.extract(y, features=[name for name, on in config.items() if on])
+
+
+def emotion_scale(emotions):
+    """The regression target of each emotion.
+
+    Parameters
+    ----------
+    emotions : list of str
+        Exactly the emotions of one of `EMOTION_SCALES`, in any order.
+
+    Returns
+    -------
+    dict of str to int
+
+    Raises
+    ------
+    ValueError
+        For any other set of emotions.
+
+    Examples
+    --------
+    >>> emotion_scale(["happy", "sad", "neutral"])
+    {'sad': 0, 'neutral': 1, 'happy': 2}
+    """
+    for scale in EMOTION_SCALES:
+        if set(scale) == set(emotions):
+            return scale
+    raise ValueError(
+        f"Regression knows two sets of emotions, {' or '.join(map(str, map(list, EMOTION_SCALES)))}"
+        f"; got {list(emotions)}. Choose one of them, or classification=True."
+    )
+
+
+def make_estimator(name, params=None):
+    """A fresh scikit-learn estimator by its class name.
+
+    Parameters
+    ----------
+    name : str
+        A class name of `parameters.CLASSIFIERS` or `REGRESSORS`; the ending may be left out
+        for a classifier ("MLP").
+    params : dict, optional
+        Its parameters.
+
+    Raises
+    ------
+    ValueError
+        For a name that isn't there, or a parameter that the class doesn't have.
+
+    Examples
+    --------
+    >>> make_estimator("MLP", {"alpha": 0.1})
+    MLPClassifier(alpha=0.1)
+    """
+    known = CLASSIFIERS | REGRESSORS
+    name = name if name in known else f"{name}Classifier" if f"{name}Classifier" in known else name
+    module, _, cls = known[check_name(name, known, "model")].rpartition(".")
+    return getattr(import_module(module), cls)().set_params(**(params or {}))
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Reads numbers, strings, lists and dicts; refuses whatever could run code."""
+
+    def find_class(self, module, name):
+        raise pickle.UnpicklingError(f"it refers to {module}.{name}")
+
+
+def read_plain_pickle(path):
+    """Load a pickle that holds plain data only (numbers, strings, lists, tuples, dicts).
+
+    Raises
+    ------
+    ValueError
+        If it holds anything else, is damaged or implausibly large. Nothing in it is run.
+    """
+    path = Path(path)
+    if path.stat().st_size > GRID_SIZE_LIMIT:
+        raise ValueError(f"{path} is larger than tuned results can be; refused.")
+    try:
+        with path.open("rb") as file:
+            return _PlainUnpickler(file).load()
+    except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, TypeError,
+            AttributeError, MemoryError, OverflowError) as error:  # fmt: skip
+        raise ValueError(
+            f"{path} is not plain data ({error}); refused. `python grid_search.py` writes it anew."
+        ) from error
+
+
+def results_path(classification=True, grid_dir=GRID_DIR):
+    """Where the tuned classifiers, or regressors, are kept."""
+    return Path(grid_dir) / f"best_{'classifiers' if classification else 'regressors'}.pickle"
+
+
+def best_results(classification=True, grid_dir=GRID_DIR):
+    """The tuned results in `grid/`, best first.
+
+    Returns
+    -------
+    list of dict
+        Keys: estimator (class name), params, score and what grid_search.py notes beside them.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the file isn't there; if it isn't plain data.
+    """
+    path = results_path(classification, grid_dir)
+    if not path.is_file():
+        raise FileNotFoundError(f"No tuned results at {path}; `python grid_search.py` makes them.")
+    results = read_plain_pickle(path)
+    return sorted(results, key=lambda result: result["score"], reverse=classification)
+
+
+def get_best_estimators(classification=True, grid_dir=GRID_DIR):
+    """The tuned estimators of `grid/`, unfitted, best first.
+
+    Parameters
+    ----------
+    classification : bool
+        Classifiers (scored by UAR) or regressors (scored by mean absolute error).
+    grid_dir : path
+        The folder that holds best_classifiers.pickle and best_regressors.pickle.
+
+    Returns
+    -------
+    list of (estimator, params, score)
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        See `best_results`.
+    """
+    return [
+        (make_estimator(result["estimator"], result["params"]), result["params"], result["score"])
+        for result in best_results(classification, grid_dir)
+    ]
+
+
+@contextmanager
+def replacing(path):
+    """A temporary path beside `path` that takes its place only if the block succeeds.
+
+    Examples
+    --------
+    >>> with replacing("notes.txt") as temporary:  # doctest: +SKIP
+    ...     temporary.write_text("whole or not at all")
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(temporary)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # mkstemp's 0600 is for secrets
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
