@@ -1,0 +1,494 @@
+"""Any sound in, mono float32 out, or one clear `AudioError`.
+
+libsndfile reads WAV, FLAC, OGG, MP3, AIFF, AU, CAF; ffmpeg what is left: m4a, mp4, webm, aac, amr,
+wma. Both are read block by block, so that a recording of ten hours costs no more memory than one
+of ten seconds:
+
+`source -> blocks (n, n_channels) -> mono -> soxr -> load_audio, stream_audio`
+"""
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import stat
+import struct
+import subprocess
+import tempfile
+import threading
+import warnings
+from pathlib import Path
+from subprocess import SubprocessError
+
+import numpy as np
+import soundfile as sf
+import soxr
+
+from parameters import SAMPLE_RATE
+
+MIN_RATE, MAX_RATE = 1_000, 768_000
+"""Hz. A header that claims 1 Hz would blow up 16 000-fold in the resampler."""
+
+BLOCK_SAMPLES = 2**18
+"""Samples (frames × channels) decoded at a time: 1 MiB of float32."""
+
+FFMPEG_TIMEOUT = 60.0
+"""Seconds within which ffmpeg has to deliver each block."""
+
+# Containers only. Left out on purpose: playlists (hls, concat, dash, sdp) and image sequences,
+# through which a text named .wav would have ffmpeg open other files.
+FFMPEG_FORMATS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,gsm,iff,loas,matroska,"
+    "mov,mp3,mpc,mpc8,mpeg,mpegts,nut,ogg,qcp,rm,tak,tta,voc,w64,wav,wv"
+)
+FFMPEG_COMMAND = (
+    "{ffmpeg} -nostdin -hide_banner -v error -threads 1"
+    " -format_whitelist {formats} -protocol_whitelist file -i {source}"
+    " -map 0:a:0 -vn -map_metadata -1 -c:a pcm_f32be -f au pipe:1"
+)
+"""Split at its spaces before the names go in, so that no name is ever parsed."""
+
+# Magic number: offset of the first chunk, its header, the id of the samples, its alignment.
+CHUNKED = {
+    b"RIFF": (12, "<4sI", b"data", 2),
+    b"RF64": (12, "<4sI", b"data", 2),
+    b"RIFX": (12, ">4sI", b"data", 2),
+    b"FORM": (12, ">4sI", b"SSND", 2),
+    b"caff": (8, ">4sq", b"data", 1),
+}
+UNKNOWN_SIZE = 0x7FFFF000
+"""Bytes. Programs that write to a pipe declare this or more (or 0): as long as it lasts."""
+
+UNKNOWN_FRAMES = 2**63 - 1
+"""What libsndfile says of a stream that doesn't declare its length."""
+
+INTEGERS = {"int8": (0, 7), "uint8": (128, 7), "int16": (0, 15), "uint16": (32768, 15)}
+INTEGERS |= {"int32": (0, 31)}  # dtype: (offset, exponent of full scale)
+
+SOURCE_ERRORS = (OSError, RuntimeError, ValueError, MemoryError, OverflowError, SubprocessError)
+"""What libsndfile, soxr, numpy, ffmpeg and the system are known to raise over a bad source."""
+
+ADVICE = "play it to check it, convert it to WAV, or leave it out"
+
+
+class AudioError(ValueError):
+    """A source that holds no usable audio; the message says which, why, and what to do."""
+
+
+class AudioWarning(UserWarning):
+    """Audio that can be used, but hardly as meant: digital silence."""
+
+
+def load_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, min_duration=0.1):
+    """Load any sound as a mono float32 signal.
+
+    Parameters
+    ----------
+    source : str, os.PathLike, binary file object or np.ndarray
+        A file in any format that libsndfile or ffmpeg reads, an open file (read from where it
+        stands), or samples of shape (n_samples,) or (n_samples, n_channels): floats, or
+        integers of up to 32 bits, which are scaled to ±1.
+    sr : float, default=16000
+        Rate in Hz of the result.
+    orig_sr : float, optional
+        Rate in Hz of an array; needed for arrays, and for them only.
+    min_duration : float, default=0.1
+        Seconds below which a recording counts as unusable; 0 accepts a single sample.
+
+    Returns
+    -------
+    y : np.ndarray of float32, shape (n_samples,)
+        The mean of the channels at `sr`, finite, C-contiguous.
+
+    Raises
+    ------
+    AudioError
+        If the source is missing, unreadable, empty, not audio, truncated or too short, or holds
+        NaN or infinite samples, or an implausible rate.
+
+    Warns
+    -----
+    AudioWarning
+        If every sample is zero.
+
+    Notes
+    -----
+    Resampled by soxr at its HQ setting (https://sourceforge.net/p/soxr), the same for every
+    format.
+
+    Examples
+    --------
+    >>> tone = np.sin(2 * np.pi * 440 * np.arange(44100) / 44100)
+    >>> y = load_audio(tone, orig_sr=44100)
+    >>> y.shape, y.dtype
+    ((16000,), dtype('float32'))
+    """
+    y = np.concatenate(list(_chunks(source, sr, orig_sr)))
+    if len(y) < min_duration * sr:
+        raise AudioError(
+            f"{_describe(source)}: {len(y) / sr:.3f} s long, at least {min_duration} s are needed"
+            " (min_duration); record it again or leave it out"
+        )
+    if not y.any():
+        message = f"{_describe(source)}: digital silence, every sample is zero"
+        warnings.warn(message, AudioWarning, stacklevel=2)
+    return y
+
+
+def stream_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, block_duration=60.0):
+    """Load any sound block by block, in memory that doesn't grow with its length.
+
+    Parameters
+    ----------
+    source, sr, orig_sr
+        As for `load_audio`.
+    block_duration : float, default=60.0
+        Length of a block in seconds.
+
+    Yields
+    ------
+    y : np.ndarray of float32, shape (round(block_duration * sr),)
+        Consecutive blocks, the last of them as long as what is left. Put together they are what
+        `load_audio` returns.
+
+    Raises
+    ------
+    AudioError
+        As `load_audio` does, at the block where the fault lies; but nothing is too short.
+    ValueError
+        If `block_duration` is shorter than a sample.
+
+    Examples
+    --------
+    >>> [len(y) for y in stream_audio(np.ones(40000), orig_sr=16000, block_duration=1)]
+    [16000, 16000, 8000]
+    """
+    size = round(block_duration * sr)
+    if size < 1:
+        raise ValueError(f"block_duration={block_duration} s holds no sample; pass a larger one")
+    held = np.empty(0, np.float32)
+    for chunk in _chunks(source, sr, orig_sr):
+        held = np.concatenate([held, chunk])
+        n_whole = len(held) - len(held) % size
+        yield from held[:n_whole].reshape(-1, size)
+        held = held[n_whole:]
+    if len(held):
+        yield held
+
+
+def _chunks(source, sr, orig_sr):
+    """Yield (n,) float32 at `sr`: decoded, mixed down, resampled, checked. Raises AudioError."""
+    try:
+        _check_rate(sr)
+        n_samples = 0
+        for chunk in _resampled(_decoded(source, orig_sr), sr):
+            if not np.isfinite(chunk).all():
+                raise AudioError("NaN or infinite samples; repair the recording or leave it out")
+            n_samples += len(chunk)
+            yield chunk
+        if not n_samples:
+            raise AudioError("holds no samples; record it again or leave it out")
+    except AudioError as error:
+        raise AudioError(f"{_describe(source)}: {error}") from error.__cause__
+    except SOURCE_ERRORS as error:
+        reason = str(error) or type(error).__name__
+        raise AudioError(f"{_describe(source)}: can't be read ({reason}); {ADVICE}") from error
+
+
+def _resampled(blocks, sr):
+    """Turn (rate, (n, n_channels)) blocks into (n,) float32 ones at `sr`."""
+    resampler = None
+    for rate, frames in blocks:
+        if resampler is None:
+            _check_rate(rate)
+            resampler = soxr.ResampleStream(rate, sr, 1) if rate != sr else _AsIs()
+        yield resampler.resample_chunk(_mono(frames))
+    if resampler:
+        yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
+
+
+class _AsIs:
+    """A resampler between equal rates."""
+
+    @staticmethod
+    def resample_chunk(y, last=False):
+        return y
+
+
+def _mono(frames):
+    """Return the mean (n,) of frames (n, n_channels), as float32."""
+    with np.errstate(over="ignore", invalid="ignore"):  # infinities are reported by _chunks
+        y = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)
+        return np.ascontiguousarray(y, dtype=np.float32)
+
+
+def _check_rate(rate):
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise AudioError(
+            f"a sampling rate of {rate} Hz; {MIN_RATE} to {MAX_RATE} Hz are allowed:"
+            " check the header, or the rate that you gave"
+        )
+
+
+def _describe(source):
+    """Name a source for a message."""
+    if _is_path(source):
+        return repr(os.fspath(source))
+    if hasattr(source, "read"):
+        return f"file object {getattr(source, 'name', type(source).__name__)!r}"
+    return f"array of shape {np.shape(source)}" if _is_array(source) else repr(source)[:80]
+
+
+def _is_path(source):
+    return isinstance(source, str | os.PathLike)
+
+
+def _is_array(source):
+    return isinstance(source, list | tuple) or hasattr(source, "__array__")
+
+
+def _decoded(source, orig_sr):
+    """Yield (rate, frames (n, n_channels)) of any source."""
+    if _is_array(source):
+        yield from _from_array(source, orig_sr)
+    elif orig_sr is not None:
+        raise AudioError(f"orig_sr={orig_sr} given, but a file knows its own rate: leave it out")
+    elif _is_path(source):
+        yield from _from_path(Path(source))
+    elif hasattr(source, "read") and not isinstance(source, io.TextIOBase):
+        yield from _from_file_object(source)
+    else:
+        raise AudioError(
+            f"a {type(source).__name__} is no source; give a path, a file opened with 'rb',"
+            " or an array with its orig_sr (bytes: wrap them in io.BytesIO)"
+        )
+
+
+# --- arrays ------------------------------------------------------------------------------------
+
+
+def _from_array(source, orig_sr):
+    if orig_sr is None:
+        raise AudioError("an array needs its sampling rate: pass orig_sr, in Hz")
+    y = np.asarray(source)
+    if y.ndim not in (1, 2) or (y.ndim == 2 and y.size and y.shape[1] > y.shape[0]):
+        raise AudioError("give (n_samples,) or (n_samples, n_channels); transpose it?")
+    if y.size:
+        yield orig_sr, _scaled(y.reshape(len(y), -1))
+
+
+def _scaled(frames):
+    """Return floats as they are, integers divided by their full scale."""
+    if frames.dtype.kind == "f":
+        return frames
+    if frames.dtype.name not in INTEGERS:
+        raise AudioError(
+            f"samples of type {frames.dtype}, whose full scale isn't known; give floats"
+            f" or one of {', '.join(INTEGERS)}"
+        )
+    offset, exponent = INTEGERS[frames.dtype.name]
+    return ((frames.astype(np.float64) - offset) / 2**exponent).astype(np.float32)
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+def _from_file_object(source):
+    """Decode a copy in the system's temporary folder: ffmpeg and most formats need to seek."""
+    with tempfile.TemporaryDirectory(prefix="audio-") as folder:
+        copy = Path(folder, "audio")
+        with copy.open("wb") as file:
+            shutil.copyfileobj(source, file)
+        yield from _from_path(copy)
+
+
+def _from_path(path):
+    """Decode by libsndfile, or by ffmpeg where that doesn't know the format."""
+    with _opened(path) as file:
+        _check_complete(file)
+        file.seek(0)
+        try:  # through the handle, so that libsndfile guesses nothing from the name
+            handle = file.fileno() if os.name == "posix" else str(path)
+            sound = _ForwardOnly(handle, closefd=False)
+        except (sf.LibsndfileError, TypeError) as error:
+            yield from _from_ffmpeg(path, getattr(error, "error_string", error))
+            return
+        with sound:
+            if _declares_length(sound, path):
+                yield from _from_libsndfile(sound)
+            else:  # libsndfile would guess, and stop there
+                yield from _from_ffmpeg(path, "Length not declared.", strict=False)
+
+
+def _opened(path):
+    """Open a regular file that isn't empty, unbuffered, or raise an AudioError."""
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise AudioError("is a directory; give one of the files in it")
+        if not stat.S_ISREG(status.st_mode):
+            raise AudioError("isn't a regular file; open it and pass the file object")
+        if not status.st_size:
+            raise AudioError("is empty (0 bytes); record or copy it again")
+        return path.open("rb", buffering=0)
+    except FileNotFoundError:
+        raise AudioError("no such file; check the spelling and the working directory") from None
+    except PermissionError:
+        raise AudioError("not readable by this user; check its permissions (chmod +r)") from None
+
+
+class _ForwardOnly(sf.SoundFile):
+    """A SoundFile that doesn't seek after each block: that breaks an MP3 at every seam."""
+
+    def seekable(self):
+        return False
+
+
+def _from_libsndfile(sound):
+    n_frames = max(1, BLOCK_SAMPLES // sound.channels)
+    n_read = 0
+    try:
+        while n_wanted := min(n_frames, sound.frames - n_read):
+            frames = sound.read(n_wanted, dtype="float32", always_2d=True)
+            if not len(frames):
+                break
+            n_read += len(frames)
+            yield sound.samplerate, frames
+    except sf.LibsndfileError as error:
+        raise _truncated(f"or damaged: {error.error_string}") from error
+    if n_read < sound.frames < UNKNOWN_FRAMES:
+        raise _truncated(f"{sound.frames} frames declared, {n_read} found")
+
+
+def _declares_length(sound, path):
+    """Tell whether a file knows its length: not if written to a pipe, nor an MP3 without a tag."""
+    if sound.subtype.startswith("MPEG"):
+        return sound.format == "MP3" and _has_xing_tag(path)
+    return sound.frames > 0
+
+
+def _has_xing_tag(path):
+    """Look for the number of frames that encoders leave in an MP3's first frame, after the ID3v2.
+
+    http://gabriel.mp3-tech.org/mp3infotag.html; bit 0 of its flags: the number is there.
+    """
+    with path.open("rb") as file:
+        magic, *digits = struct.unpack("3s3x4B", file.read(10).ljust(10))
+        file.seek(
+            10 + sum(d << 7 * (3 - i) for i, d in enumerate(digits)) if magic == b"ID3" else 0
+        )
+        tag = re.search(rb"(?:Xing|Info)...(.)", file.read(2048), re.DOTALL)
+    return bool(tag and tag[1][0] & 1)
+
+
+def _truncated(evidence):
+    return AudioError(f"truncated ({evidence}); copy or download it again")
+
+
+def _check_complete(file):
+    """Raise where a header promises more than the file holds: libsndfile accepts that silently."""
+    end, size = _declared_end(file), os.fstat(file.fileno()).st_size
+    if end > size:
+        raise _truncated(f"its header declares {end} bytes, the file has {size}")
+
+
+def _declared_end(file):
+    """Return the offset in bytes where the header says that the samples end, 0 if it doesn't."""
+    magic = file.read(4)
+    if magic == b".snd":  # AU: offset and size of the samples
+        return _end(*struct.unpack(">II", file.read(8).ljust(8, b"\0")))
+    if magic not in CHUNKED:
+        return 0
+    position, header, samples_id, align = CHUNKED[magic]
+    long_size = 0  # RF64 keeps the size of its samples in a chunk of its own
+    for _ in range(1000):  # chunks; a file of zeros would have millions
+        file.seek(position)
+        head = file.read(struct.calcsize(header))
+        if len(head) < struct.calcsize(header):
+            return 0
+        chunk_id, n_bytes = struct.unpack(header, head)
+        start = position + len(head)
+        if chunk_id == samples_id:
+            return start + long_size if long_size else _end(start, n_bytes)
+        if chunk_id == b"ds64":
+            long_size = struct.unpack("<8xQ", file.read(16).ljust(16, b"\0"))[0]
+        position = start + max(0, n_bytes) + n_bytes % align
+    return 0
+
+
+def _end(start, n_bytes):
+    return start + n_bytes if 0 < n_bytes < UNKNOWN_SIZE else 0
+
+
+# --- ffmpeg ------------------------------------------------------------------------------------
+
+
+def _from_ffmpeg(path, reason, strict=True):
+    """Decode through a pipe, as AU: a header of a few numbers, then big-endian floats.
+
+    `strict` makes damaged or missing packets an error, and so the end of an undeclared length.
+    """
+    source = f"file:{path.absolute()}"  # neither an option nor a protocol, whatever the name
+    names = {"ffmpeg": _ffmpeg(reason), "formats": FFMPEG_FORMATS, "source": source}
+    command = [part.format(**names) for part in FFMPEG_COMMAND.split()]
+    command[1:1] = ["-xerror"] * strict
+    with tempfile.TemporaryFile() as log, _running(command, log) as process:
+        yield from _from_au(process)
+        process.wait(FFMPEG_TIMEOUT)
+        log.seek(0)
+        errors = log.read(2**16).decode(errors="replace").strip()
+    if process.returncode or "File ended prematurely" in errors:  # the latter: Matroska, WebM
+        first = (errors or f"code {process.returncode}, limit {FFMPEG_TIMEOUT} s").splitlines()[0]
+        first = first.rpartition("] ")[2].partition(" '")[0]  # without address and details
+        raise AudioError(f"not audio, or damaged (libsndfile: {reason} ffmpeg: {first}.); {ADVICE}")
+
+
+@contextlib.contextmanager
+def _running(command, log):
+    """Start a program, and end it when its reader is done with it."""
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _from_au(process):
+    head = _read(process, 24)
+    if len(head) < 24:
+        return
+    offset, rate, channels = struct.unpack(">4xI8xII", head)
+    _read(process, offset - 24)
+    frame_size = 4 * channels
+    n_bytes = max(1, BLOCK_SAMPLES // channels) * frame_size
+    while data := _read(process, n_bytes):
+        whole = data[: len(data) - len(data) % frame_size]
+        yield rate, np.frombuffer(whole, ">f4").reshape(-1, channels)
+
+
+def _read(process, n_bytes):
+    """Read that many bytes (fewer at the end), ending a process that hangs."""
+    watchdog = threading.Timer(FFMPEG_TIMEOUT, process.kill)
+    watchdog.start()
+    try:
+        return process.stdout.read(n_bytes)
+    finally:
+        watchdog.cancel()
+
+
+def _ffmpeg(reason):
+    """Return the ffmpeg on the PATH, else the one that the package imageio-ffmpeg brings."""
+    if found := shutil.which("ffmpeg"):
+        return found
+    try:
+        from imageio_ffmpeg import get_ffmpeg_exe
+
+        return get_ffmpeg_exe()
+    except (ImportError, RuntimeError) as error:
+        raise AudioError(
+            f"libsndfile can't read it ({reason}), and ffmpeg, which might, isn't installed:"
+            " `pip install imageio-ffmpeg`, or get it from your system's packages"
+        ) from error

@@ -1,0 +1,292 @@
+"""Convert any audio to 16 kHz mono 16-bit WAV: a file, or a folder with its structure.
+
+    python convert_wavs.py talk.m4a talk.wav
+    python convert_wavs.py recordings/ wavs/
+    python convert_wavs.py recordings/ wavs/ --remove     # delete each source once it is converted
+    python convert_wavs.py recordings/ wavs/ --force      # replace targets that are there already
+    python convert_wavs.py recordings/ recordings/ --jobs 4 --json
+    python convert_wavs.py -- -odd-name.mp3 wavs/
+
+Targets that are converted already are skipped, so a run that was interrupted goes on where it
+stopped. The exit code is 0 only if nothing failed.
+"""
+
+import argparse
+import json
+import os
+import sys
+import uuid
+import wave
+import zlib
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import joblib
+import numpy as np
+from tqdm import tqdm
+
+from audio import AudioError, stream_audio
+from parameters import SAMPLE_RATE
+
+AUDIO_SUFFIXES = frozenset({
+    ".3gp", ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".avi", ".caf", ".dsf",
+    ".flac", ".flv", ".m4a", ".m4b", ".mka", ".mkv", ".mov", ".mp2", ".mp3", ".mp4", ".mpc",
+    ".mpeg", ".mpg", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".spx", ".tta", ".voc", ".w64",
+    ".wav", ".wave", ".webm", ".wma", ".wmv", ".wv",
+})  # fmt: skip
+"""What counts as audio in a folder. A file that is named itself is tried whatever its name."""
+
+WAV_PARAMS = (1, 2, SAMPLE_RATE)  # channels, bytes per sample, Hz
+
+
+def convert_audio(audio_path, target_path, remove=False, *, force=False):
+    """Convert one recording to a 16 kHz mono 16-bit WAV.
+
+    Written under a temporary name, read back, then renamed: the target is whole or absent.
+
+    Parameters
+    ----------
+    audio_path : str or os.PathLike
+        A recording in any format that `audio.load_audio` reads, of any length.
+    target_path : str or os.PathLike
+        The WAV to write; folders on its way are made.
+    remove : bool, default=False
+        Whether to delete the source once its target is written and read back.
+    force : bool, default=False
+        Whether to replace a target that is there already. A source that is its own target is
+        then converted in place, and never removed.
+
+    Returns
+    -------
+    converted : bool
+        False if the target is a 16 kHz mono 16-bit WAV already and stays as it is; so does its
+        source.
+
+    Raises
+    ------
+    AudioError
+        If the source holds no usable audio.
+    FileExistsError
+        If the target is there, is something else than such a WAV, and `force` is False.
+    OSError
+        If the target can't be written, or reads back differently.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with wave.open(str(folder / "a.wav"), "wb") as wav:
+    ...     wav.setparams((2, 2, 48000, 0, "NONE", None))
+    ...     wav.writeframes(bytes(4 * 4800))
+    >>> convert_audio(folder / "a.wav", folder / "b.wav")
+    True
+    >>> convert_audio(folder / "a.wav", folder / "b.wav")
+    False
+    """
+    source, target = Path(audio_path), Path(target_path)
+    in_place = target.exists() and target.samefile(source)
+    if os.path.lexists(target):
+        if _is_converted(target) and (in_place or not force):
+            return False
+        if not force:
+            raise FileExistsError(
+                f"{str(target)!r} exists and isn't a 16 kHz mono 16-bit WAV;"
+                " choose another target, or replace it by --force (force=True)"
+            )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        if _write(source, temporary) != _checksum(temporary):
+            raise OSError(f"{str(target)!r} reads back differently; check the disk")
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if remove and not in_place:
+        source.unlink()
+    return True
+
+
+def convert_audios(path, target_path, remove=False, *, force=False, n_jobs=-1, verbose=1):
+    """Convert a folder (or a file) to 16 kHz mono 16-bit WAVs, keeping its structure.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A folder, searched recursively for `AUDIO_SUFFIXES` (links to folders aren't followed), or
+        a single file.
+    target_path : str or os.PathLike
+        The folder to write to; it may lie in `path`, or be it. For a single file: a folder that
+        exists or ends in a slash, or the name of the WAV.
+    remove, force
+        As for `convert_audio`.
+    n_jobs : int, default=-1
+        Files converted at a time, as joblib counts them: -1 is one per core.
+    verbose : int, default=1
+        0 shows no progress bar.
+
+    Returns
+    -------
+    report : dict
+        ``{"converted": int, "skipped": {"already converted": int, "not audio": int},
+        "failed": {path: reason}}``. A file that fails doesn't stop the others.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no `path`.
+    ValueError
+        If two sources have the same target, before anything is written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> convert_audios(tempfile.mkdtemp(), tempfile.mkdtemp(), verbose=0)
+    {'converted': 0, 'skipped': {'already converted': 0, 'not audio': 0}, 'failed': {}}
+    """
+    jobs, n_others = _plan(Path(path), os.fspath(target_path))
+    _check_targets(jobs, force)
+    parallel = joblib.Parallel(n_jobs, prefer="threads", return_as="generator_unordered")
+    results = parallel(joblib.delayed(_outcome)(*job, remove, force) for job in jobs)
+    bar = tqdm(results, "converting", len(jobs), unit="file", disable=not verbose)
+    outcomes = dict(sorted(bar))
+    counts = Counter(outcomes.values())
+    return {
+        "converted": counts[True],
+        "skipped": {"already converted": counts[False], "not audio": n_others},
+        "failed": {path: why for path, why in outcomes.items() if isinstance(why, str)},
+    }
+
+
+def _outcome(source, target, remove, force):
+    """Return the path, and True, False (see `convert_audio`) or why it failed."""
+    try:
+        return str(source), convert_audio(source, target, remove, force=force)
+    except (AudioError, OSError) as error:
+        return str(source), str(error)
+
+
+def _plan(source, target):
+    """Return [(source, target)], sorted, and the number of files that aren't audio."""
+    if not source.is_dir():
+        source.stat()  # raises where there is nothing
+        return [(source, _single_target(source, target))], 0
+    target = Path(target)
+    if target.exists() and not target.is_dir():
+        raise NotADirectoryError(f"{str(target)!r} is a file; give a folder to convert a folder to")
+    if target.exists() and target.samefile(source):
+        target = source
+    files = list(_files(source, target))
+    sources = sorted(file for file in files if _is_audio(file))
+    jobs = [(file, target / _wav_name(file.relative_to(source))) for file in sources]
+    return jobs, len(files) - len(jobs)
+
+
+def _single_target(source, target):
+    if target.endswith(("/", os.sep)) or Path(target).is_dir():
+        return Path(target, _wav_name(source).name)
+    return Path(target if target.lower().endswith(".wav") else target + ".wav")
+
+
+def _wav_name(path):
+    return path if path.suffix.lower() == ".wav" else path.with_suffix(".wav")
+
+
+def _files(source, target):
+    """Yield the files below a folder, but for those below `target`."""
+    for folder, subfolders, names in os.walk(source, onerror=_raise):
+        subfolders[:] = [s for s in subfolders if Path(folder, s).resolve() != target.resolve()]
+        yield from (Path(folder, name) for name in names)
+
+
+def _raise(error):
+    raise error
+
+
+def _is_audio(path):
+    """Judge by the name; `._a.wav` is what macOS leaves beside a.wav on foreign disks."""
+    return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith("._")
+
+
+def _check_targets(jobs, force):
+    """Raise where two sources have one target; a WAV converted in place before is no source."""
+    sources = defaultdict(list)
+    for source, target in jobs:
+        if force or source != target or not _is_converted(target):
+            sources[target].append(str(source))
+    clashes = [f"{names} -> {str(target)!r}" for target, names in sources.items() if names[1:]]
+    if clashes:
+        raise ValueError(
+            f"{len(clashes)} target(s) with more than one source, nothing was written:"
+            f" {'; '.join(clashes[:5])}; rename or move all but one of each"
+        )
+
+
+def _is_converted(path):
+    try:
+        with path.open("rb") as file, wave.open(file) as wav:
+            return wav.getparams()[:3] == WAV_PARAMS
+    except (wave.Error, EOFError, OSError):
+        return False
+
+
+def _write(source, target):
+    """Convert block by block; return the checksum of the samples."""
+    checksum = 0
+    with target.open("xb") as file, wave.open(file, "wb") as wav:
+        wav.setparams((*WAV_PARAMS, 0, "NONE", None))
+        for y in stream_audio(source, SAMPLE_RATE):
+            # 2**15, as in reading: a 16-bit recording at 16 kHz comes out bit by bit the same
+            samples = np.clip(np.rint(y * 2**15), -(2**15), 2**15 - 1).astype(np.int16).tobytes()
+            wav.writeframesraw(samples)
+            checksum = zlib.crc32(samples, checksum)
+    return checksum
+
+
+def _checksum(path):
+    checksum = 0
+    with path.open("rb") as file, wave.open(file) as wav:
+        while samples := wav.readframes(2**20):
+            checksum = zlib.crc32(samples, checksum)
+    return checksum
+
+
+def main(arguments=None):
+    """Run the command line; return the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("source", metavar="SOURCE", help="a folder, or a file")
+    parser.add_argument("target", metavar="TARGET", help="the folder, or the WAV, to write")
+    parser.add_argument("-r", "--remove", action="store_true", help="delete converted sources")
+    parser.add_argument("-f", "--force", action="store_true", help="replace existing targets")
+    parser.add_argument(
+        "-j", "--jobs", type=int, default=-1, help="files at a time (-1: one per core)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    options = parser.parse_args(arguments)
+    try:
+        report = convert_audios(
+            options.source, options.target, options.remove, force=options.force, n_jobs=options.jobs
+        )
+    except (OSError, ValueError) as error:
+        print(f"convert_wavs: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(report) if options.json else _summary(report))
+    for path, reason in report["failed"].items():
+        print(
+            f"failed: {reason if repr(path) in reason else f'{path!r}: {reason}'}", file=sys.stderr
+        )
+    return 1 if report["failed"] else 0
+
+
+def _summary(report):
+    skipped = ", ".join(f"{n} {why}" for why, n in report["skipped"].items())
+    n_skipped = sum(report["skipped"].values())
+    return (
+        f"{report['converted']} converted, {n_skipped} skipped ({skipped}),"
+        f" {len(report['failed'])} failed"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
