@@ -11,7 +11,7 @@ help:  ## list the targets
 
 run: $(VENV)/installed  ## train and score on the bundled recordings, and predict one
 	$(PYTHON) emotion_recognition.py --data-dir data --corpora custom \
-	    data/test-custom/v11_s1_happy.wav
+	    data/test-custom/v21_s6_happy.wav
 
 test: $(VENV)/installed-dev  ## run every test
 	@command -v espeak-ng >/dev/null || echo "espeak-ng isn't installed: the test that makes the" \

@@ -31,6 +31,7 @@ REPO = Path(__file__).resolve().parent
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 COLUMNS = ["path", "emotion", "speaker", "corpus"]
 PARTITIONS = ("train", "test")
+NAME_ERRORS = "surrogateescape"  # how Python spells file names that aren't Unicode
 
 EMODB_EMOTIONS = {
     "W": "angry",  # Wut
@@ -254,7 +255,7 @@ def _write_group(group, emotions, train_name, test_name, verbose, data_dir, trai
         path = desc_file(partition, default, data_dir) if name is None else Path(name)
         rows = clips.loc[clips["partition"] == partition, COLUMNS].reset_index(drop=True)
         with replacing(path) as temporary:
-            rows.to_csv(temporary, index=False)
+            rows.to_csv(temporary, index=False, errors=NAME_ERRORS)
         written[partition] = rows
         if verbose:
             print(f"[+] {len(rows):5d} clips, {rows.speaker.nunique():3d} speakers: {path}")
@@ -348,7 +349,7 @@ def read_desc_file(path):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"No desc_file at {path}; `python create_csv.py` writes them.")
-    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors=NAME_ERRORS)
     missing = {"path", "emotion"} - set(rows.columns)
     if missing:
         raise ValueError(f"{path} has no column {' and '.join(sorted(missing))}.")
@@ -403,9 +404,9 @@ def main(argv=None):
         sys.exit(f"create_csv.py: {error}")
     table = count_clips(written)
     if args.json:
-        counts = table.drop(index="total", level=0, errors="ignore").reset_index()
+        counts = table.iloc[:-1].reset_index()  # all but the totals
         print(json.dumps({"clips": counts.to_dict("records")}))
-    else:
+    elif len(table):
         print(f"\n{table.to_string()}")
 
 

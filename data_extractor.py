@@ -11,9 +11,14 @@ deleted at any time.
 
 import hashlib
 import importlib.metadata
+import inspect
 import json
+import os
 import sqlite3
+import time
 import warnings
+import zlib
+from contextlib import closing, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,23 +30,34 @@ from tqdm.auto import tqdm
 import audio
 import features as ft
 from create_csv import find_cache_dir, read_desc_file
+from parameters import SAMPLE_RATE
 from utils import check_name, emotion_scale, extract_feature, get_audio_config
 
 DEFAULT_EMOTIONS = ("sad", "neutral", "happy")
 BATCH_SIZE = 16  # clips a task: long enough to be worth sending to another process
 SQL_VARIABLES = 500  # names a query: SQLite allows 999 everywhere
+SEALED = 0x2144DF1C  # the CRC-32 of whatever ends in its own CRC-32
+FRESH = 2  # seconds: a clip edited twice within a file system's tick has the same stamp
 NAMED_FAILURES = 50
+
+
+# Read at import: an editor may have changed the files before the first vector is made.
+_SOURCES = [Path(module.__file__).read_bytes() for module in (audio, ft)]
+_SOURCES += [inspect.getsource(extract_feature).encode(), str(SAMPLE_RATE).encode()]
 
 
 @lru_cache(maxsize=1)
 def extraction_version():
     """Say which code makes the vectors: a digest of our sources and of the libraries they call."""
-    digest = hashlib.sha256()
-    for module in (audio, ft):
-        digest.update(Path(module.__file__).read_bytes())
-    for library in ("librosa", "numpy", "scipy", "soundfile", "soxr"):
+    digest = hashlib.sha256(b"".join(_SOURCES))
+    for library in ("librosa", "numba", "numpy", "scipy", "soundfile", "soxr"):
         digest.update(f"{library} {importlib.metadata.version(library)}".encode())
     return digest.hexdigest()[:16]
+
+
+def cache_settings(audio_config):
+    """What a vector depends on besides its clip: the code and the features, as one string."""
+    return json.dumps([extraction_version(), [name for name, on in audio_config.items() if on]])
 
 
 class FeatureCache:
@@ -49,47 +65,63 @@ class FeatureCache:
 
     A clip whose size, times and inode are as they were is known by its path alone; any other is
     read and hashed. A vector belongs to that hash, the feature settings and the version of the
-    extraction code, so that none of them ever meets another's values.
+    extraction code, so that none of them ever meets another's values. Each carries a checksum of
+    all this: what a failing disk has altered counts as not there.
 
     Parameters
     ----------
     cache_dir : path, optional
-        See `create_csv.find_cache_dir`. Where it can't be written to, the cache lasts as long as
-        this object, and a warning says so.
+        See `create_csv.find_cache_dir`. A damaged file is set aside for a new one. Where it can't
+        be written to, it is read, and what is added lasts as long as this object. Either way a
+        warning says so.
     """
 
     def __init__(self, cache_dir=None):
         self.path = find_cache_dir(cache_dir) / "features.sqlite"
+        self._file_id = _file_id(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._db = self._open(self.path)
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                self._db = self._in_memory(error)
-            else:  # the file is damaged, or isn't a database
-                damaged = self.path.with_suffix(".damaged")
-                self.path.replace(damaged)
-                warnings.warn(f"{self.path} was damaged; kept as {damaged.name}", stacklevel=2)
-                self._db = self._open(self.path)
-        except OSError as error:
-            self._db = self._in_memory(error)
+        except (OSError, sqlite3.DatabaseError) as error:
+            self._db = self._open_instead(error)
 
-    def _in_memory(self, error):
-        warnings.warn(
-            f"{self.path} can't be written ({error}); features are not kept. "
-            "Set SER_CACHE_DIR to a folder of your own.",
-            stacklevel=3,
-        )
-        return self._open(":memory:")
+    def _open_instead(self, error):
+        """What serves where the file can't: a new one if it is damaged, else a copy in memory."""
+        if isinstance(error, (OSError, sqlite3.OperationalError)):
+            warnings.warn(
+                f"{self.path} can't be written ({error}); new features are not kept. "
+                "Set SER_CACHE_DIR to a folder of your own.",
+                stacklevel=4,
+            )
+            memory = sqlite3.connect(":memory:")
+            with suppress(sqlite3.Error):
+                uri = f"{self.path.absolute().as_uri()}?mode=ro"
+                with closing(sqlite3.connect(uri, uri=True)) as file:
+                    file.backup(memory)
+            return self._with_tables(memory)
+        if _file_id(self.path) == self._file_id:  # else another process has already done it
+            damaged = self.path.with_suffix(".damaged")
+            self.path.replace(damaged)
+            warnings.warn(f"{self.path} was damaged; kept as {damaged.name}", stacklevel=4)
+        db = self._open(self.path)
+        self._file_id = _file_id(self.path)
+        return db
+
+    def _open(self, path):
+        db = sqlite3.connect(path, timeout=60)  # seconds to wait for another process's write
+        try:
+            db.execute("PRAGMA synchronous = NORMAL")
+            return self._with_tables(db)
+        except sqlite3.DatabaseError:
+            db.close()
+            raise
 
     @staticmethod
-    def _open(path):
-        db = sqlite3.connect(path, timeout=60)  # seconds to wait for another process's write
-        db.execute("PRAGMA synchronous = NORMAL")
+    def _with_tables(db):
         with db:
-            db.execute("BEGIN IMMEDIATE")  # fails at once where the file is read-only
+            db.execute("BEGIN IMMEDIATE")  # several processes may start at once
             db.execute(
-                "CREATE TABLE IF NOT EXISTS clips (path TEXT PRIMARY KEY, stamp TEXT, digest BLOB)"
+                "CREATE TABLE IF NOT EXISTS clips (path BLOB PRIMARY KEY, stamp TEXT, digest BLOB)"
             )
             db.execute(
                 "CREATE TABLE IF NOT EXISTS vectors "
@@ -99,10 +131,25 @@ class FeatureCache:
 
     def _select(self, query, keys, *arguments):
         """Rows of a query over many keys, a chunk of keys at a time."""
-        for start in range(0, len(keys), SQL_VARIABLES):
-            chunk = keys[start : start + SQL_VARIABLES]
-            marks = ",".join("?" * len(chunk))
-            yield from self._db.execute(query.format(marks=marks), [*arguments, *chunk])
+        rows = []
+        try:
+            for start in range(0, len(keys), SQL_VARIABLES):
+                chunk = keys[start : start + SQL_VARIABLES]
+                marks = ",".join("?" * len(chunk))
+                rows += self._db.execute(query.format(marks=marks), [*arguments, *chunk])
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            self._db = self._open_instead(error)
+        return rows
+
+    def _insert(self, table, rows):
+        """Write rows of three columns: all of them or, if that fails, none."""
+        try:
+            with self._db:
+                self._db.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", rows)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            self._db = self._open_instead(error)
 
     def digests(self, paths):
         """The content hash of each clip.
@@ -110,17 +157,22 @@ class FeatureCache:
         Parameters
         ----------
         paths : list of str
+            Absolute.
 
         Returns
         -------
         dict of str to bytes
             Without the paths that can't be read.
         """
+        settled = time.time_ns() - FRESH * 10**9
         stamps = {path: stamp for path in paths if (stamp := _stamp(path))}
+        names = {os.fsencode(path): path for path in stamps}  # not every file name is Unicode
         known = self._select(
-            "SELECT path, stamp, digest FROM clips WHERE path IN ({marks})", list(stamps)
+            "SELECT path, stamp, digest FROM clips WHERE path IN ({marks})", list(names)
         )
-        found = {path: digest for path, stamp, digest in known if stamp == stamps[path]}
+        found = {
+            names[name]: digest for name, stamp, digest in known if stamp == stamps[names[name]][0]
+        }
         new = {}
         for path in stamps.keys() - found.keys():
             try:
@@ -128,11 +180,13 @@ class FeatureCache:
             except OSError:
                 continue
             new[path] = hashlib.blake2b(content, digest_size=16).digest()
-        with self._db:
-            self._db.executemany(
-                "INSERT OR REPLACE INTO clips VALUES (?, ?, ?)",
-                [(path, stamps[path], digest) for path, digest in new.items()],
-            )
+        rows = [
+            (os.fsencode(path), stamps[path][0], digest)
+            for path, digest in new.items()
+            if stamps[path][1] < settled
+        ]
+        if rows:
+            self._insert("clips", rows)
         return found | new
 
     def get(self, digests, settings):
@@ -142,32 +196,54 @@ class FeatureCache:
             list(dict.fromkeys(digests)),
             settings,
         )
-        return {digest: np.frombuffer(vector, dtype=np.float32) for digest, vector in rows}
+        salt = settings.encode()
+        return {
+            digest: np.frombuffer(vector, dtype=np.float32, count=len(vector) // 4 - 1)
+            for digest, vector in rows
+            if isinstance(vector, bytes) and zlib.crc32(vector, zlib.crc32(digest + salt)) == SEALED
+        }
 
     def put(self, vectors, settings):
         """Keep vectors, a dict of digest to ndarray (n_features,) float32; whole or not at all."""
-        with self._db:
-            self._db.executemany(
-                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
-                [
-                    (digest, settings, vector.tobytes())
-                    for digest, vector in vectors.items()
-                    if isinstance(digest, bytes)  # a path stands for a clip that wasn't hashed
-                ],
-            )
+        rows = [
+            (digest, settings, _seal(digest, settings, vector.tobytes()))
+            for digest, vector in vectors.items()
+        ]
+        self._insert("vectors", rows)
 
     def close(self):
         """Give the file back."""
         self._db.close()
 
 
-def _stamp(path):
-    """What changes when a file is edited or replaced, even if its size and date were put back."""
+def _seal(digest, settings, vector):
+    """The bytes of a vector, then a checksum of them and of what they belong to."""
+    checksum = zlib.crc32(vector, zlib.crc32(digest + settings.encode()))
+    return vector + checksum.to_bytes(4, "little")
+
+
+def _file_id(path):
+    """Tells a file from another one that has taken its name; None where there is none."""
     try:
-        stat = Path(path).stat()
+        return path.stat().st_ino
     except OSError:
         return None
-    return f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
+
+
+def _stamp(path):
+    """What changes when a file is edited or replaced, even if its size and date were put back.
+
+    Returns
+    -------
+    (str, int) or None
+        The stamp, and when it last changed in ns; None where there is no file.
+    """
+    try:
+        stat = os.stat(path)  # noqa: PTH116 - Path(path).stat() takes three times as long
+    except OSError:
+        return None
+    stamp = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
+    return stamp, max(stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def _extract_batch(paths, audio_config):
@@ -213,34 +289,39 @@ def extract_features(paths, audio_config, *, n_jobs=-1, verbose=1, on_error="war
         For the first clip that can't be read, if `on_error` is "raise".
     """
     check_name(on_error, ("warn", "raise"), "on_error")
-    paths = [str(Path(path).absolute()) for path in paths]
-    names = [name for name, on in audio_config.items() if on]
-    settings = json.dumps([extraction_version(), names])
+    folder = str(Path.cwd())
+    paths = [os.path.join(folder, path) for path in paths]  # noqa: PTH118 - Path is 10 times slower
+    audio_config = get_audio_config([name for name, on in audio_config.items() if on])
+    settings = cache_settings(audio_config)
     cache = FeatureCache(cache_dir)
     try:
         keys = {path: path for path in paths} | cache.digests(list(dict.fromkeys(paths)))
-        vectors = cache.get(list(keys.values()), settings)
+        vectors = cache.get([key for key in keys.values() if isinstance(key, bytes)], settings)
         missing = {key: path for path, key in keys.items() if key not in vectors}
         failures = {}
         for done, outcomes in _run_batches(list(missing.values()), audio_config, n_jobs, verbose):
             made = {}
             for path, outcome in zip(done, outcomes, strict=True):
                 if not isinstance(outcome, audio.AudioError):
-                    made[keys[path]] = outcome
+                    made[path] = outcome
                 elif on_error == "raise":
                     raise outcome
                 else:
-                    failures[keys[path]] = outcome
-            cache.put(made, settings)
-            vectors |= made
+                    failures[keys[path]] = str(outcome).removeprefix(f"{path!r}: ")
+            now = cache.digests(list(made))  # a clip edited meanwhile isn't kept by its old hash
+            cache.put({now[path]: made[path] for path in now if now[path] == keys[path]}, settings)
+            vectors |= {keys[path]: vector for path, vector in made.items()}
     finally:
         cache.close()
-    if failures:
-        _warn_left_out([failures[keys[path]] for path in paths if keys[path] in failures])
+    left_out = [f"{path!r}: {failures[keys[path]]}" for path in paths if keys[path] in failures]
+    if left_out:
+        _warn_left_out(left_out)
+    found = [vectors[keys[path]] for path in paths if keys[path] in vectors]
     read = np.array([keys[path] in vectors for path in paths], dtype=bool)
-    X = np.empty((int(read.sum()), len(ft.feature_names(features=names))), dtype=np.float32)
-    for row, path in zip(X, np.array(paths)[read], strict=True):
-        row[:] = vectors[keys[path]]
+    names = [name for name, on in audio_config.items() if on]
+    X = np.concatenate([np.empty(0, np.float32), *found]).reshape(
+        len(found), len(ft.feature_names(features=names))
+    )
     return X, read
 
 
@@ -255,13 +336,13 @@ def _run_batches(paths, audio_config, n_jobs, verbose):
             bar.update(len(done))
 
 
-def _warn_left_out(errors):
+def _warn_left_out(messages):
     """Name the clips that were left out, in one warning."""
-    lines = [f"\n  {error}" for error in errors[:NAMED_FAILURES]]
-    if len(errors) > NAMED_FAILURES:
-        lines.append(f"\n  ... and {len(errors) - NAMED_FAILURES} more")
+    lines = [f"\n  {message}" for message in messages[:NAMED_FAILURES]]
+    if len(messages) > NAMED_FAILURES:
+        lines.append(f"\n  ... and {len(messages) - NAMED_FAILURES} more")
     warnings.warn(
-        f"{len(errors)} clip(s) left out with their labels, they can't be read:{''.join(lines)}",
+        f"{len(messages)} clip(s) left out with their labels, they can't be read:{''.join(lines)}",
         stacklevel=4,
     )
 
@@ -324,10 +405,13 @@ class AudioExtractor:
         Raises
         ------
         ValueError
-            If there is no clip of a wanted emotion to train on, or no clip at all.
+            If there is no clip of a wanted emotion to train on, or no clip at all; if the emotions
+            have no numbers to regress on.
         AudioError
             See `extract_features`.
         """
+        if not self.classification:
+            emotion_scale(self.emotions)  # raises before hours of extraction, not after
         if isinstance(desc_files, (str, Path)):
             desc_files = [desc_files]
         rows = pd.concat([read_desc_file(path) for path in desc_files], ignore_index=True)

@@ -1,8 +1,10 @@
 """The names that every other module speaks: emotions, features, labels, tuned estimators."""
 
 import difflib
+import io
 import os
 import pickle
+import pickletools
 import tempfile
 from contextlib import contextmanager
 from importlib import import_module
@@ -31,7 +33,7 @@ EMOTION_SCALES = (
 """The regression targets: from displeasure to pleasure, with 3 or with 5 emotions."""
 
 GRID_DIR = Path(__file__).resolve().parent / "grid"
-GRID_SIZE_LIMIT = 10 * 2**20  # bytes; tuned results are a few kB
+GRID_SIZE_LIMIT = 2**16  # bytes; tuned results are a few kB
 
 
 def nearest(name, legal):
@@ -233,8 +235,11 @@ def read_plain_pickle(path):
     if path.stat().st_size > GRID_SIZE_LIMIT:
         raise ValueError(f"{path} is larger than tuned results can be; refused.")
     try:
-        with path.open("rb") as file:
-            return _PlainUnpickler(file).load()
+        data = path.read_bytes()
+        for opcode, index, _ in pickletools.genops(data):  # reads, runs nothing
+            if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and index > len(data):
+                raise pickle.UnpicklingError(f"a memo of {index} places fills the memory")
+        return _PlainUnpickler(io.BytesIO(data)).load()
     except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, TypeError,
             AttributeError, MemoryError, OverflowError) as error:  # fmt: skip
         raise ValueError(
