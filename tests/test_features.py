@@ -1,0 +1,286 @@
+"""The features against librosa itself: the same numbers, whatever the clip."""
+
+import doctest
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from functools import partial
+
+import librosa
+import numpy as np
+import pytest
+import soundfile as sf
+from conftest import REPO
+
+import features as ft
+
+SR = 16_000
+LENGTHS = {"mfcc": 40, "chroma": 12, "mel": 128, "contrast": 7, "tonnetz": 6}
+
+# Where a mean is zero but for rounding, no relative error says anything. An MFCC sums 128 decibels
+# of up to 100 in float32, a step of which is 1e-5; a contrast is a difference of two such decibels;
+# chroma and tonnetz lie in -1..1, and in frames of digital silence librosa's own tonnetz consists
+# of the rounding errors of its neighbours.
+ATOL = {"mfcc": 1e-5, "chroma": 1e-7, "mel": 1e-20, "contrast": 1e-6, "tonnetz": 1e-5}
+
+rng = np.random.default_rng(0)
+seconds = np.arange(3 * SR) / SR
+SIGNALS = {
+    "0.1 s of noise": 0.1 * rng.standard_normal(SR // 10),
+    "noise": 0.1 * rng.standard_normal(2 * SR),
+    "tone": 0.5 * np.sin(2 * np.pi * 440 * seconds),
+    "tone between bins": 0.5 * np.sin(2 * np.pi * 1234.5 * seconds),
+    "chirp": 0.5 * np.sin(2 * np.pi * (100 + 900 * seconds) * seconds),
+    "silence": np.zeros(SR),
+    "impulse": np.eye(1, SR, SR // 2)[0],
+    "constant": np.full(SR, 0.5),
+    "hardly anything": 1e-6 * rng.standard_normal(SR),
+    "clipped": np.clip(3 * rng.standard_normal(SR), -1, 1),
+    "silence, then noise": np.concatenate([np.zeros(SR), 0.1 * rng.standard_normal(SR)]),
+}
+SIGNALS = {name: y.astype(np.float32) for name, y in SIGNALS.items()}
+
+
+def by_librosa(name, y, sr=SR):
+    """The frames of one feature, (n_columns, n_frames), as its documentation computes them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if name == "mfcc":
+            return librosa.feature.mfcc(y=y, sr=sr, n_mfcc=40)
+        if name == "mel":
+            return librosa.feature.melspectrogram(y=y, sr=sr)
+        if name == "tonnetz":
+            return librosa.feature.tonnetz(y=librosa.effects.harmonic(y), sr=sr)
+        S = np.abs(librosa.stft(y))
+        if name == "chroma":
+            return librosa.feature.chroma_stft(S=S, sr=sr)
+        return librosa.feature.spectral_contrast(S=S, sr=sr)
+
+
+def assert_same(name, y, sr=SR, note=""):
+    want = by_librosa(name, y, sr).mean(axis=1)
+    got = ft.extract(y, sr, features=[name])
+    np.testing.assert_allclose(got, want, rtol=1e-3, atol=ATOL[name], err_msg=f"{name} {note}")
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_clips_give_what_librosa_gives(name, clips):
+    for path in clips:
+        assert_same(name, sf.read(path, dtype=np.float32)[0], note=path.name)
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+@pytest.mark.parametrize("name", LENGTHS)
+def test_synthetic_signals_give_what_librosa_gives(name, signal):
+    assert_same(name, SIGNALS[signal])
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_a_minute_gives_what_librosa_gives(name, clips):
+    y = np.concatenate([sf.read(path, dtype=np.float32)[0] for path in clips])
+    assert_same(name, np.resize(y, 60 * SR))
+
+
+@pytest.mark.parametrize("name", ["mfcc", "chroma", "mel", "contrast", "tonnetz"])
+@pytest.mark.parametrize("sr", [22_050, 44_100, 48_000])
+def test_other_rates_give_what_librosa_gives(name, sr):
+    assert_same(name, SIGNALS["noise"], sr)
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_frames_are_librosas_frames(name, clips):
+    y = sf.read(clips[0], dtype=np.float32)[0]
+    values, columns, times = ft.frames(y, features=name)
+    want = by_librosa(name, y).T
+    np.testing.assert_allclose(values, want, rtol=1e-3, atol=1e-4 * np.abs(want).max())
+    np.testing.assert_allclose(times, librosa.times_like(want.T, sr=SR))
+    assert values.dtype == np.float32 and len(columns) == LENGTHS[name]
+
+
+@pytest.mark.parametrize("sr", [8000, SR, 22_050, 44_100])
+def test_filter_banks_are_librosas(sr):
+    np.testing.assert_allclose(ft.mel_filters(sr), librosa.filters.mel(sr=sr, n_fft=2048),
+                               rtol=1e-5, atol=1e-9)  # fmt: skip
+    for tuning in (-0.5, -0.13, 0.0, 0.49):
+        want = librosa.filters.chroma(sr=sr, n_fft=2048, tuning=tuning)
+        np.testing.assert_allclose(ft.chroma_filters(sr, tuning), want, rtol=1e-4, atol=1e-9)
+
+
+def test_the_median_network_sorts_out_medians():
+    from scipy.ndimage import median_filter
+
+    for shape in [(1, 3), (4, 130), (15, 1), (31, 128), (97, 257)]:
+        x = rng.random(shape, dtype=np.float32)
+        want = median_filter(x, size=(31, 1), mode="reflect")
+        np.testing.assert_array_equal(ft._median_rows(x), want)
+
+
+def test_the_transform_is_scipys_to_the_last_bit():
+    y = SIGNALS["noise"]
+    want = librosa.stft(y).T
+    assert (ft._stft(y) == want).mean() > 0.9999
+    np.testing.assert_allclose(ft._stft(y), want, rtol=1e-6)
+    np.testing.assert_array_equal(ft._magnitude(y), np.abs(ft._stft(y)))
+
+
+def test_the_vector_is_the_mean_of_the_frames_in_canonical_order():
+    y = SIGNALS["chirp"]
+    vector = ft.extract(y, features=reversed(ft.FEATURES))
+    assert vector.dtype == np.float32 and vector.shape == (193,)
+    alone = [ft.extract(y, features=[name]) for name in ft.FEATURES]
+    np.testing.assert_array_equal(vector, np.concatenate(alone))
+    matrix = ft.frames(y, features=ft.FEATURES)
+    np.testing.assert_allclose(vector, matrix.values.mean(axis=0, dtype=float), rtol=1e-6)
+    assert [f"{column}_mean" for column in matrix.columns] == ft.feature_names(ft.FEATURES)
+
+
+def test_names():
+    assert {name: len(columns) for name, columns in ft.COLUMNS.items()} == LENGTHS
+    names = ft.feature_names(["tonnetz", "mfcc", "mfcc"])
+    assert names[0] == "mfcc_1_mean" and names[-1] == "tonnetz_major_y_mean" and len(names) == 46
+    assert len(set(ft.feature_names(ft.FEATURES))) == 193
+    assert ft.feature_names("chroma")[:2] == ["chroma_C_mean", "chroma_C#_mean"]
+
+
+def test_a_pure_tone_lights_its_own_names():
+    values, columns, _ = ft.frames(SIGNALS["tone"], features=["chroma"])
+    assert columns[values.mean(axis=0).argmax()] == "chroma_A"
+
+
+CALLS = [
+    ft.feature_names,
+    partial(ft.extract, np.ones(100)),
+    partial(ft.frames, np.ones(100)),
+    partial(ft.frames_blocks, [np.ones(100)]),
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_unknown_features_are_named_with_their_nearest(call):
+    with pytest.raises(ValueError, match=r"choose from mfcc, chroma, .*; did you mean 'mfcc'"):
+        call(features=["mel", "mfccs"])
+    with pytest.raises(ValueError, match="no feature given"):
+        call(features=[])
+
+
+def test_unknown_functionals_are_named():
+    with pytest.raises(ValueError, match=r"unknown functional 'means'.*did you mean 'mean'"):
+        ft.extract(np.ones(100), functionals=["means"])
+
+
+BAD_SIGNALS = {
+    "stereo": (np.ones((100, 2)), "1-D array of floats, not 2-D"),
+    "integers": (np.ones(100, int), "1-D array of floats, not 1-D of int64"),
+    "nothing": (np.ones(0), "non-empty"),
+    "nan": (np.array([0, np.nan]), "finite"),
+    "infinity": (np.array([0, np.inf]), "finite"),
+    "text": ("speech.wav", "1-D array of floats"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_SIGNALS)
+def test_bad_signals_are_refused(bad):
+    y, message = BAD_SIGNALS[bad]
+    with pytest.raises(ValueError, match=message):
+        ft.extract(y)
+
+
+@pytest.mark.parametrize("sr", [0, -1, 8000, 12_800])
+def test_rates_too_low_for_the_bands_are_refused(sr):
+    with pytest.raises(ValueError, match="above 12800 Hz"):
+        ft.extract(SIGNALS["noise"], sr)
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 511, 512, 513, 1600, 2047, 2049])
+def test_short_clips_are_finite_and_silent_about_it(n_samples):
+    for y in (SIGNALS["noise"][:n_samples], np.zeros(n_samples, np.float32)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            values = ft.frames(y, features=ft.FEATURES).values
+        assert values.shape == (1 + n_samples // 512, 193) and np.isfinite(values).all()
+
+
+def test_the_input_is_left_alone_and_the_result_repeats():
+    for y in (SIGNALS["chirp"].copy(), SIGNALS["chirp"].astype(float), SIGNALS["chirp"][::-1]):
+        before = y.copy()
+        first = ft.extract(y, features=ft.FEATURES)
+        np.testing.assert_array_equal(y, before)
+        np.testing.assert_array_equal(ft.extract(y, features=ft.FEATURES), first)
+
+
+@pytest.fixture(scope="module")
+def ten_minutes(clips):
+    y = np.concatenate([sf.read(path, dtype=np.float32)[0] for path in clips])
+    return np.resize(y, 600 * SR)
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_blocks_give_what_the_whole_gives(name, ten_minutes):
+    y = ten_minutes[: (240 if name == "tonnetz" else 600) * SR]
+    whole = ft.frames(y, features=[name])
+    parts = [*ft.frames_blocks(np.array_split(y, 77), features=[name])]
+    assert len(parts) > 6
+    values = np.concatenate([part.values for part in parts])
+    np.testing.assert_array_equal(np.concatenate([part.times for part in parts]), whole.times)
+    np.testing.assert_allclose(values.mean(axis=0), whole.values.mean(axis=0), rtol=1e-3, atol=1e-5)
+    error = np.abs(values - whole.values).max(axis=1) / np.abs(whole.values).max()
+    if name == "tonnetz":  # but for the frames that lie in digital silence, see ATOL
+        assert np.quantile(error, 0.98) < 1e-3
+    else:
+        assert error.max() < 1e-5
+
+
+def test_blocks_give_every_frame_of_the_whole_where_there_is_no_digital_silence(ten_minutes):
+    y = ten_minutes[: 100 * SR]
+    y = y + 1e-4 * rng.standard_normal(len(y)).astype(np.float32)
+    parts = ft.frames_blocks([y[:SR], y[SR:]], features=ft.FEATURES)
+    whole = ft.frames(y, features=ft.FEATURES).values
+    values = np.concatenate([part.values for part in parts])
+    np.testing.assert_allclose(values, whole, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("length", [1, 700, 5000])
+def test_blocks_may_have_any_length(length):
+    y = SIGNALS["chirp"][:20_000]
+    blocks = [y[i : i + length] for i in range(0, len(y), length)]
+    (part,) = ft.frames_blocks(lambda: iter(blocks))
+    np.testing.assert_array_equal(part.values, ft.frames(y).values)
+
+
+def test_blocks_that_can_be_read_only_once_are_refused():
+    with pytest.raises(ValueError, match="only once"):
+        ft.frames_blocks(iter([SIGNALS["noise"]]))
+    with pytest.raises(ValueError, match="non-empty"):
+        next(ft.frames_blocks([]))
+
+
+FRESH = """
+import sys
+import features
+heavy = {"librosa", "numba", "scipy", "soxr", "matplotlib", "pandas"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+import numpy as np
+features.extract(np.ones(5000, np.float32), features=features.FEATURES)
+assert "librosa" not in sys.modules
+"""
+
+
+def test_importing_is_light_and_librosa_is_never_needed():
+    subprocess.run([sys.executable, "-c", FRESH], cwd=REPO, check=True)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root writes everywhere")
+def test_a_folder_that_cant_be_written_is_no_obstacle(tmp_path):
+    for name in ("features.py", "parameters.py"):
+        shutil.copy(REPO / name, tmp_path)
+    tmp_path.chmod(0o500)
+    env = os.environ | {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    code = "import numpy as np, features; features.extract(np.ones(5000, np.float32))"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, check=True)
+
+
+def test_doctests():
+    result = doctest.testmod(ft)
+    assert result.attempted > 8 and not result.failed
