@@ -25,13 +25,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from sklearn.base import BaseEstimator, TransformerMixin
 from tqdm.auto import tqdm
 
 import audio
 import features as ft
 from create_csv import find_cache_dir, read_desc_file
 from parameters import SAMPLE_RATE
-from utils import check_name, emotion_scale, extract_feature, get_audio_config
+from utils import (
+    DEFAULT_FUNCTIONALS,
+    check_name,
+    emotion_scale,
+    extract_feature,
+    get_audio_config,
+)
 
 DEFAULT_EMOTIONS = ("sad", "neutral", "happy")
 BATCH_SIZE = 16  # clips a task: long enough to be worth sending to another process
@@ -55,9 +62,9 @@ def extraction_version():
     return digest.hexdigest()[:16]
 
 
-def cache_settings(audio_config):
-    """What a vector depends on besides its clip: the code and the features, as one string."""
-    return json.dumps([extraction_version(), [name for name, on in audio_config.items() if on]])
+def cache_settings(options):
+    """What a vector depends on besides its clip: the code and its options, as one string."""
+    return json.dumps([extraction_version(), options])
 
 
 class FeatureCache:
@@ -70,13 +77,16 @@ class FeatureCache:
 
     Parameters
     ----------
-    cache_dir : path, optional
-        See `create_csv.find_cache_dir`. A damaged file is set aside for a new one. Where it can't
-        be written to, it is read, and what is added lasts as long as this object. Either way a
-        warning says so.
+    cache_dir : path or False, optional
+        See `create_csv.find_cache_dir`; False keeps nothing beyond this object. A damaged file is
+        set aside for a new one. One that can't be written to is read, and what is added lasts as
+        long as this object. Either way a warning says so.
     """
 
     def __init__(self, cache_dir=None):
+        if cache_dir is False:
+            self._db = self._with_tables(sqlite3.connect(":memory:"))
+            return
         self.path = find_cache_dir(cache_dir) / "features.sqlite"
         self._file_id = _file_id(self.path)
         try:
@@ -246,20 +256,30 @@ def _stamp(path):
     return stamp, max(stat.st_mtime_ns, stat.st_ctime_ns)
 
 
-def _extract_batch(paths, audio_config):
+def _extract_batch(clips, options):
     """The vectors of some clips; an AudioError stands for a clip that can't be read."""
     outcomes = []
-    for path in paths:
+    for clip in clips:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", audio.AudioWarning)
-                outcomes.append(extract_feature(path, **audio_config))
+                outcomes.append(extract_feature(clip, **options))
         except audio.AudioError as error:
             outcomes.append(error)
-    return paths, outcomes
+    return clips, outcomes
 
 
-def extract_features(paths, audio_config, *, n_jobs=-1, verbose=1, on_error="warn", cache_dir=None):
+def extract_features(
+    paths,
+    audio_config,
+    *,
+    functionals=DEFAULT_FUNCTIONALS,
+    min_duration=0.1,
+    n_jobs=-1,
+    verbose=1,
+    on_error="warn",
+    cache_dir=None,
+):
     """The vectors of many clips, from the cache where it has them.
 
     Parameters
@@ -267,6 +287,10 @@ def extract_features(paths, audio_config, *, n_jobs=-1, verbose=1, on_error="war
     paths : list of path
     audio_config : dict of str to bool
         See `utils.get_audio_config`.
+    functionals : sequence of str
+        See `features.FUNCTIONALS`.
+    min_duration : float
+        Seconds; a shorter clip can't be read.
     n_jobs : int
         Processes, as joblib counts them; a joblib backend that is active (Dask, Ray) serves too.
     verbose : int
@@ -274,8 +298,8 @@ def extract_features(paths, audio_config, *, n_jobs=-1, verbose=1, on_error="war
     on_error : {"warn", "raise"}
         What a clip that can't be read does: it is left out and named in one warning at the end,
         or its AudioError is raised.
-    cache_dir : path, optional
-        See `create_csv.find_cache_dir`.
+    cache_dir : path or False, optional
+        See `FeatureCache`.
 
     Returns
     -------
@@ -292,14 +316,15 @@ def extract_features(paths, audio_config, *, n_jobs=-1, verbose=1, on_error="war
     folder = str(Path.cwd())
     paths = [os.path.join(folder, path) for path in paths]  # noqa: PTH118 - Path is 10 times slower
     audio_config = get_audio_config([name for name, on in audio_config.items() if on])
-    settings = cache_settings(audio_config)
+    options = audio_config | {"functionals": list(functionals), "min_duration": min_duration}
+    settings = cache_settings(options)
     cache = FeatureCache(cache_dir)
     try:
         keys = {path: path for path in paths} | cache.digests(list(dict.fromkeys(paths)))
         vectors = cache.get([key for key in keys.values() if isinstance(key, bytes)], settings)
         missing = {key: path for path, key in keys.items() if key not in vectors}
         failures = {}
-        for done, outcomes in _run_batches(list(missing.values()), audio_config, n_jobs, verbose):
+        for done, outcomes in _run_batches(list(missing.values()), options, n_jobs, verbose):
             made = {}
             for path, outcome in zip(done, outcomes, strict=True):
                 if not isinstance(outcome, audio.AudioError):
@@ -320,18 +345,19 @@ def extract_features(paths, audio_config, *, n_jobs=-1, verbose=1, on_error="war
     read = np.array([keys[path] in vectors for path in paths], dtype=bool)
     names = [name for name, on in audio_config.items() if on]
     X = np.concatenate([np.empty(0, np.float32), *found]).reshape(
-        len(found), len(ft.feature_names(features=names))
+        len(found), len(ft.feature_names(features=names, functionals=functionals))
     )
     return X, read
 
 
-def _run_batches(paths, audio_config, n_jobs, verbose):
-    """Yield (paths, outcomes) of one batch after the other, as they end."""
-    batches = [paths[i : i + BATCH_SIZE] for i in range(0, len(paths), BATCH_SIZE)]
-    workers = Parallel(n_jobs if len(batches) > 1 else 1, return_as="generator_unordered")
-    with tqdm(total=len(paths), desc="Extracting features", unit="clip",
-              disable=not verbose or not paths) as bar:  # fmt: skip
-        for done, outcomes in workers(delayed(_extract_batch)(b, audio_config) for b in batches):
+def _run_batches(clips, options, n_jobs, verbose, in_order=False):
+    """Yield (clips, outcomes) of one batch after the other, as they end or in order."""
+    batches = [clips[i : i + BATCH_SIZE] for i in range(0, len(clips), BATCH_SIZE)]
+    return_as = "generator" if in_order else "generator_unordered"
+    workers = Parallel(n_jobs if len(batches) > 1 else 1, return_as=return_as)
+    with tqdm(total=len(clips), desc="Extracting features", unit="clip",
+              disable=not verbose or not clips) as bar:  # fmt: skip
+        for done, outcomes in workers(delayed(_extract_batch)(b, options) for b in batches):
             yield done, outcomes
             bar.update(len(done))
 
@@ -345,6 +371,141 @@ def _warn_left_out(messages):
         f"{len(messages)} clip(s) left out with their labels, they can't be read:{''.join(lines)}",
         stacklevel=4,
     )
+
+
+class SpeechFeatures(TransformerMixin, BaseEstimator):
+    """Recordings in, feature matrix out: the first step of a scikit-learn pipeline.
+
+    Parameters
+    ----------
+    features : sequence of str
+        Any of `features.FEATURES`.
+    functionals : sequence of str
+        Any of `features.FUNCTIONALS`.
+    sr : int
+        Hz; the sampling rate of recordings that are given as arrays. Files know their own.
+    n_jobs : int, optional
+        Processes, as joblib counts them.
+    cache : bool or path
+        Keep the vectors of files in the cache (see `FeatureCache`); a path says where.
+    min_duration : float
+        Seconds; a shorter recording is an error.
+    verbose : int
+        0 draws no progress bar.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import Pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn.svm import SVC
+    >>> pipeline = Pipeline(
+    ...     [("features", SpeechFeatures()), ("scale", StandardScaler()), ("svc", SVC())]
+    ... )
+    >>> pipeline.fit(paths, emotions)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        features=ft.DEFAULT_FEATURES,
+        functionals=DEFAULT_FUNCTIONALS,
+        *,
+        sr=SAMPLE_RATE,
+        n_jobs=None,
+        cache=True,
+        min_duration=0.1,
+        verbose=0,
+    ):
+        self.features = features
+        self.functionals = functionals
+        self.sr = sr
+        self.n_jobs = n_jobs
+        self.cache = cache
+        self.min_duration = min_duration
+        self.verbose = verbose
+
+    def fit(self, X, y=None):
+        """Check the settings; there is nothing to learn.
+
+        Parameters
+        ----------
+        X : list of recordings
+            See `transform`.
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        self.get_feature_names_out()
+        return self
+
+    def transform(self, X):
+        """Extract the features of recordings.
+
+        Parameters
+        ----------
+        X : list or array of paths, list of arrays (n_samples,), or array (n_clips, n_samples)
+
+        Returns
+        -------
+        ndarray (n_clips, n_features) float32
+
+        Raises
+        ------
+        AudioError
+            For the first recording that can't be read.
+        """
+        clips = list(X)
+        if all(isinstance(clip, (str, os.PathLike)) for clip in clips):
+            return self.extract(clips, on_error="raise")[0]
+        options = get_audio_config(self.features) | {
+            "functionals": self.functionals,
+            "sr": self.sr,
+            "min_duration": self.min_duration,
+        }
+        vectors = []
+        for _, outcomes in _run_batches(clips, options, self.n_jobs, self.verbose, in_order=True):
+            for outcome in outcomes:
+                if isinstance(outcome, audio.AudioError):
+                    raise outcome
+                vectors.append(outcome)
+        return np.stack(vectors)
+
+    def extract(self, paths, on_error="warn"):
+        """Extract the features of files, leaving out those that can't be read if wished.
+
+        Parameters
+        ----------
+        paths : list of path
+        on_error : {"warn", "raise"}
+            See `extract_features`.
+
+        Returns
+        -------
+        X : ndarray (n_read, n_features) float32
+        read : ndarray (n_paths,) bool
+        """
+        return extract_features(
+            paths,
+            get_audio_config(self.features),
+            functionals=self.functionals,
+            min_duration=self.min_duration,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+            on_error=on_error,
+            cache_dir=None if self.cache is True else self.cache,
+        )
+
+    def get_feature_names_out(self, input_features=None):
+        """Name the columns of the matrix: ndarray (n_features,) of str."""
+        return np.array(ft.feature_names(self.features, self.functionals), dtype=object)
+
+    def __sklearn_tags__(self):
+        """Tell scikit-learn that there is nothing to fit, and that X may be paths."""
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.string = True
+        return tags
 
 
 class AudioExtractor:
@@ -418,14 +579,13 @@ class AudioExtractor:
         rows = rows[rows["emotion"].isin(list(self.emotions))]
         if self.corpora is not None:
             rows = rows[rows["corpus"].isin(list(self.corpora))]
-        X, read = extract_features(
-            rows["path"],
-            self.audio_config or get_audio_config(ft.DEFAULT_FEATURES),
+        audio_config = self.audio_config or get_audio_config(ft.DEFAULT_FEATURES)
+        X, read = SpeechFeatures(
+            [name for name, on in audio_config.items() if on],
             n_jobs=self.n_jobs,
+            cache=True if self.cache_dir is None else self.cache_dir,
             verbose=self.verbose,
-            on_error=self.on_error,
-            cache_dir=self.cache_dir,
-        )
+        ).extract(rows["path"], on_error=self.on_error)
         rows = rows[read].reset_index(drop=True)
         self._check_counts(rows, partition, desc_files)
         kept = self._draw(rows["emotion"].to_numpy())

@@ -48,7 +48,7 @@ from create_csv import (
 )
 from data_extractor import (
     DEFAULT_EMOTIONS,
-    extract_features,
+    SpeechFeatures,
     load_data,
     speaker_groups,
 )
@@ -447,11 +447,8 @@ class EmotionRecognizer:
             return extract_feature(audio, **self.audio_config, sr=sr)[np.newaxis], False
         if not audio:
             return np.empty((0, self.scaler_.n_features_in_), dtype=np.float32), True
-        if all(isinstance(item, (str, Path)) for item in audio):
-            X, _ = extract_features(audio, self.audio_config, n_jobs=self.n_jobs,
-                                    verbose=self.verbose, on_error="raise")  # fmt: skip
-            return X, True
-        return np.stack([extract_feature(y, **self.audio_config, sr=sr) for y in audio]), True
+        extractor = SpeechFeatures(self.features, sr=sr, n_jobs=self.n_jobs, verbose=self.verbose)
+        return extractor.transform(audio), True
 
     def _check_trained(self):
         if not hasattr(self, "scaler_"):

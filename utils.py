@@ -26,6 +26,8 @@ AVAILABLE_EMOTIONS = (
     "boredom",
 )
 
+DEFAULT_FUNCTIONALS = ("mean",)
+
 EMOTION_SCALES = (
     {"sad": 0, "neutral": 1, "happy": 2},
     {"angry": 1, "sad": 2, "neutral": 3, "ps": 4, "happy": 5},
@@ -126,7 +128,16 @@ def get_first_letters(emotions):
 
 
 def extract_feature(
-    source, mfcc=True, chroma=True, mel=True, contrast=False, tonnetz=False, *, sr=None
+    source,
+    mfcc=True,
+    chroma=True,
+    mel=True,
+    contrast=False,
+    tonnetz=False,
+    *,
+    functionals=DEFAULT_FUNCTIONALS,
+    sr=None,
+    min_duration=0.1,
 ):
     """Turn one recording into one vector: the only road from audio to features.
 
@@ -137,8 +148,12 @@ def extract_feature(
     mfcc, chroma, mel, contrast, tonnetz : bool
         Which features, always in this order: 40 MFCC, 12 chroma, 128 mel power bands,
         7 spectral contrast (dB), 6 tonnetz, each the mean over the frames.
+    functionals : sequence of str
+        What sums up the frames; see `features.FUNCTIONALS`.
     sr : int, optional
         Hz; the sampling rate of `source` where that is an array.
+    min_duration : float
+        Seconds; a shorter recording is an error.
 
     Returns
     -------
@@ -154,8 +169,9 @@ def extract_feature(
     """
     switches = dict(zip(ft.FEATURES, (mfcc, chroma, mel, contrast, tonnetz), strict=True))
     config = get_audio_config([name for name, on in switches.items() if on])
-    y = load_audio(source, orig_sr=sr)
-    return ft.extract(y, features=[name for name, on in config.items() if on])
+    y = load_audio(source, orig_sr=sr, min_duration=min_duration)
+    names = [name for name, on in config.items() if on]
+    return ft.extract(y, features=names, functionals=functionals)
 
 
 def emotion_scale(emotions):

@@ -46,7 +46,7 @@ def fill(cache_dir, paths, X, config):
     cache = de.FeatureCache(cache_dir)
     digests = cache.digests(paths)
     vectors = {digests[path]: row for path, row in zip(paths, X, strict=True)}
-    cache.put(vectors, de.cache_settings(config))
+    cache.put(vectors, de.cache_settings(config | {"functionals": ["mean"], "min_duration": 0.1}))
     cache.close()
 
 

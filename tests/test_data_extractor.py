@@ -22,10 +22,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile as sf
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import data_extractor as de
+import features as ft
 import utils
-from audio import AudioError
+from audio import AudioError, load_audio
+from create_csv import list_audio
 from utils import extract_feature, get_audio_config
 
 REPO = Path(de.__file__).resolve().parent
@@ -841,3 +848,106 @@ def test_importing_is_cheap():
                          check=True).stdout.split()  # fmt: skip
     assert "data_extractor" in out
     assert not {"tensorflow", "pyaudio", "matplotlib.pyplot", "librosa.core"} & set(out)
+
+
+# SpeechFeatures: the same road, as a scikit-learn transformer
+
+NOT_OF_ITS_INPUT = {
+    "check_n_features_in": "recordings have no number of features",
+    "check_n_features_in_after_fitting": "recordings have no number of features",
+    "check_fit1d": "a one-dimensional X is a list of paths",
+    "check_fit2d_predict1d": "its error is audio.load_audio's, which speaks of recordings",
+    "check_estimators_dtypes": "64-bit integers are refused: their full scale isn't known",
+    "check_dtype_object": "samples are numbers, so an array of objects is refused",
+    "check_transformer_preserve_dtypes": "features are float32, whatever the samples were",
+    "check_transformer_data_not_an_array": "X is a list or an array of recordings",
+    "check_complex_data": "fit reads no recordings, transform refuses them",
+    "check_estimators_nan_inf": "fit reads no recordings, transform refuses them",
+    "check_estimators_empty_data_messages": "no recordings give a matrix without rows",
+    "check_estimator_sparse_tag": "fit reads no recordings, transform refuses them",
+}
+"""The checks that scikit-learn's usual X, a table of numbers, is made for: why they don't apply."""
+
+
+@parametrize_with_checks(
+    [de.SpeechFeatures(min_duration=0)],  # the checks' "recordings" have two to ten samples
+    expected_failed_checks=lambda estimator: NOT_OF_ITS_INPUT,
+)
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+def test_paths_arrays_and_matrices_give_the_same_features(cache, clips):
+    expected = plainly(clips)
+    signals = [load_audio(path) for path in clips]
+    length = min(map(len, signals))
+    np.testing.assert_array_equal(de.SpeechFeatures().transform(clips), expected)
+    np.testing.assert_array_equal(de.SpeechFeatures().transform(np.array(clips)), expected)
+    np.testing.assert_array_equal(de.SpeechFeatures().transform(pd.Series(clips)), expected)
+    np.testing.assert_array_equal(de.SpeechFeatures(n_jobs=2).transform(signals), expected)
+    matrix = np.stack([y[:length] for y in signals])
+    np.testing.assert_array_equal(
+        de.SpeechFeatures().transform(matrix), [extract_feature(y, sr=16000) for y in matrix]
+    )
+    half = de.SpeechFeatures(sr=8000).transform(matrix)
+    np.testing.assert_array_equal(half, [extract_feature(y, sr=8000) for y in matrix])
+    assert de.SpeechFeatures().transform([]).shape == (0, 180)
+
+
+def test_arrays_that_cant_be_read_raise(cache, clips):
+    y = load_audio(clips[0])
+    with pytest.raises(AudioError, match="NaN"):
+        de.SpeechFeatures().transform([y, np.where(np.arange(len(y)) == 7, np.nan, y)])
+    with pytest.raises(AudioError, match="at least"):
+        de.SpeechFeatures().transform([y[:100]])
+
+
+def test_columns_have_names_in_pandas_too(cache, clips):
+    features = de.SpeechFeatures(["tonnetz", "mfcc"]).set_output(transform="pandas")
+    paths = pd.Series(clips, index=[f"clip {i}" for i in range(len(clips))])
+    table = features.fit_transform(paths)
+    assert table.columns.tolist() == ft.feature_names(["mfcc", "tonnetz"])
+    assert table.index.tolist() == paths.index.tolist()
+    np.testing.assert_array_equal(table, plainly_with(clips, mfcc=True, tonnetz=True))
+
+
+def plainly_with(clips, **switches):
+    config = dict.fromkeys(ft.FEATURES, False) | switches
+    return np.stack([extract_feature(path, **config) for path in clips])
+
+
+def test_only_what_is_asked_for_is_kept(cache, clips, tmp_path):
+    de.SpeechFeatures(cache=False).transform(clips)
+    assert not cache.exists()
+    de.SpeechFeatures(cache=tmp_path / "mine").transform(clips)
+    assert (tmp_path / "mine" / "features.sqlite").is_file() and not cache.exists()
+
+
+def test_a_longer_minimum_is_kept_apart_in_the_cache(cache, clips):
+    de.SpeechFeatures(min_duration=0).transform(clips)
+    with pytest.raises(AudioError, match="min_duration"):
+        de.SpeechFeatures(min_duration=60).transform(clips)
+
+
+def test_wrong_settings_raise_in_fit(clips):
+    with pytest.raises(ValueError, match="mfcc, chroma, mel, contrast, tonnetz"):
+        de.SpeechFeatures(["mfc"]).fit(clips)
+    with pytest.raises(ValueError, match="mean"):
+        de.SpeechFeatures(functionals=["men"]).fit(clips)
+
+
+def test_a_pipeline_works_on_paths(cache):
+    paths = [str(path) for path in list_audio(REPO / "data" / "train-custom")]
+    paths = [path for path in paths if path.endswith(("_angry.wav", "_sad.wav"))]
+    emotions = [Path(path).stem.split("_")[-1] for path in paths]
+    speakers = [Path(path).stem.split("_")[0] for path in paths]
+    pipeline = Pipeline(
+        [("features", de.SpeechFeatures()), ("scale", StandardScaler()), ("svc", SVC())]
+    )
+    scores = cross_val_score(pipeline, paths, emotions, groups=speakers, cv=GroupKFold(3))
+    assert scores.mean() > 0.7  # chance is 0.5
+    grid = {"features__features": [["mfcc"], ["chroma"]], "svc__C": [1, 10]}
+    search = GridSearchCV(pipeline, grid, cv=GroupKFold(3))
+    search.fit(paths, emotions, groups=speakers)
+    assert search.best_params_["features__features"] == ["mfcc"]
+    assert set(search.predict(paths)) == {"angry", "sad"}

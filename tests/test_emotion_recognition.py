@@ -161,8 +161,8 @@ def test_fbeta_scores_against_sklearn(rec):
 
 def test_grid_search_keeps_speakers_apart_and_returns_the_best(rec):
     search = EmotionRecognizer(KNeighborsClassifier(), emotions=ODD_ORDER, **BUNDLED)
-    estimator, params, score = search.grid_search({"n_neighbors": [1, 9, 50]}, n_jobs=1)
-    assert params["n_neighbors"] == estimator.n_neighbors != 50  # all but chance
+    estimator, params, score = search.grid_search({"n_neighbors": [1, 9, 40]}, n_jobs=1)
+    assert params["n_neighbors"] == estimator.n_neighbors != 40  # nearly all of them
     assert 1 / 3 < score <= 1
     groups = speaker_groups(search.train_rows_)
     for train, test in search._folds():
@@ -274,7 +274,7 @@ def test_regression_on_other_emotions_raises():
 
 def test_tuning_a_regressor_looks_for_the_lowest_error():
     rec = EmotionRecognizer(KNeighborsRegressor(), classification=False, **BUNDLED)
-    counts = [1, 15, 50]
+    counts = [1, 15, 40]
     errors = {n: rec.grid_search({"n_neighbors": [n]}, n_jobs=1)[2] for n in counts}
     _, params, error = rec.grid_search({"n_neighbors": counts}, n_jobs=1)
     assert error == min(errors.values()) < max(errors.values())
