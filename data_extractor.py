@@ -36,6 +36,7 @@ from utils import (
     DEFAULT_FUNCTIONALS,
     check_name,
     emotion_scale,
+    extract_batch,
     extract_feature,
     get_audio_config,
 )
@@ -256,19 +257,6 @@ def _stamp(path):
     return stamp, max(stat.st_mtime_ns, stat.st_ctime_ns)
 
 
-def _extract_batch(clips, options):
-    """The vectors of some clips; an AudioError stands for a clip that can't be read."""
-    outcomes = []
-    for clip in clips:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", audio.AudioWarning)
-                outcomes.append(extract_feature(clip, **options))
-        except audio.AudioError as error:
-            outcomes.append(error)
-    return clips, outcomes
-
-
 def extract_features(
     paths,
     audio_config,
@@ -357,7 +345,7 @@ def _run_batches(clips, options, n_jobs, verbose, in_order=False):
     workers = Parallel(n_jobs if len(batches) > 1 else 1, return_as=return_as)
     with tqdm(total=len(clips), desc="Extracting features", unit="clip",
               disable=not verbose or not clips) as bar:  # fmt: skip
-        for done, outcomes in workers(delayed(_extract_batch)(b, options) for b in batches):
+        for done, outcomes in workers(delayed(extract_batch)(b, options) for b in batches):
             yield done, outcomes
             bar.update(len(done))
 

@@ -1,11 +1,13 @@
 """The five features of the field: mfcc, chroma, mel, contrast and tonnetz of a mono signal.
 
 Pure functions of an array: `frames` gives the named frame matrix, `extract` its functionals (the
-vector that models see), `feature_names` the name of every element. All values equal those of
-librosa 0.11 with its default frames (n_fft 2048, hop 512, Hann, centred, zero padded).
+vector that models see), `feature_names` the name of every element; `frames_blocks` takes a long
+recording in pieces. All values equal those of librosa 0.11 with its default frames (n_fft 2048,
+hop 512, Hann, centred, zero padded), without librosa.
 """
 
 import difflib
+import tempfile
 from functools import lru_cache, wraps
 from typing import NamedTuple
 
@@ -35,6 +37,8 @@ FUNCTIONALS = {
 }
 """Functional to its function, (n_frames, n_columns) to (n_columns,)."""
 
+DEFAULT_FUNCTIONALS = ("mean",)
+
 
 class Frames(NamedTuple):
     """A frame matrix: one row per 32 ms of signal (at 16 kHz), one named column per value.
@@ -52,7 +56,7 @@ class Frames(NamedTuple):
     times: np.ndarray
 
 
-def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=("mean",)):
+def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=DEFAULT_FUNCTIONALS):
     """Summarise a signal in one vector: the functionals of its frame matrix.
 
     Parameters
@@ -89,7 +93,7 @@ def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=("mean"
     return np.concatenate([FUNCTIONALS[f](values) for f in functionals]).astype(np.float32)
 
 
-def feature_names(features=DEFAULT_FEATURES, functionals=("mean",)):
+def feature_names(features=DEFAULT_FEATURES, functionals=DEFAULT_FUNCTIONALS):
     """Name every element of the vector that `extract` returns for the same arguments.
 
     Returns
@@ -149,8 +153,9 @@ def frames_blocks(blocks, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES):
     """Compute the frame matrix of a long signal piece by piece, as if in one.
 
     What the values refer to, the loudest moment and the tuning of the whole recording, takes a
-    first pass over the signal; so the blocks are read twice. Memory stays at some 200 MB, and
-    16 MB per hour of speech for the peaks that each of chroma and tonnetz takes its tuning from.
+    first pass over the signal; so the blocks are read twice. Memory doesn't grow with the length:
+    the peaks that chroma and tonnetz take their tuning from wait on disk (16 MB per hour and
+    feature, in the system's temporary folder).
 
     Parameters
     ----------
@@ -186,7 +191,8 @@ def frames_blocks(blocks, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES):
 
 
 def _frames_blocks(read, sr, names):
-    references = _references(_measure(y, sr, names, core) for y, core, _ in _windows(read()))
+    measurements = (_measure(y, sr, names, core) for y, core, _ in _windows(read()))
+    references = _references(measurements, _Spool)
     for y, core, first in _windows(read()):
         yield _finish(_measure(y, sr, names, core), references, sr, names, first)
 
@@ -224,16 +230,33 @@ def _columns(names):
     return [column for name in names for column in COLUMNS[name]]
 
 
-def _check_names(kind, names, legal):
+def check_name(name, legal, what):
+    """Return `name` if it is one of `legal`.
+
+    Raises
+    ------
+    ValueError
+        If it isn't; the message names the legal set and the nearest match.
+
+    Examples
+    --------
+    >>> check_name("mel", FEATURES, "feature")
+    'mel'
+    """
+    if name in legal:
+        return name
+    near = difflib.get_close_matches(str(name), map(str, legal), n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"Unknown {what} {name!r}; choose from {', '.join(map(str, legal))}.{hint}")
+
+
+def _check_names(what, names, legal):
     """Return the chosen names in canonical order, each once."""
     names = (names,) if isinstance(names, str) else tuple(names)
-    for name in names:
-        if name not in legal:
-            near = difflib.get_close_matches(str(name), legal, n=1, cutoff=0.4)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"unknown {kind} {name!r}: choose from {', '.join(legal)}{hint}")
     if not names:
-        raise ValueError(f"no {kind} given: choose from {', '.join(legal)}")
+        raise ValueError(f"No {what} given; choose from {', '.join(legal)}.")
+    for name in names:
+        check_name(name, legal, what)
     return tuple(name for name in legal if name in names)
 
 
@@ -272,12 +295,12 @@ def _measure(y, sr, names, core=slice(None)):
     if "tonnetz" in names:
         y = _harmonic(D, S, len(y))
         S = _magnitude(y)
-        measured["harmonic"], measured["core"] = y, core
+        measured["harmonic"] = y, core
         measured["harmonic peaks"] = _peaks(S[core], sr, CQT_BINS)
     return measured
 
 
-def _references(measurements):
+def _references(measurements, store=list):
     """Reduce measurements to what the values of a recording refer to."""
     maxima, peaks = {}, {}
     for measured in measurements:
@@ -285,8 +308,25 @@ def _references(measurements):
             top = measured[name].max(axis=(-2, -1))
             maxima[name] = np.maximum(maxima.get(name, top), top)
         for name in {"peaks", "harmonic peaks"} & set(measured):
-            peaks.setdefault(name, []).append(measured[name])
+            peaks.setdefault(name, store()).append(measured[name])
     return maxima | {name: _tuning(parts) for name, parts in peaks.items()}
+
+
+class _Spool:
+    """A list of pairs of arrays that goes to disk as it grows; iterating starts it anew."""
+
+    def __init__(self):
+        self._file, self._n = tempfile.SpooledTemporaryFile(2**24), 0  # noqa: SIM115 - lives as long as we
+
+    def append(self, pair):
+        for array in pair:
+            np.save(self._file, array, allow_pickle=False)
+        self._n += 1
+
+    def __iter__(self):
+        self._file.seek(0)
+        for _ in range(self._n):
+            yield np.load(self._file), np.load(self._file)
 
 
 def _finish(measured, references, sr, names, first=0):
@@ -296,9 +336,7 @@ def _finish(measured, references, sr, names, first=0):
         "chroma": lambda: _chroma(measured["magnitude"], sr, references["peaks"]),
         "mel": lambda: measured["mel"],
         "contrast": lambda: _contrast(measured["extremes"], references["extremes"]),
-        "tonnetz": lambda: _tonnetz(measured["harmonic"], sr, references["harmonic peaks"])[
-            measured["core"]
-        ],
+        "tonnetz": lambda: _tonnetz(*measured["harmonic"], sr, references["harmonic peaks"]),
     }
     values = np.concatenate([blocks[name]() for name in names], axis=1, dtype=np.float32)
     times = (first + np.arange(len(values))) * (HOP_LENGTH / sr)
@@ -313,19 +351,24 @@ def _compiled(**options):
     """Decorate a function that numba compiles at its first call, not at import."""
 
     def decorate(function):
+        keep = True
+
         @lru_cache
-        def compile_():
+        def kernel(cache):
             import numba
 
-            options.setdefault("error_model", "numpy")
-            try:
-                return numba.njit(cache=True, nogil=True, **options)(function)
-            except RuntimeError:  # no folder to keep it in
-                return numba.njit(nogil=True, **options)(function)
+            return numba.njit(cache=cache, nogil=True, error_model="numpy", **options)(function)
 
         @wraps(function)
         def call(*args):
-            return compile_()(*args)
+            nonlocal keep
+            try:
+                return kernel(keep)(*args)
+            except (OSError, RuntimeError):  # nowhere to keep it: every process compiles its own
+                if not keep:
+                    raise
+                keep = False
+                return kernel(keep)(*args)
 
         return call
 
@@ -428,6 +471,13 @@ def _stft_kernel(y, half_window, twiddles, D):
             D[t, 2 * k], D[t, 2 * k + 1] = a + b + (u * c - v * s), ai + bi + (u * s + v * c)
 
 
+def _frozen(filters):
+    """Return filters as float32 that nobody can write to, since a cache hands them out again."""
+    filters = filters.astype(np.float32)
+    filters.flags.writeable = False
+    return filters
+
+
 @lru_cache
 def mel_filters(sr):
     """Build the Slaney mel filter bank of `librosa.filters.mel`, shape (128, 1025), float32."""
@@ -440,7 +490,7 @@ def mel_filters(sr):
     rise = -ramps[:-2] / np.diff(edges)[:-1, None]
     fall = ramps[2:] / np.diff(edges)[1:, None]
     area = 2 / (edges[2:] - edges[:-2])
-    return (np.maximum(0, np.minimum(rise, fall)) * area[:, None]).astype(np.float32)
+    return _frozen(np.maximum(0, np.minimum(rise, fall)) * area[:, None])
 
 
 @lru_cache
@@ -484,23 +534,11 @@ def chroma_filters(sr, tuning):
     bumps = np.exp(-0.5 * (2 * distance / width) ** 2)
     bumps /= np.linalg.norm(bumps, axis=0)
     bumps *= np.exp(-0.5 * ((bins / 12 - 5) / 2) ** 2)
-    return np.roll(bumps, -3, axis=0)[:, : N_FFT // 2 + 1].astype(np.float32)
+    return _frozen(np.roll(bumps, -3, axis=0)[:, : N_FFT // 2 + 1])
 
 
 def _chroma(S, sr, tuning):
-    chroma = np.empty((len(S), 12), np.float32)
-    _chroma_kernel(S, chroma_filters(sr, tuning), chroma)
-    return _unit(chroma, np.max)
-
-
-@_compiled(fastmath=True)
-def _chroma_kernel(S, filters, chroma):
-    for t in range(len(S)):
-        for c in range(len(filters)):
-            total = np.float32(0)
-            for k in range(S.shape[1]):
-                total += filters[c, k] * S[t, k]
-            chroma[t, c] = total
+    return _unit((chroma_filters(sr, tuning) @ S.T).T, np.max)
 
 
 def _unit(rows, norm):
@@ -533,17 +571,20 @@ def _peaks(S, sr, bins_per_octave):
 @_compiled()
 def _peaks_kernel(S, thresholds, first, last, bins, magnitudes):
     """Write bin and height of each parabolic peak above its frame's threshold; count them."""
-    n, found = 0, np.empty(last - first, np.int64)
+    n, found, peak = 0, np.empty(last - first, np.int64), np.empty(last - first, np.uint8)
     for t in range(len(S)):
-        n_found, row = 0, S[t]
-        for k in range(first, last):  # without a branch: a wrong guess costs more than a store
-            found[n_found] = k
-            n_found += (row[k] > thresholds[t]) & (row[k] > row[k - 1]) & (row[k] >= row[k + 1])
-        for k in found[:n_found]:
-            low, mid, high = row[k - 1], row[k], row[k + 1]
+        n_found, threshold = 0, thresholds[t]
+        lows, mids, highs = S[t, first - 1 : last - 1], S[t, first:last], S[t, first + 1 : last + 1]
+        for i in range(len(peak)):
+            peak[i] = (mids[i] > threshold) & (mids[i] > lows[i]) & (mids[i] >= highs[i])
+        for i in range(len(peak)):  # without a branch: a wrong guess costs more than a store
+            found[n_found] = i
+            n_found += peak[i]
+        for i in found[:n_found]:
+            low, mid, high = lows[i], mids[i], highs[i]
             curve, slope = high + low - 2 * mid, (high - low) / 2
             shift = np.float32(-slope / curve if abs(slope) < abs(curve) else 0)
-            bins[n] = k + shift
+            bins[n] = first + i + shift
             magnitudes[n] = mid + np.float32(0.5) * np.float32(slope) * shift
             n += 1
     return n
@@ -554,25 +595,29 @@ def _tuning(parts):
     n = sum(len(magnitudes) for _, magnitudes in parts)
     if not n:
         return 0.0
-    middle = _select([m for _, m in parts], sorted({(n - 1) // 2, n // 2})).mean()
+    middle = _select(parts, sorted({(n - 1) // 2, n // 2})).mean()
     counts = sum(np.bincount(t[m >= middle], minlength=100) for t, m in parts)
     return counts.argmax() / 100 - 0.5
 
 
 def _select(parts, ranks):
-    """Return the values of these ranks out of all the parts, without putting these together."""
-    if len(parts) == 1:
-        return np.partition(parts[0], ranks)[ranks]
-    # positive floats sort like their bits
-    coarse = [(part.view(np.uint32) >> 16).astype(np.uint16) for part in parts]
-    starts = np.cumsum(sum(np.bincount(c, minlength=2**16) for c in coarse))
+    """Return the magnitudes of these ranks out of all the parts, without putting them together."""
+    if isinstance(parts, list):
+        magnitudes = np.concatenate([m for _, m in parts])
+        return np.partition(magnitudes, ranks)[ranks]
+    # a coarse count tells where a rank lies: positive floats sort like their bits
+    ends = np.cumsum(sum(np.bincount(_coarse(m), minlength=2**16) for _, m in parts))
     chosen = []
     for rank in ranks:
-        bucket = np.searchsorted(starts, rank, "right")
-        near = np.concatenate([p[c == bucket] for p, c in zip(parts, coarse, strict=True)])
-        before = starts[bucket] - len(near)
-        chosen.append(np.partition(near, rank - before)[rank - before])
+        bucket = np.searchsorted(ends, rank, "right")
+        near = np.concatenate([m[_coarse(m) == bucket] for _, m in parts])
+        rank -= ends[bucket] - len(near)
+        chosen.append(np.partition(near, rank)[rank])
     return np.array(chosen)
+
+
+def _coarse(magnitudes):
+    return magnitudes.view(np.uint32) >> 16
 
 
 CONTRAST_EDGES = (0, 200, 400, 800, 1600, 3200, 6400, np.inf)
@@ -872,7 +917,7 @@ def _centroid_matrix():
     return (radii * np.cos(np.pi * phase)).astype(np.float32)
 
 
-def _tonnetz(y, sr, tuning):
+def _tonnetz(y, core, sr, tuning):
     octave = np.roll(_cqt_octave_sum(y, sr, tuning), 1, axis=1)  # a semitone's bins side by side
     chroma = octave.reshape(len(octave), 12, 3).sum(axis=2)
-    return _unit(chroma, np.sum) @ _centroid_matrix()
+    return (_unit(chroma, np.sum) @ _centroid_matrix())[core]

@@ -1,17 +1,18 @@
 """The names that every other module speaks: emotions, features, labels, tuned estimators."""
 
-import difflib
 import io
 import os
 import pickle
 import pickletools
 import tempfile
+import warnings
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
 import features as ft
-from audio import load_audio
+from audio import AudioError, AudioWarning, load_audio
+from features import DEFAULT_FUNCTIONALS, check_name
 from parameters import CLASSIFIERS, REGRESSORS
 
 AVAILABLE_EMOTIONS = (
@@ -26,8 +27,6 @@ AVAILABLE_EMOTIONS = (
     "boredom",
 )
 
-DEFAULT_FUNCTIONALS = ("mean",)
-
 EMOTION_SCALES = (
     {"sad": 0, "neutral": 1, "happy": 2},
     {"angry": 1, "sad": 2, "neutral": 3, "ps": 4, "happy": 5},
@@ -36,39 +35,6 @@ EMOTION_SCALES = (
 
 GRID_DIR = Path(__file__).resolve().parent / "grid"
 GRID_SIZE_LIMIT = 2**16  # bytes; tuned results are a few kB
-
-
-def nearest(name, legal):
-    """A hint for an error message: the legal name most like `name`, or nothing.
-
-    Examples
-    --------
-    >>> nearest("hapy", AVAILABLE_EMOTIONS)
-    " Did you mean 'happy'?"
-    """
-    match = difflib.get_close_matches(str(name), [str(n) for n in legal], n=1)
-    return f" Did you mean {match[0]!r}?" if match else ""
-
-
-def check_name(name, legal, what):
-    """Return `name` if it is one of `legal`.
-
-    Raises
-    ------
-    ValueError
-        If it isn't; the message names the legal set and the nearest match.
-
-    Examples
-    --------
-    >>> check_name("sad", AVAILABLE_EMOTIONS, "emotion")
-    'sad'
-    """
-    if name not in legal:
-        raise ValueError(
-            f"Unknown {what} {name!r}; choose from {', '.join(map(str, legal))}."
-            + nearest(name, legal)
-        )
-    return name
 
 
 def get_audio_config(features):
@@ -172,6 +138,34 @@ def extract_feature(
     y = load_audio(source, orig_sr=sr, min_duration=min_duration)
     names = [name for name, on in config.items() if on]
     return ft.extract(y, features=names, functionals=functionals)
+
+
+def extract_batch(sources, options):
+    """Turn some recordings into vectors; what worker processes run, so this module imports little.
+
+    Parameters
+    ----------
+    sources : list
+        See `extract_feature`.
+    options : dict
+        Its keyword arguments.
+
+    Returns
+    -------
+    sources : list
+        As given.
+    outcomes : list of ndarray (n_features,) float32
+        An AudioError stands for a recording that can't be read.
+    """
+    outcomes = []
+    for source in sources:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", AudioWarning)
+                outcomes.append(extract_feature(source, **options))
+        except AudioError as error:
+            outcomes.append(error)
+    return sources, outcomes
 
 
 def emotion_scale(emotions):

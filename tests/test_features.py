@@ -1,8 +1,6 @@
 """The features against librosa itself: the same numbers, whatever the clip."""
 
 import doctest
-import os
-import shutil
 import subprocess
 import sys
 import warnings
@@ -159,14 +157,14 @@ CALLS = [
 
 @pytest.mark.parametrize("call", CALLS)
 def test_unknown_features_are_named_with_their_nearest(call):
-    with pytest.raises(ValueError, match=r"choose from mfcc, chroma, .*; did you mean 'mfcc'"):
+    with pytest.raises(ValueError, match=r"choose from mfcc, chroma, .*\. Did you mean 'mfcc'"):
         call(features=["mel", "mfccs"])
-    with pytest.raises(ValueError, match="no feature given"):
+    with pytest.raises(ValueError, match="No feature given"):
         call(features=[])
 
 
 def test_unknown_functionals_are_named():
-    with pytest.raises(ValueError, match=r"unknown functional 'means'.*did you mean 'mean'"):
+    with pytest.raises(ValueError, match=r"Unknown functional 'means'.*Did you mean 'mean'"):
         ft.extract(np.ones(100), functionals=["means"])
 
 
@@ -271,14 +269,19 @@ def test_importing_is_light_and_librosa_is_never_needed():
     subprocess.run([sys.executable, "-c", FRESH], cwd=REPO, check=True)
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root writes everywhere")
-def test_a_folder_that_cant_be_written_is_no_obstacle(tmp_path):
-    for name in ("features.py", "parameters.py"):
-        shutil.copy(REPO / name, tmp_path)
-    tmp_path.chmod(0o500)
-    env = os.environ | {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
-    code = "import numpy as np, features; features.extract(np.ones(5000, np.float32))"
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, check=True)
+def test_kernels_work_where_there_is_nowhere_to_keep_them(monkeypatch):
+    import numba
+
+    compile_ = numba.njit
+
+    def njit(cache, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return compile_(**options)
+
+    monkeypatch.setattr(numba, "njit", njit)
+    double = ft._compiled()(lambda x: 2 * x)
+    assert [double(2), double(3.0)] == [4, 6.0]
 
 
 def test_doctests():
