@@ -184,13 +184,8 @@ class FeatureCache:
         found = {
             names[name]: digest for name, stamp, digest in known if stamp == stamps[names[name]][0]
         }
-        new = {}
-        for path in stamps.keys() - found.keys():
-            try:
-                content = Path(path).read_bytes()
-            except OSError:
-                continue
-            new[path] = hashlib.blake2b(content, digest_size=16).digest()
+        unknown = stamps.keys() - found.keys()
+        new = {path: digest for path in unknown if (digest := _digest(path))}
         rows = [
             (os.fsencode(path), stamps[path][0], digest)
             for path, digest in new.items()
@@ -225,6 +220,15 @@ class FeatureCache:
     def close(self):
         """Give the file back."""
         self._db.close()
+
+
+def _digest(path):
+    """The content hash of a file; None if it can't be read."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError:
+        return None
+    return hashlib.sha256(content).digest()[:16]
 
 
 def _seal(digest, settings, vector):
@@ -342,7 +346,8 @@ def _run_batches(clips, options, n_jobs, verbose, in_order=False):
     """Yield (clips, outcomes) of one batch after the other, as they end or in order."""
     batches = [clips[i : i + BATCH_SIZE] for i in range(0, len(clips), BATCH_SIZE)]
     return_as = "generator" if in_order else "generator_unordered"
-    workers = Parallel(n_jobs if len(batches) > 1 else 1, return_as=return_as)
+    n_jobs = n_jobs if len(batches) > 1 else 1
+    workers = Parallel(n_jobs, return_as=return_as, pre_dispatch="4 * n_jobs")
     with tqdm(total=len(clips), desc="Extracting features", unit="clip",
               disable=not verbose or not clips) as bar:  # fmt: skip
         for done, outcomes in workers(delayed(extract_batch)(b, options) for b in batches):

@@ -15,6 +15,10 @@ import numpy as np
 
 from parameters import SAMPLE_RATE
 
+# Freeing one large block tells glibc to keep what we free for our next arrays; else it gives every
+# array back and takes it anew, page fault by page fault: a quarter of the time of all five features.
+np.empty(2**25 - 2**16, np.uint8)
+
 N_FFT = 2048
 HOP_LENGTH = 512
 N_MELS = 128

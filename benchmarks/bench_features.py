@@ -2,13 +2,15 @@
 
     python benchmarks/bench_features.py                      # 200 clips of data/ or $SER_DATA_DIR
     python benchmarks/bench_features.py --corpus FOLDER --clips 50
+    python benchmarks/bench_features.py --hours 10           # the long recording's length
     python benchmarks/bench_features.py --json               # one JSON object
     pip install opensmile                                    # adds rows for eGeMAPS and ComParE
 
 Both sides run warm, on one thread, over the same clips of mixed length, in turns; a figure is the
 median of the rounds. Plain librosa is what tutorials write: `librosa.load(path, sr=16000)`, then
 one call per feature. The rows "decode alone" and "from an array" tell what reading the file has to
-do with it; the last row starts a fresh Python each time.
+do with it. Below them: two processes against one, a fresh Python, importing, one warm prediction;
+then how time and memory grow with the number of clips and with the length of a recording.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from functools import partial
@@ -24,13 +27,18 @@ from pathlib import Path
 
 import librosa
 import numpy as np
+import soundfile
+from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import features as ft
 from audio import load_audio
+from data_extractor import extract_features
+from emotion_recognition import EmotionRecognizer
 from parameters import SAMPLE_RATE
+from utils import get_audio_config
 
 REPO = Path(ft.__file__).parent
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
@@ -138,32 +146,152 @@ def bench_first_clip(clips, rounds):
     yield row("first clip of a process", *time_sides(sides, clips[:1], rounds))
 
 
-BENCHES = (bench_selections, bench_decoding, bench_opensmile, bench_first_clip)
+def bench_processes(clips, rounds):
+    """A whole corpus, nothing cached, the workers running already."""
+    paths = find_clips(os.path.commonpath([str(path) for path in clips]), 10**6)
+    for what, names in (("mfcc+chroma+mel", ft.DEFAULT_FEATURES), ("all five", ft.FEATURES)):
+        sides = [
+            lambda paths, n=n, names=names: extract_features(
+                paths, get_audio_config(names), n_jobs=n, verbose=0, cache_dir=False
+            )
+            for n in (1, 2)
+        ]
+        one, two = (ms / len(paths) for ms in time_sides(sides, [paths], rounds))
+        yield row(f"{what}, {len(paths)} clips: 1 | 2 processes", one, two)
+
+
+def bench_import(clips, rounds):
+    """What `import emotion_recognition` costs, beside what it can't do without."""
+
+    def start(code, _):
+        subprocess.run([sys.executable, "-c", code], cwd=REPO, check=True)
+
+    codes = "import sklearn, pandas, soundfile", "import emotion_recognition"
+    sides = [partial(start, code) for code in codes]
+    yield row("import sklearn, pandas, ... | ours", *time_sides(sides, [None], 2 * rounds + 1))
+
+
+def bench_predict(clips, rounds):
+    """From a file of 3 s to its label, by an SVC trained on the bundled recordings."""
+    bundled = {"data_dir": REPO / "data", "tess_ravdess": False, "emodb": False}
+    rec = EmotionRecognizer(SVC(), **bundled, verbose=0).train()
+    of_3_s = min(clips, key=lambda path: abs(len(load_audio(path)) - 3 * SAMPLE_RATE))
+
+    def plain(path):
+        vector = plain_vector(ft.DEFAULT_FEATURES, plain_load(path))
+        return rec.model.predict(rec.scaler_.transform(vector[np.newaxis]))
+
+    yield row(
+        "one prediction, file to label", *time_sides((plain, rec.predict), [of_3_s] * 50, rounds)
+    )
+
+
+BENCHES = (
+    bench_selections,
+    bench_decoding,
+    bench_opensmile,
+    bench_first_clip,
+    bench_processes,
+    bench_import,
+    bench_predict,
+)
 """Each yields rows, given the clips and the number of rounds."""
+
+PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+GROWTH = """
+import json, sys, time
+import data_extractor, utils
+paths = open(sys.argv[1]).read().splitlines()
+config = utils.get_audio_config(["mfcc", "chroma", "mel"])
+data_extractor.extract_features(paths[:20], config, n_jobs=1, verbose=0, cache_dir=False)
+start = time.perf_counter()
+data_extractor.extract_features(paths, config, n_jobs=1, verbose=0, cache_dir=False)
+print(time.perf_counter() - start)
+"""
+LONG = """
+import itertools, sys, time
+import audio, features
+paths, seconds, names = sys.argv[1].splitlines(), float(sys.argv[2]), sys.argv[3].split(",")
+block = audio.load_audio(paths[0])
+for path in paths[1:]:
+    block = features.np.append(block, audio.load_audio(path))
+n = round(seconds * 16000 / len(block))
+start = time.perf_counter()
+for part in features.frames_blocks(lambda: itertools.repeat(block, n), features=names):
+    pass
+print(time.perf_counter() - start)
+"""
+
+
+def run_fresh(code, *arguments):
+    """Run code in a Python of its own: the seconds that it prints, and its peak memory in MB."""
+    done = subprocess.run(
+        [sys.executable, "-c", code + PEAK, *arguments],
+        cwd=REPO,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    seconds, peak = done.stdout.split()
+    return float(seconds), int(peak) / (1e3 if sys.platform == "linux" else 1e6)
+
+
+def bench_growth(clips, sizes=(100, 1000, 10_000)):
+    """Time and peak memory of extracting ever more clips of 1 s, all different."""
+    rng = np.random.default_rng(0)
+    signals = [np.resize(load_audio(path), SAMPLE_RATE) for path in clips]
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, f"{i}.wav") for i in range(max(sizes))]
+        for i, path in enumerate(paths):
+            y = signals[i % len(signals)] + rng.normal(0, 1e-4, SAMPLE_RATE)
+            soundfile.write(path, np.clip(y, -1, 1), SAMPLE_RATE)
+        for n in sizes:
+            listing = Path(folder, "paths.txt")
+            listing.write_text("\n".join(map(str, paths[:n])))
+            seconds, peak = run_fresh(GROWTH, str(listing))
+            yield {"what": f"{n} clips of 1 s", "seconds": seconds, "peak_mb": peak}
+
+
+def bench_length(clips, hours):
+    """Time and peak memory of the frame matrix of long recordings, block by block."""
+    block = "\n".join(str(path) for path in clips[:20])
+    for length in (hours / 10, hours):
+        for what, names in (("mfcc+chroma+mel", ft.DEFAULT_FEATURES), ("all five", ft.FEATURES)):
+            seconds, peak = run_fresh(LONG, block, str(3600 * length), ",".join(names))
+            yield {"what": f"{what}, {length:g} h", "seconds": seconds, "peak_mb": peak}
 
 
 def main():
+    """The command line; see the module's docstring."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--corpus", default=os.environ.get("SER_DATA_DIR", REPO / "data"))
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--hours", type=float, default=1, help="of the long recording (default 1)")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     clips = find_clips(args.corpus, args.clips)
     warnings.simplefilter("ignore")  # librosa's, about short clips
     rows = []
-    if not args.json:
-        print(f"{len(clips)} clips, {args.rounds} rounds, one thread; ms per clip, from the file")
-        print(f"{'':38}{'librosa':>10}{'ours':>10}{'ratio':>8}")
+
+    def show(line):
+        if not args.json:
+            print(line, flush=True)
+
+    show(f"{len(clips)} clips, {args.rounds} rounds, one thread; ms per clip, from the file")
+    show(f"{'':45}{'librosa':>10}{'ours':>10}{'ratio':>8}")
     with threadpool_limits(1):
         for bench in BENCHES:
             for r in bench(clips, args.rounds):
                 rows.append(r)
-                if not args.json:
-                    figures = f"{r['plain_ms']:10.2f}{r['ours_ms']:10.2f}{r['ratio']:7.1f}x"
-                    print(f"{r['what']:38}{figures}", flush=True)
+                figures = f"{r['plain_ms']:10.2f}{r['ours_ms']:10.2f}{r['ratio']:7.1f}x"
+                show(f"{r['what']:45}{figures}")
+    show(f"\n{'':45}{'seconds':>10}{'peak MB':>10}")
+    for r in [*bench_growth(clips), *bench_length(clips, args.hours)]:
+        rows.append(r)
+        show(f"{r['what']:45}{r['seconds']:10.1f}{r['peak_mb']:10.0f}")
     if args.json:
         print(json.dumps({"clips": len(clips), "rounds": args.rounds, "rows": rows}))
 
