@@ -307,39 +307,46 @@ def extract_features(
     check_name(on_error, ("warn", "raise"), "on_error")
     folder = str(Path.cwd())
     paths = [os.path.join(folder, path) for path in paths]  # noqa: PTH118 - Path is 10 times slower
-    audio_config = get_audio_config([name for name, on in audio_config.items() if on])
-    options = audio_config | {"functionals": list(functionals), "min_duration": min_duration}
+    names = [name for name, on in audio_config.items() if on]
+    options = get_audio_config(names) | {
+        "functionals": list(functionals),
+        "min_duration": min_duration,
+    }
     settings = cache_settings(options)
     cache = FeatureCache(cache_dir)
     try:
         keys = {path: path for path in paths} | cache.digests(list(dict.fromkeys(paths)))
         vectors = cache.get([key for key in keys.values() if isinstance(key, bytes)], settings)
-        missing = {key: path for path, key in keys.items() if key not in vectors}
+        missing = list({key: path for path, key in keys.items() if key not in vectors}.values())
         failures = {}
-        for done, outcomes in _run_batches(list(missing.values()), options, n_jobs, verbose):
-            made = {}
-            for path, outcome in zip(done, outcomes, strict=True):
-                if not isinstance(outcome, audio.AudioError):
-                    made[path] = outcome
-                elif on_error == "raise":
-                    raise outcome
-                else:
-                    failures[keys[path]] = str(outcome).removeprefix(f"{path!r}: ")
+        for done, outcomes in _run_batches(missing, options, n_jobs, verbose):
+            made, failed = _sort_outcomes(done, outcomes, on_error)
             now = cache.digests(list(made))  # a clip edited meanwhile isn't kept by its old hash
             cache.put({now[path]: made[path] for path in now if now[path] == keys[path]}, settings)
             vectors |= {keys[path]: vector for path, vector in made.items()}
+            failures |= {keys[path]: reason for path, reason in failed.items()}
     finally:
         cache.close()
     left_out = [f"{path!r}: {failures[keys[path]]}" for path in paths if keys[path] in failures]
     if left_out:
         _warn_left_out(left_out)
-    found = [vectors[keys[path]] for path in paths if keys[path] in vectors]
     read = np.array([keys[path] in vectors for path in paths], dtype=bool)
-    names = [name for name, on in audio_config.items() if on]
-    X = np.concatenate([np.empty(0, np.float32), *found]).reshape(
-        len(found), len(ft.feature_names(features=names, functionals=functionals))
-    )
-    return X, read
+    found = [vectors[keys[path]] for path in paths if keys[path] in vectors]
+    n_features = len(ft.feature_names(names, functionals))
+    return np.concatenate([np.empty(0, np.float32), *found]).reshape(-1, n_features), read
+
+
+def _sort_outcomes(paths, outcomes, on_error):
+    """Tell vectors from failures: dicts of path to vector, and of path to the reason."""
+    made, failed = {}, {}
+    for path, outcome in zip(paths, outcomes, strict=True):
+        if not isinstance(outcome, audio.AudioError):
+            made[path] = outcome
+        elif on_error == "raise":
+            raise outcome
+        else:
+            failed[path] = str(outcome).removeprefix(f"{path!r}: ")
+    return made, failed
 
 
 def _run_batches(clips, options, n_jobs, verbose, in_order=False):

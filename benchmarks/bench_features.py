@@ -14,6 +14,7 @@ then how time and memory grow with the number of clips and with the length of a 
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -289,7 +290,7 @@ def main():
                 figures = f"{r['plain_ms']:10.2f}{r['ours_ms']:10.2f}{r['ratio']:7.1f}x"
                 show(f"{r['what']:45}{figures}")
     show(f"\n{'':45}{'seconds':>10}{'peak MB':>10}")
-    for r in [*bench_growth(clips), *bench_length(clips, args.hours)]:
+    for r in itertools.chain(bench_growth(clips), bench_length(clips, args.hours)):
         rows.append(r)
         show(f"{r['what']:45}{r['seconds']:10.1f}{r['peak_mb']:10.0f}")
     if args.json:
