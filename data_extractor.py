@@ -354,7 +354,7 @@ def _run_batches(clips, options, n_jobs, verbose, in_order=False):
     batches = [clips[i : i + BATCH_SIZE] for i in range(0, len(clips), BATCH_SIZE)]
     return_as = "generator" if in_order else "generator_unordered"
     n_jobs = n_jobs if len(batches) > 1 else 1
-    workers = Parallel(n_jobs, return_as=return_as, pre_dispatch="4 * n_jobs")
+    workers = Parallel(n_jobs, return_as=return_as, batch_size=1, pre_dispatch="4 * n_jobs")
     with tqdm(total=len(clips), desc="Extracting features", unit="clip",
               disable=not verbose or not clips) as bar:  # fmt: skip
         for done, outcomes in workers(delayed(extract_batch)(b, options) for b in batches):

@@ -198,7 +198,14 @@ BENCHES = (
 )
 """Each yields rows, given the clips and the number of rounds."""
 
-PEAK = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+PEAK = """
+import resource, sys
+if sys.platform == "linux":  # ru_maxrss would count the parent's memory before exec
+    status = dict(line.split(":") for line in open("/proc/self/status"))
+    print(int(status["VmHWM"].split()[0]) / 1e3)
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+"""
 GROWTH = """
 import json, sys, time
 import data_extractor, utils
@@ -234,7 +241,7 @@ def run_fresh(code, *arguments):
         text=True,
     )
     seconds, peak = done.stdout.split()
-    return float(seconds), int(peak) / (1e3 if sys.platform == "linux" else 1e6)
+    return float(seconds), float(peak)
 
 
 def bench_growth(clips, sizes=(100, 1000, 10_000)):

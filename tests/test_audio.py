@@ -407,7 +407,7 @@ WRONG_ARGUMENTS = {
     "int is no source": (7, {}),
     "StringIO is no source": (io.StringIO("text"), {}),
     "holds no samples": (Y[:1], {"orig_sr": 48000, "min_duration": 0}),
-    "null byte": ("a\0b.wav", {}),
+    "null (byte|character)": ("a\0b.wav", {}),
     "too long": ("a" * 5000, {}),
 }
 
