@@ -16,9 +16,9 @@ run: $(VENV)/installed  ## train and score on the bundled recordings, and predic
 test: $(VENV)/installed-dev  ## run every test
 	@command -v espeak-ng >/dev/null || echo "espeak-ng isn't installed: the test that makes the" \
 	    "bundled recordings anew is skipped. To run it, type: $(call INSTALL_HINT,espeak-ng,espeak-ng)"
-	$(PYTHON) -m pytest -m "not slow"
+	$(PYTHON) -m pytest
 
-bench: $(VENV)/installed-dev  ## measure speed and accuracy, and run the slow tests (long)
+bench: $(VENV)/installed-dev  ## measure speed and accuracy (some minutes, best on a quiet machine)
 	$(PYTHON) benchmarks/bench_features.py
 	$(PYTHON) benchmarks/bench_cache.py
 	$(PYTHON) benchmarks/bench_tasks.py

@@ -3,7 +3,6 @@
 Every clip of these trees is a real, tiny recording; the names are those that the corpora have.
 """
 
-import doctest
 import json
 import os
 import random
@@ -456,8 +455,3 @@ def test_counts_of_the_real_corpora_equal_a_recount(real_data, tmp_path):
                 speaker = {"emodb": name[:2], "ravdess": name.split("_")[0][-2:]}
                 assert row.speaker == speaker.get(row.corpus, name.split("_")[0])
     assert counts == recount(real_data) and sum(counts.values()) > 0
-
-
-def test_doctests():
-    result = doctest.testmod(cc)
-    assert result.attempted >= 2 and not result.failed

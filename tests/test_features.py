@@ -1,6 +1,5 @@
 """The features against librosa itself: the same numbers, whatever the clip."""
 
-import doctest
 import subprocess
 import sys
 import warnings
@@ -282,8 +281,3 @@ def test_kernels_work_where_there_is_nowhere_to_keep_them(monkeypatch):
     monkeypatch.setattr(numba, "njit", njit)
     double = ft._compiled()(lambda x: 2 * x)
     assert [double(2), double(3.0)] == [4, 6.0]
-
-
-def test_doctests():
-    result = doctest.testmod(ft)
-    assert result.attempted > 8 and not result.failed

@@ -3,7 +3,6 @@
 import builtins
 import contextlib
 import copyreg
-import doctest
 import os
 import pickle
 import subprocess
@@ -421,8 +420,3 @@ def test_a_replaced_file_is_as_readable_as_any_new_one(tmp_path):
         temporary.write_text("x")
     modes = {(tmp_path / name).stat().st_mode for name in ("plain", "replaced")}
     assert len(modes) == 1
-
-
-def test_doctests():
-    result = doctest.testmod(utils)
-    assert result.attempted >= 5 and not result.failed
