@@ -32,6 +32,7 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 COLUMNS = ["path", "emotion", "speaker", "corpus"]
 PARTITIONS = ("train", "test")
 NAME_ERRORS = "surrogateescape"  # how Python spells file names that aren't Unicode
+TEXT = object  # pandas's own strings, if pyarrow makes them, can't hold such names
 
 EMODB_EMOTIONS = {
     "W": "angry",  # Wut
@@ -184,7 +185,7 @@ def list_clips(group, *, data_dir=None, train_size=0.8):
             f"{', '.join(unreadable[:10])}{', ...' if len(unreadable) > 10 else ''}",
             stacklevel=2,
         )
-    clips = pd.DataFrame(rows, columns=[*COLUMNS, "partition"], dtype=str)
+    clips = pd.DataFrame(rows, columns=[*COLUMNS, "partition"], dtype=TEXT)
     return _split_speakers(clips, train_size)
 
 
@@ -349,7 +350,7 @@ def read_desc_file(path):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"No desc_file at {path}; `python create_csv.py` writes them.")
-    rows = pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors=NAME_ERRORS)
+    rows = pd.read_csv(path, dtype=TEXT, keep_default_na=False, encoding_errors=NAME_ERRORS)
     missing = {"path", "emotion"} - set(rows.columns)
     if missing:
         raise ValueError(f"{path} has no column {' and '.join(sorted(missing))}.")
@@ -357,7 +358,7 @@ def read_desc_file(path):
         rows["speaker"] = [Path(p).stem.split("_")[0] for p in rows["path"]]
     if "corpus" not in rows:
         rows["corpus"] = "custom"
-    rows["path"] = [str(path.parent / p) for p in rows["path"]]
+    rows["path"] = pd.Series([str(path.parent / p) for p in rows["path"]], dtype=TEXT)
     return rows[COLUMNS]
 
 

@@ -17,7 +17,7 @@ def speaker_folds(y, groups, n_splits=5, random_state=0):
     groups : array (n_clips,)
         Speakers.
     n_splits : int
-        At most; no more than there are speakers.
+        At most; no more than there are speakers, or clips of the rarest label.
     random_state : int
 
     Returns
@@ -37,8 +37,9 @@ def speaker_folds(y, groups, n_splits=5, random_state=0):
     [4, 4]
     """
     y, groups = np.asarray(y), np.asarray(groups)
-    n_splits = min(n_splits, len(np.unique(groups)))
-    if n_splits < 2:
+    n_groups, rarest = len(np.unique(groups)), min(np.unique(y, return_counts=True)[1])
+    n_splits = min(n_splits, n_groups, max(2, rarest))
+    if n_groups < 2:
         raise ValueError(
             "Keeping speakers apart takes at least two of them, and all clips here are of "
             f"{groups[0]!r}. Add recordings of another voice."

@@ -367,6 +367,16 @@ def test_own_emotions_and_names_with_folders(tmp_path):
         EmotionRecognizer(SVC(), emotions=["rud", "neutral"], data_dir=data)
 
 
+def test_recordings_of_one_voice_are_enough_to_predict_but_not_to_tune(tmp_path):
+    data = make_tree(tmp_path / "data", ["sad", "happy"], speakers=["a"])
+    rec = EmotionRecognizer(SVC(), emotions=["sad", "happy"], data_dir=data, verbose=0).train()
+    probabilities = rec.predict_proba(rec.test_rows_["path"][0])
+    assert sum(probabilities.values()) == pytest.approx(1)
+    assert rec.scores()["uar_low"] is None
+    with pytest.raises(ValueError, match="another voice"):
+        rec.grid_search({"C": [1, 10]})
+
+
 def test_the_data_folder_may_be_named_by_the_environment(tmp_path, monkeypatch):
     data = make_tree(tmp_path / "data", ["sad", "happy"])
     monkeypatch.setenv("SER_DATA_DIR", str(data))
