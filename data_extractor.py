@@ -112,8 +112,9 @@ class FeatureCache:
             return self._with_tables(memory)
         if _file_id(self.path) == self._file_id:  # else another process has already done it
             damaged = self.path.with_suffix(".damaged")
-            self.path.replace(damaged)
-            warnings.warn(f"{self.path} was damaged; kept as {damaged.name}", stacklevel=4)
+            with suppress(FileNotFoundError):  # or is doing it at this moment
+                self.path.replace(damaged)
+                warnings.warn(f"{self.path} was damaged; kept as {damaged.name}", stacklevel=4)
         db = self._open(self.path)
         self._file_id = _file_id(self.path)
         return db
