@@ -36,13 +36,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import features as ft
 from audio import load_audio
+from create_csv import list_audio
 from data_extractor import extract_features
 from emotion_recognition import EmotionRecognizer
 from parameters import SAMPLE_RATE
 from utils import get_audio_config
 
 REPO = Path(ft.__file__).parent
-AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
 OPENSMILE_SETS = ("eGeMAPSv02", "ComParE_2016")
 SELECTIONS = {
     "mfcc+chroma+mel": ft.DEFAULT_FEATURES,
@@ -72,7 +72,7 @@ def plain_vector(names, y):
 
 def find_clips(corpus, n_clips):
     """Pick that many clips, spread evenly over all of a folder's."""
-    paths = sorted(p for p in Path(corpus).rglob("*") if p.suffix in AUDIO_SUFFIXES)
+    paths = list_audio(corpus)
     if not paths:
         raise SystemExit(f"bench_features: no recordings under {corpus}; give --corpus FOLDER")
     return paths[:: max(1, len(paths) // n_clips)][:n_clips]

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from create_csv import list_audio
+
 REPO = Path(__file__).resolve().parents[1]
-AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".mp3"}
 
 
 def corpora_folder():
@@ -31,7 +32,7 @@ def clips():
     """100 clips spread evenly over the real corpora, or over the bundled recordings."""
     folder = corpora_folder()
     roots = [folder / "emodb", folder / "training"] if folder else [REPO / "data"]
-    paths = sorted(p for root in roots for p in root.rglob("*") if p.suffix in AUDIO_SUFFIXES)
+    paths = [path for root in roots for path in list_audio(root)]
     assert len(paths) >= 100, "fewer than 100 recordings: is data/train-custom there?"
     return paths[:: len(paths) // 100][:100]
 
