@@ -30,10 +30,10 @@ from tqdm.auto import tqdm
 
 import audio
 import features as ft
+import voice
 from create_csv import find_cache_dir, read_desc_file
 from parameters import SAMPLE_RATE
 from utils import (
-    DEFAULT_FUNCTIONALS,
     check_name,
     emotion_scale,
     extract_batch,
@@ -50,7 +50,7 @@ NAMED_FAILURES = 50
 
 
 # Read at import: an editor may have changed the files before the first vector is made.
-_SOURCES = [Path(module.__file__).read_bytes() for module in (audio, ft)]
+_SOURCES = [Path(module.__file__).read_bytes() for module in (audio, ft, voice)]
 _SOURCES += [inspect.getsource(extract_feature).encode(), str(SAMPLE_RATE).encode()]
 
 
@@ -266,7 +266,7 @@ def extract_features(
     paths,
     audio_config,
     *,
-    functionals=DEFAULT_FUNCTIONALS,
+    functionals=None,
     min_duration=0.1,
     n_jobs=-1,
     verbose=1,
@@ -280,8 +280,8 @@ def extract_features(
     paths : list of path
     audio_config : dict of str to bool
         See `utils.get_audio_config`.
-    functionals : sequence of str
-        See `features.FUNCTIONALS`.
+    functionals : sequence of str, optional
+        See `features.extract`.
     min_duration : float
         Seconds; a shorter clip can't be read.
     n_jobs : int
@@ -310,7 +310,7 @@ def extract_features(
     paths = [os.path.join(folder, path) for path in paths]  # noqa: PTH118 - Path is 10 times slower
     names = [name for name, on in audio_config.items() if on]
     options = get_audio_config(names) | {
-        "functionals": list(functionals),
+        "functionals": ft.check_functionals(functionals),
         "min_duration": min_duration,
     }
     settings = cache_settings(options)
@@ -380,9 +380,9 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     features : sequence of str
-        Any of `features.FEATURES`.
-    functionals : sequence of str
-        Any of `features.FUNCTIONALS`.
+        Any of `features.FEATURES` and `features.VOICE_FEATURES`.
+    functionals : sequence of str, optional
+        See `features.extract`.
     sr : int
         Hz; the sampling rate of recordings that are given as arrays. Files know their own.
     n_jobs : int, optional
@@ -408,7 +408,7 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
     def __init__(
         self,
         features=ft.DEFAULT_FEATURES,
-        functionals=DEFAULT_FUNCTIONALS,
+        functionals=None,
         *,
         sr=SAMPLE_RATE,
         n_jobs=None,
@@ -516,6 +516,8 @@ class AudioExtractor:
     ----------
     audio_config : dict of str to bool, optional
         See `utils.get_audio_config`; default mfcc, chroma and mel.
+    functionals : sequence of str, optional
+        See `features.extract`.
     emotions : list of str
         Clips of other emotions are not read.
     corpora : list of str, optional
@@ -532,10 +534,11 @@ class AudioExtractor:
         Seed of the drawing and the shuffling.
     """
 
-    def __init__(self, audio_config=None, *, emotions=DEFAULT_EMOTIONS, corpora=None,
-                 classification=True, balance=True, shuffle=True, n_jobs=-1, verbose=1,
-                 on_error="warn", cache_dir=None, random_state=0):  # fmt: skip
+    def __init__(self, audio_config=None, *, functionals=None, emotions=DEFAULT_EMOTIONS,
+                 corpora=None, classification=True, balance=True, shuffle=True, n_jobs=-1,
+                 verbose=1, on_error="warn", cache_dir=None, random_state=0):  # fmt: skip
         self.audio_config = audio_config
+        self.functionals = functionals
         self.emotions = emotions
         self.corpora = corpora
         self.classification = classification
@@ -572,35 +575,57 @@ class AudioExtractor:
         AudioError
             See `extract_features`.
         """
-        if not self.classification:
-            emotion_scale(self.emotions)  # raises before hours of extraction, not after
         if isinstance(desc_files, (str, Path)):
             desc_files = [desc_files]
         rows = pd.concat([read_desc_file(path) for path in desc_files], ignore_index=True)
+        return self.read(rows, partition, ", ".join(map(str, desc_files)))
+
+    def read(self, rows, partition="train", source="these rows"):
+        """Read the clips of a table, as `load` those of desc_files.
+
+        Parameters
+        ----------
+        rows : DataFrame
+            Columns path, emotion, speaker, corpus.
+        partition : {"train", "test"}
+        source : str
+            Where the rows are from, for messages.
+
+        Returns
+        -------
+        X, y, rows
+            See `load`.
+        """
+        if not self.classification:
+            emotion_scale(self.emotions)  # raises before hours of extraction, not after
         rows = rows[rows["emotion"].isin(list(self.emotions))]
         if self.corpora is not None:
             rows = rows[rows["corpus"].isin(list(self.corpora))]
-        audio_config = self.audio_config or get_audio_config(ft.DEFAULT_FEATURES)
-        X, read = SpeechFeatures(
-            [name for name, on in audio_config.items() if on],
-            n_jobs=self.n_jobs,
-            cache=True if self.cache_dir is None else self.cache_dir,
-            verbose=self.verbose,
-        ).extract(rows["path"], on_error=self.on_error)
+        X, read = self.extractor().extract(rows["path"], on_error=self.on_error)
         rows = rows[read].reset_index(drop=True)
-        self._check_counts(rows, partition, desc_files)
+        self._check_counts(rows, partition, source)
         kept = self._draw(rows["emotion"].to_numpy())
         rows = rows.iloc[kept].reset_index(drop=True)
         return X[kept], self._labels(rows), rows
 
-    def _check_counts(self, rows, partition, desc_files):
+    def extractor(self, **changes):
+        """The `SpeechFeatures` of these settings, or of others where `changes` says so."""
+        audio_config = self.audio_config or get_audio_config(ft.DEFAULT_FEATURES)
+        settings = {
+            "features": [name for name, on in audio_config.items() if on],
+            "functionals": self.functionals,
+            "n_jobs": self.n_jobs,
+            "cache": True if self.cache_dir is None else self.cache_dir,
+            "verbose": self.verbose,
+        }
+        return SpeechFeatures(**settings | changes)
+
+    def _check_counts(self, rows, partition, source):
         """Every emotion must have a clip to train on; in the test part a lack is said."""
         absent = [emotion for emotion in self.emotions if emotion not in set(rows["emotion"])]
         if not absent:
             return
-        message = (
-            f"No {partition} clips of {', '.join(absent)} in {', '.join(map(str, desc_files))}."
-        )
+        message = f"No {partition} clips of {', '.join(absent)} in {source}."
         if partition == "train" or rows.empty:
             raise ValueError(f"{message} Add such clips, or leave the emotion out.")
         warnings.warn(f"{message} Scores are over the other emotions.", stacklevel=3)

@@ -1,6 +1,6 @@
 """Train a recognizer on the corpora that are there, score it, and hear what is in some files.
 
-    python emotion_recognition.py                             # all corpora, SVC
+    python emotion_recognition.py                             # all corpora, recommended model
     python emotion_recognition.py call.wav "my clip.m4a"      # then predict these
     python emotion_recognition.py --model best                # choose among the tuned ones
     python emotion_recognition.py --model MLP --emotions angry,sad,neutral,ps,happy
@@ -10,29 +10,39 @@
 
 From Python:
 
-    from sklearn.svm import SVC
-    from emotion_recognition import EmotionRecognizer
+    from emotion_recognition import EmotionRecognizer, recommended
 
-    rec = EmotionRecognizer(model=SVC(), emotions=["sad", "neutral", "happy"])
-    rec.train()
+    rec = recommended(emotions=["sad", "neutral", "happy"]).train()
     rec.test_score(), rec.predict("call.wav"), rec.predict_proba("call.wav")
+    rec.calibrate(["ann 1.wav", "ann 2.wav", "ann 3.wav"]).predict("ann 4.wav")
+
+    from sklearn.svm import SVC, SVR
+    rec = EmotionRecognizer(model=SVC(), emotions=["sad", "neutral", "happy"]).train()
 """
 
 import argparse
+import copy
+import inspect
 import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import scipy.linalg
+from joblib import Parallel, delayed
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import Ridge
 from sklearn.metrics import fbeta_score, mean_absolute_error
-from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, SVR
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
 
 import evaluation
@@ -48,12 +58,12 @@ from create_csv import (
 )
 from data_extractor import (
     DEFAULT_EMOTIONS,
-    SpeechFeatures,
+    AudioExtractor,
     load_data,
     speaker_groups,
 )
-from features import DEFAULT_FEATURES
-from parameters import CLASSIFIERS
+from features import DEFAULT_FEATURES, FEATURES, RECOMMENDED_FEATURES, VOICE_FEATURES
+from parameters import CLASSIFIERS, REGRESSORS
 from utils import (
     AVAILABLE_EMOTIONS,
     best_results,
@@ -61,12 +71,185 @@ from utils import (
     emotion_scale,
     extract_feature,
     get_audio_config,
+    get_best_estimators,
     make_estimator,
     replacing,
 )
 
 N_SPLITS = 5  # folds of speakers, wherever models are compared or probabilities fitted
 SCORING = {True: "balanced_accuracy", False: "neg_mean_absolute_error"}  # by classification
+RIDGE = 1000  # penalty of the recommended regressor, for some thousand standardised features
+
+
+class EmotionLDA(ClassifierMixin, BaseEstimator):
+    """Linear discriminant analysis for many features and few clips.
+
+    Standardised features are clipped, so that no outlier decides, and reduced to their principal
+    components; there the classes share a covariance that is shrunk to a multiple of the identity
+    (Friedman 1989, "Regularized discriminant analysis"), and are equally likely.
+
+    Parameters
+    ----------
+    n_components : int
+        Principal components, fewer if there are fewer clips or features.
+    shrinkage : float
+        0 takes the covariance as it is, 1 only its average variance.
+    clip : float
+        Standard deviations at which features are cut off.
+
+    Attributes
+    ----------
+    classes_ : ndarray (n_classes,)
+    coef_ : ndarray (n_features, n_classes)
+    intercept_ : ndarray (n_classes,)
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(60, 5)) + np.repeat([[0], [2]], 30, axis=0)
+    >>> EmotionLDA().fit(X, np.repeat(["sad", "happy"], 30)).predict(X[[0, 59]]).tolist()
+    ['sad', 'happy']
+    """
+
+    def __init__(self, n_components=400, shrinkage=0.3, clip=4.0):
+        self.n_components = n_components
+        self.shrinkage = shrinkage
+        self.clip = clip
+
+    def fit(self, X, y):
+        """Learn from standardised features X (n_clips, n_features) and labels y (n_clips,)."""
+        X, y = validate_data(self, X, y, dtype=[np.float32, np.float64], ensure_min_samples=2)
+        check_classification_targets(y)
+        self.classes_, index = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"EmotionLDA tells classes apart; there is only one, {y[0]!r}")
+        X = np.clip(X, -self.clip, self.clip)
+        centre = X.mean(axis=0)
+        axes = _principal_axes(X - centre, self.n_components)
+        Z = ((X - centre) @ axes).astype(np.float64)
+        means = np.stack([Z[index == i].mean(axis=0) for i in range(len(self.classes_))])
+        covariance = np.zeros((Z.shape[1], Z.shape[1]))
+        for i, mean in enumerate(means):
+            around = Z[index == i] - mean
+            covariance += around.T @ around / len(around) / len(means)
+        average = np.trace(covariance) / max(1, len(covariance))
+        covariance *= 1 - self.shrinkage
+        covariance.flat[:: len(covariance) + 1] += self.shrinkage * average + 1e-12
+        directions = np.linalg.solve(covariance, means.T)
+        self.coef_ = axes @ directions
+        self.intercept_ = -0.5 * np.einsum("ij,ji->i", means, directions) - centre @ self.coef_
+        return self
+
+    def decision_function(self, X):
+        """Log posteriors up to a constant: ndarray (n_clips, n_classes); (n_clips,) for two."""
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
+        scores = np.clip(X, -self.clip, self.clip) @ self.coef_ + self.intercept_
+        return scores if len(self.classes_) > 2 else (scores[:, 1] - scores[:, 0]) / 2
+
+    def predict(self, X):
+        """The likeliest class of each clip: ndarray (n_clips,)."""
+        best = _two_sided(self.decision_function(X)).argmax(axis=1)
+        return self.classes_[best]
+
+
+def _principal_axes(X, n_components):
+    """Orthonormal axes of the largest variance of centred X: (n_features, n_components)."""
+    wide = len(X) < X.shape[1]
+    products = X @ X.T if wide else X.T @ X
+    n = len(products)
+    first = max(0, n - n_components)
+    variances, axes = scipy.linalg.eigh(products, subset_by_index=[first, n - 1])
+    kept = variances > max(variances[-1] * 1e-6, 1e-12)
+    axes = axes[:, kept]
+    return X.T @ (axes / np.sqrt(variances[kept])) if wide else axes
+
+
+class SpeakerScaler(BaseEstimator):
+    """Standardises what a speaker says by that speaker's voice.
+
+    A handful of clips tells a voice's mean and variance badly, so they are weighed against those of
+    the average speaker: the mean of each feature by how much speakers differ in it (the posterior
+    mean of a random-effects model, Laird and Ware 1982), the variance as if of some clips more.
+
+    Parameters
+    ----------
+    max_prior, variance_prior : float
+        How many clips the average speaker's mean counts for at most, and the variance always.
+
+    Attributes
+    ----------
+    mean_, variance_ : ndarray (n_features,)
+        Of the average speaker's clips.
+    spread_ : ndarray (n_features,)
+        Variance of the speakers' means.
+    offsets_ : dict of label to ndarray (n_features,)
+        Where a speaker's clips of a label are on average, in the average standard deviation.
+    habit_, noise_ : ndarray (n_features,)
+        Variance of those places from speaker to speaker, and of the clips around them.
+    """
+
+    def __init__(self, max_prior=4.0, variance_prior=5.0):
+        self.max_prior = max_prior
+        self.variance_prior = variance_prior
+
+    def fit(self, X, groups, y):
+        """Learn the average speaker from X (n_clips, n_features), groups and y (n_clips,)."""
+        voices = [groups == speaker for speaker in np.unique(groups)]
+        means = np.stack([X[own].mean(axis=0) for own in voices])
+        variance = np.mean([X[own].var(axis=0) for own in voices], axis=0)
+        self.mean_, self.variance_ = means.mean(axis=0), np.where(variance > 0, variance, 1)
+        spread = means.var(axis=0) - self.variance_ * len(voices) / len(X)
+        self.spread_ = np.maximum(spread, self.variance_ / self.max_prior)
+        residuals = np.empty_like(X)
+        for own, mean in zip(voices, means, strict=True):
+            residuals[own] = (X[own] - mean) / np.sqrt(self.variance_)
+        self.offsets_ = {label: residuals[y == label].mean(axis=0) for label in np.unique(y)}
+        cells = []
+        for label, offset in self.offsets_.items():
+            cells += [residuals[own & (y == label)] - offset for own in voices]
+        cells = [cell for cell in cells if len(cell)]
+        self.noise_ = np.mean([cell.var(axis=0) for cell in cells], axis=0)
+        self.habit_ = np.mean([cell.mean(axis=0) ** 2 for cell in cells], axis=0)
+        return self
+
+    def statistics(self, X, labels=None):
+        """The mean and standard deviation of a voice.
+
+        Parameters
+        ----------
+        X : ndarray (n_clips, n_features)
+            Of one speaker.
+        labels : array (n_clips,), optional
+            What the clips are known to be; else they count as all sorts.
+
+        Returns
+        -------
+        mean, std : ndarray (n_features,)
+        """
+        weight, mean, usual = 1 / self.spread_, self.mean_ / self.spread_, 1
+        if labels is None:
+            weight, mean = weight + len(X) / self.variance_, mean + X.sum(axis=0) / self.variance_
+        else:
+            labels = np.asarray(labels)
+            for label in np.unique(labels):
+                clips = X[labels == label]
+                precision = 1 / (self.variance_ * (self.habit_ + self.noise_ / len(clips)) + 1e-12)
+                middle = clips.mean(axis=0) - self.offsets_[label] * np.sqrt(self.variance_)
+                weight, mean = weight + precision, mean + precision * middle
+            usual = np.stack([self.offsets_[label] ** 2 for label in labels])
+            usual = np.maximum(usual + self.habit_ + self.noise_, 0.05)
+        mean = mean / weight
+        squares = (np.square(X - mean) / usual).sum(axis=0) + self.variance_prior * self.variance_
+        return mean, np.sqrt(squares / (len(X) + self.variance_prior))
+
+    def transform(self, X, groups):
+        """Standardise each speaker's clips by all of that speaker's."""
+        Z = np.empty_like(X)
+        for speaker in np.unique(groups):
+            own = groups == speaker
+            mean, std = self.statistics(X[own])
+            Z[own] = (X[own] - mean) / std
+        return Z
 
 
 class EmotionRecognizer:
@@ -85,7 +268,14 @@ class EmotionRecognizer:
     tess_ravdess_name, emodb_name, custom_db_name : path
         desc_files, train_<name> and test_<name>, in the data folder unless it has a folder itself.
     features : list of str
-        Any of mfcc, chroma, mel, contrast, tonnetz.
+        Any of mfcc, chroma, mel, contrast, tonnetz, and of spectrum, prosody, quality, modulation;
+        default the latter four (`features.RECOMMENDED_FEATURES`).
+    functionals : list of str, optional
+        What sums up the frames; see `features.extract`. The classic vector is
+        features=["mfcc", "chroma", "mel"], functionals=["mean"].
+    normalize : {"speaker", None}
+        "speaker" makes `calibrate` possible. It doesn't change what an uncalibrated recognizer
+        hears.
     classification : bool
         If False, a regressor on the scale of 3 or 5 emotions (`utils.EMOTION_SCALES`).
     balance : bool
@@ -124,10 +314,12 @@ class EmotionRecognizer:
 
     def __init__(self, model=None, *, emotions=DEFAULT_EMOTIONS, tess_ravdess=None, emodb=None,
                  custom_db=None, tess_ravdess_name="tess_ravdess.csv", emodb_name="emodb.csv",
-                 custom_db_name="custom.csv", features=DEFAULT_FEATURES, classification=True,
-                 balance=True, override_csv=True, verbose=1, data_dir=None, n_jobs=-1,
+                 custom_db_name="custom.csv", features=RECOMMENDED_FEATURES, functionals=None,
+                 normalize="speaker", classification=True, balance=True,
+                 override_csv=True, verbose=1, data_dir=None, n_jobs=-1,
                  random_state=0):  # fmt: skip
         check_name(tess_ravdess, (None, True, False, "ravdess", "tess"), "tess_ravdess")
+        check_name(normalize, (None, "speaker"), "normalize")
         self.emotions = check_emotions(emotions, data_dir)
         if not classification:
             emotion_scale(self.emotions)
@@ -139,6 +331,8 @@ class EmotionRecognizer:
         self.emodb_name = emodb_name
         self.custom_db_name = custom_db_name
         self.features = list(features)
+        self.functionals = functionals
+        self.normalize = normalize
         self.classification = classification
         self.balance = balance
         self.override_csv = override_csv
@@ -148,6 +342,7 @@ class EmotionRecognizer:
         self.random_state = random_state
         self.X_train = self.X_test = self.y_train = self.y_test = None
         self.model = model
+        self.voice_ = None
         if model is None:
             self.determine_best_model()
 
@@ -172,18 +367,49 @@ class EmotionRecognizer:
             desc_files["train"],
             desc_files["test"],
             self.audio_config,
-            classification=self.classification,
-            balance=self.balance,
-            emotions=self.emotions,
             corpora=corpora,
-            verbose=self.verbose,
-            n_jobs=self.n_jobs,
-            random_state=self.random_state,
+            **self._extractor_settings(),
         )
         self.X_train, self.X_test = data["X_train"], data["X_test"]
         self.y_train, self.y_test = data["y_train"], data["y_test"]
         self.train_rows_, self.test_rows_ = data["train_rows"], data["test_rows"]
         return self
+
+    def _extractor_settings(self):
+        return {
+            "functionals": self.functionals,
+            "classification": self.classification,
+            "balance": self.balance,
+            "emotions": self.emotions,
+            "verbose": self.verbose,
+            "n_jobs": self.n_jobs,
+            "random_state": self.random_state,
+        }
+
+    def clips(self):
+        """All labelled clips of the recognizer's corpora and emotions, none twice.
+
+        Returns
+        -------
+        DataFrame
+            Columns path, emotion, speaker, corpus, partition ("train" or "test").
+        """
+        desc_files, corpora = self._desc_files()
+        tables = [
+            read_desc_file(path).assign(partition=partition)
+            for partition in PARTITIONS
+            for path in desc_files[partition]
+        ]
+        rows = pd.concat(tables, ignore_index=True).drop_duplicates("path")
+        wanted = rows["emotion"].isin(self.emotions) & rows["corpus"].isin(corpora)
+        return rows[wanted].reset_index(drop=True)
+
+    def untrained(self, **changes):
+        """A recognizer of the same settings, or of others where `changes` says so; not trained."""
+        names = list(inspect.signature(type(self).__init__).parameters)[1:]
+        settings = {name: getattr(self, name) for name in names}
+        settings["model"] = clone(self.model)
+        return type(self)(**settings | changes)
 
     def _desc_files(self):
         """Write the desc_files and return their paths by partition, and the corpora to use.
@@ -283,12 +509,90 @@ class EmotionRecognizer:
         self
         """
         self._loaded()
-        pipeline = self._pipeline(self.model).fit(self.X_train, self.y_train)
-        self.scaler_, self.model = pipeline["scaler"], pipeline["model"]
-        self._temperature = None
+        return self._learn()
+
+    def fit(self, rows):
+        """Train on exactly these clips, and not on the desc_files.
+
+        Parameters
+        ----------
+        rows : DataFrame
+            Columns path, emotion, speaker, corpus; drawn equally by emotion if `balance` is on.
+
+        Returns
+        -------
+        self
+        """
+        extractor = AudioExtractor(self.audio_config, **self._extractor_settings())
+        self.X_train, self.y_train, self.train_rows_ = extractor.read(rows)
+        self.X_test, self.y_test, self.test_rows_ = self.X_train[:0], self.y_train[:0], rows[:0]
+        return self._learn()
+
+    def _learn(self):
+        """Fit scaler and model on X_train."""
+        self._check_not_calibrated()
+        fit = self._fit(slice(None))
+        self._fits = {"average": fit}
+        self.scaler_, self.model = fit.scaler, fit.model
         if self.verbose:
-            print(f"[+] {self.model.__class__.__name__} trained on {len(self.X_train)} clips")
+            print(f"[+] {_name(self.model)} trained on {len(self.X_train)} clips")
         return self
+
+    def _fit(self, train, by_voice=False):
+        """Fit a scaler and a copy of the model on rows of X_train, each by its voice if wished."""
+        X, y = self.X_train[train], self.y_train[train]
+        speakers = None
+        if by_voice:
+            groups = speaker_groups(self.train_rows_)[train]
+            speakers = SpeakerScaler().fit(X, groups, y)
+            X = speakers.transform(X, groups)
+        pipeline = self._pipeline(self.model).fit(X, y)
+        return _Fit(speakers, pipeline["scaler"], pipeline["model"])
+
+    def calibrate(self, recordings, labels=None, *, sr=None):
+        """Adapt to one voice by a handful of its recordings.
+
+        A second copy of the model, fitted at the first call, has learned how each speaker's clips
+        differ from that speaker's others; the recordings say where the new voice's middle is.
+
+        Parameters
+        ----------
+        recordings : list of recordings
+            Of one speaker, in various moods; see `predict`. Ten do most of what can be done.
+        labels : str or list of str, optional
+            What they are known to be, e.g. "neutral" for all; else they count as all sorts.
+        sr : int, optional
+            Hz; the sampling rate of arrays.
+
+        Returns
+        -------
+        EmotionRecognizer
+            A calibrated one, for that voice; this one stays as it is.
+
+        Raises
+        ------
+        ValueError
+            Without recordings, for an unknown label, or if `normalize` isn't "speaker".
+        """
+        self._check_trained()
+        if self.normalize != "speaker":
+            raise ValueError('Only a recognizer with normalize="speaker" can be calibrated.')
+        if isinstance(recordings, (str, Path)) or not len(recordings):
+            raise ValueError("calibrate takes a list of recordings of one voice, one at least.")
+        labels = [labels] * len(recordings) if isinstance(labels, str) else labels
+        if labels is not None and len(labels) != len(recordings):
+            raise ValueError(f"{len(labels)} labels for {len(recordings)} recording(s).")
+        for label in labels or ():
+            check_name(label, self.emotions, "emotion")
+        if labels is not None and not self.classification:
+            labels = [emotion_scale(self.emotions)[label] for label in labels]
+        if "own" not in self._fits:
+            self._fits["own"] = self._fit(slice(None), by_voice=True)
+        own = self._fits["own"]
+        calibrated = copy.copy(self)
+        calibrated.voice_ = own.speakers.statistics(self._features(list(recordings), sr)[0], labels)
+        calibrated.scaler_, calibrated.model = own.scaler, own.model
+        return calibrated
 
     def _pipeline(self, model):
         """Scaler and an unfitted copy of the model, seeded where it has no seed of its own."""
@@ -344,7 +648,7 @@ class EmotionRecognizer:
         return search.best_estimator_["model"], best_params, abs(float(search.best_score_))
 
     def determine_best_model(self):
-        """Choose the best of the tuned models in `grid/`, and train it.
+        """Choose the best of the tuned models in `grid/` and the recommended one, and train it.
 
         They are compared by cross-validation on the training part, keeping speakers apart; the
         test part has no say in it. The table of all candidates stays in `comparison_`.
@@ -356,9 +660,9 @@ class EmotionRecognizer:
         self._loaded()
         folds = self._folds()
         table = []
-        candidates = best_results(self.classification)
-        for result in tqdm(candidates, desc="Comparing", unit="model", disable=not self.verbose):
-            model = make_estimator(result["estimator"], result["params"])
+        tuned = get_best_estimators(self.classification)
+        candidates = [_recommended_model(self.classification), *(model for model, *_ in tuned)]
+        for model in tqdm(candidates, desc="Comparing", unit="model", disable=not self.verbose):
             scores = cross_val_score(
                 self._pipeline(model),
                 self.X_train,
@@ -367,7 +671,7 @@ class EmotionRecognizer:
                 scoring=SCORING[self.classification],
                 n_jobs=self.n_jobs,
             )
-            table.append((result["estimator"], model, abs(scores.mean()), scores.std()))
+            table.append((_name(model), model, abs(scores.mean()), scores.std()))
         measure = "uar" if self.classification else "error"
         self.comparison_ = (
             pd.DataFrame(table, columns=["name", "model", measure, "std"])
@@ -379,7 +683,7 @@ class EmotionRecognizer:
         self.train()
         self.verbose = verbose
         if self.verbose:
-            print(f"[+] Best model determined: {self.model.__class__.__name__} with "
+            print(f"[+] Best model determined: {_name(self.model)} with "
                   f"{self._in_words(self.test_score())}")  # fmt: skip
         return self
 
@@ -446,52 +750,66 @@ class EmotionRecognizer:
         """The features of one recording or of a list of them, and whether it was a list."""
         self._check_trained()
         if not isinstance(audio, (list, tuple)):
-            return extract_feature(audio, **self.audio_config, sr=sr)[np.newaxis], False
+            options = {"functionals": self.functionals, "sr": sr}
+            return extract_feature(audio, **self.audio_config, **options)[np.newaxis], False
         if not audio:
             return np.empty((0, self.scaler_.n_features_in_), dtype=np.float32), True
-        extractor = SpeechFeatures(self.features, sr=sr, n_jobs=self.n_jobs, verbose=self.verbose)
-        return extractor.transform(audio), True
+        extractor = AudioExtractor(self.audio_config, **self._extractor_settings())
+        return extractor.extractor(sr=sr).transform(audio), True
 
     def _check_trained(self):
         if not hasattr(self, "scaler_"):
             raise NotFittedError("This EmotionRecognizer isn't trained yet; call train() first.")
 
+    def _check_not_calibrated(self):
+        if self.voice_ is not None:
+            raise ValueError(
+                "This recognizer is calibrated to one voice; train and score the original one "
+                "(evaluation.evaluate(rec, calibrate=10) calibrates to every voice that it tests)."
+            )
+
     def _predict(self, X):
         """Labels (n_clips,) of features (n_clips, n_features)."""
         self._check_trained()
         if not self.classification:
-            return self.model.predict(self.scaler_.transform(X)) if len(X) else np.empty(0)
+            return self.model.predict(self._standardised(X)) if len(X) else np.empty(0)
         return self.model.classes_[np.argmax(self._scores(X), axis=1)]
+
+    def _standardised(self, X):
+        """Features as the model wants them, by the calibrated voice if there is one."""
+        if self.voice_ is not None:
+            mean, std = self.voice_
+            X = (X - mean) / std
+        return self.scaler_.transform(X)
 
     def _scores(self, X):
         """Probabilities or decision values (n_clips, n_classes): the highest one is the label."""
         if not len(X):
             return np.empty((0, len(self.model.classes_)))
-        method = "predict_proba" if hasattr(self.model, "predict_proba") else "decision_function"
-        return _two_sided(getattr(self.model, method)(self.scaler_.transform(X)))
+        return _model_scores(self.model, self._standardised(X))
 
     def _fitted_temperature(self):
         """The divisor of the decision values that makes held-out speakers' labels likeliest."""
-        if self._temperature is None:
-            values = _two_sided(
-                cross_val_predict(
-                    self._pipeline(self.model),
-                    self.X_train,
-                    self.y_train,
-                    cv=self._folds(one_voice_will_do=True),
-                    method="decision_function",
-                    n_jobs=self.n_jobs,
-                )
+        by_voice = self.voice_ is not None
+        fit = self._fits["own" if by_voice else "average"]
+        if fit.temperature is None:
+            groups = speaker_groups(self.train_rows_)
+            folds = self._folds(one_voice_will_do=True)
+
+            def held_out_scores(train, held_out):
+                fold, X = self._fit(train, by_voice), self.X_train[held_out]
+                if by_voice:
+                    X = fold.speakers.transform(X, groups[held_out])
+                return _model_scores(fold.model, fold.scaler.transform(X))
+
+            values = Parallel(self.n_jobs, prefer="threads")(
+                delayed(held_out_scores)(*fold) for fold in folds
             )
-            truth = np.searchsorted(self.model.classes_, self.y_train)
-
-            def loss(log_temperature):
-                likelihoods = log_softmax(values / np.exp(log_temperature), axis=1)
-                return -likelihoods[np.arange(len(truth)), truth].mean()
-
-            best = minimize_scalar(loss, bounds=(-5, 5), method="bounded")
-            self._temperature = float(np.exp(best.x))
-        return self._temperature
+            truth = np.concatenate([self.y_train[held_out] for _, held_out in folds])
+            fit.temperature = _temperature(
+                np.concatenate(values), np.searchsorted(self.model.classes_, truth)
+            )
+        return fit.temperature
 
     # scores
 
@@ -504,6 +822,7 @@ class EmotionRecognizer:
         return self._score(self.X_train, self.y_train)
 
     def _score(self, X, y):
+        self._check_not_calibrated()
         predictions = self._predict(X)
         if self.classification:
             return float(np.mean(predictions == y))
@@ -539,6 +858,7 @@ class EmotionRecognizer:
     def scores(self):
         """Accuracy and UAR on the test part with their intervals; see `evaluation.score`."""
         self._check_classifier("UAR")
+        self._check_not_calibrated()
         return evaluation.score(
             self.y_test,
             self._predict(self.X_test),
@@ -601,7 +921,7 @@ class EmotionRecognizer:
         picture.plot(ax=ax, cmap="Blues", values_format=".0f", colorbar=False)
         unit = "percent of the true emotion" if percentage else "clips"
         picture.ax_.set(
-            title=f"{self.model.__class__.__name__}, {len(self.y_test)} test clips ({unit})",
+            title=f"{_name(self.model)}, {len(self.y_test)} test clips ({unit})",
             xlabel="predicted emotion",
             ylabel="true emotion",
         )
@@ -609,9 +929,81 @@ class EmotionRecognizer:
         return picture.ax_
 
 
+class _Fit:
+    """A fitted scaler and model; the speakers' too if each was standardised by its own voice."""
+
+    def __init__(self, speakers, scaler, model):
+        self.speakers, self.scaler, self.model = speakers, scaler, model
+        self.temperature = None
+
+
+def _name(model):
+    return model.__class__.__name__
+
+
 def _two_sided(scores):
     """Decision values with one column a class, for two classes too."""
     return np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
+
+
+def _model_scores(model, X):
+    """Probabilities or decision values (n_clips, n_classes)."""
+    method = "predict_proba" if hasattr(model, "predict_proba") else "decision_function"
+    return _two_sided(getattr(model, method)(X))
+
+
+def _temperature(scores, truth):
+    """The divisor of scores (n_clips, n_classes) whose softmax gives the truth the likeliest."""
+
+    def loss(log_temperature):
+        likelihoods = log_softmax(scores / np.exp(log_temperature), axis=1)
+        return -likelihoods[np.arange(len(truth)), truth].mean()
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-5, 5), method="bounded").x))
+
+
+def _recommended_model(classification):
+    return EmotionLDA() if classification else Ridge(RIDGE)
+
+
+def recommended(**options):
+    """The recognizer that heard strangers best, not yet trained; see the README's results.
+
+    It learns from all clips, for its model takes all emotions as equally likely by itself.
+
+    Parameters
+    ----------
+    **options
+        See `EmotionRecognizer`; `balance` is off unless you say otherwise.
+
+    Returns
+    -------
+    EmotionRecognizer
+
+    Examples
+    --------
+    >>> recommended(emotions=["sad", "happy"]).model
+    EmotionLDA()
+    """
+    model = _recommended_model(options.get("classification", True))
+    return EmotionRecognizer(**{"model": model, "balance": False} | options)
+
+
+def classic(**options):
+    """The recognizer that projects of this kind start with: means of mfcc, chroma and mel, SVC.
+
+    Parameters
+    ----------
+    **options
+        See `EmotionRecognizer`.
+
+    Returns
+    -------
+    EmotionRecognizer
+    """
+    model = SVC() if options.get("classification", True) else SVR()
+    defaults = {"model": model, "features": DEFAULT_FEATURES, "functionals": ["mean"]}
+    return EmotionRecognizer(**defaults | options)
 
 
 # the command line
@@ -623,16 +1015,22 @@ def _parse_args(argv):
     )
     parser.add_argument("files", nargs="*", metavar="FILE", help="recordings to predict")
     models = [name.removesuffix("Classifier") for name in CLASSIFIERS]
-    parser.add_argument("--model", default="SVC",
-                        help=f"{', '.join(models)} or best (default SVC)")  # fmt: skip
+    parser.add_argument(
+        "--model",
+        default="default",
+        help=f"default (the recommended one), classic (SVC on means of mfcc, "
+        f"chroma, mel), {', '.join(models)}, or best (of these, as tuned)",
+    )
     parser.add_argument("--emotions", default=",".join(DEFAULT_EMOTIONS),
                         help=f"comma-separated, out of {', '.join(AVAILABLE_EMOTIONS)} and what "
                              "your clips are named (default %(default)s)")  # fmt: skip
     parser.add_argument("--corpora", help="comma-separated, out of ravdess, tess, emodb, custom; "
                         "default: whatever is there")  # fmt: skip
-    parser.add_argument("--features", default=",".join(DEFAULT_FEATURES),
-                        help="comma-separated, out of mfcc, chroma, mel, contrast, tonnetz "
-                             "(default %(default)s)")  # fmt: skip
+    parser.add_argument(
+        "--features",
+        help="comma-separated, out of "
+        f"{', '.join(FEATURES + VOICE_FEATURES)}; default: the model's",
+    )
     parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
     parser.add_argument("--no-balance", action="store_true", help="use all clips of each emotion")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
@@ -661,30 +1059,56 @@ def corpora_options(names):
     }
 
 
+def named_recognizer(name, **options):
+    """A recognizer by the name of its model on the command line.
+
+    Parameters
+    ----------
+    name : str
+        "default" (see `recommended`), "classic", "best" (trained, see `determine_best_model`), or
+        a model of `parameters.py`: with the parameters and features it was tuned with, if grid/
+        has it.
+    **options
+        See `EmotionRecognizer`.
+
+    Returns
+    -------
+    EmotionRecognizer
+
+    Examples
+    --------
+    >>> named_recognizer("RandomForest", features=["prosody"]).features
+    ['prosody']
+    """
+    if name in ("default", "classic"):
+        return {"default": recommended, "classic": classic}[name](**options)
+    if name == "best":
+        return EmotionRecognizer(**options)
+    classification = options.get("classification", True)
+    ending, known = ("Classifier", CLASSIFIERS) if classification else ("Regressor", REGRESSORS)
+    short = {full.removesuffix(ending): full for full in known}
+    legal = ("default", "classic", "best", *short)
+    full = short[check_name(name.removesuffix(ending), legal, "model")]
+    tuned = [result for result in best_results(classification) if result["estimator"] == full]
+    if not tuned:
+        return EmotionRecognizer(make_estimator(full), **options)
+    model = make_estimator(full, tuned[0]["params"])
+    return EmotionRecognizer(model, **{"features": tuned[0]["features"]} | options)
+
+
 def _recognizer(args):
     """The trained recognizer that the command line asks for."""
-    model = None if args.model == "best" else tuned_classifier(args.model)
-    rec = EmotionRecognizer(
-        model,
+    rec = named_recognizer(
+        args.model,
         emotions=args.emotions.split(","),
-        features=args.features.split(","),
         balance=not args.no_balance,
         verbose=0 if args.json else 1,
         data_dir=args.data_dir,
         random_state=args.seed,
+        **({"features": args.features.split(",")} if args.features else {}),
         **(corpora_options(args.corpora.split(",")) if args.corpora else {}),
     )
     return rec if args.model == "best" else rec.train()
-
-
-def tuned_classifier(name):
-    """A classifier by its name, with its tuned parameters."""
-    full = make_estimator(name).__class__.__name__
-    check_name(full, CLASSIFIERS, "classifier")
-    for result in best_results():
-        if result["estimator"] == full:
-            return make_estimator(full, result["params"])
-    return make_estimator(full)
 
 
 def _hear(rec, files):
@@ -705,7 +1129,7 @@ def _print_report(rec, predictions):
     """Print samples, score, confusion matrix and predictions for people."""
     score = rec.scores()
     print(f"\nClips\n{rec.get_samples_by_class().to_string()}")
-    print(f"\n{rec.model.__class__.__name__}, {rec.protocol()}")
+    print(f"\n{_name(rec.model)}, {rec.protocol()}")
     if "custom" in set(rec.test_rows_["corpus"]):
         print("(data/test-custom as bundled is synthetic speech: it shows that all works, "
               "not how well people are heard)")  # fmt: skip
@@ -745,7 +1169,7 @@ def main(argv=None):
         result = {
             "protocol": rec.protocol(),
             "corpora": sorted(set(rec.train_rows_["corpus"]) | set(rec.test_rows_["corpus"])),
-            "model": rec.model.__class__.__name__,
+            "model": _name(rec.model),
             "emotions": rec.emotions,
             "n_train": len(rec.y_train),
             "n_test": len(rec.y_test),

@@ -3,17 +3,19 @@
 Pure functions of an array: `frames` gives the named frame matrix, `extract` its functionals (the
 vector that models see), `feature_names` the name of every element; `frames_blocks` takes a long
 recording in pieces. All values equal those of librosa 0.11 with its default frames (n_fft 2048,
-hop 512, Hann, centred, zero padded), without librosa.
+hop 512, Hann, centred, zero padded), without librosa. Beside the five, the same functions know the
+features of `voice.py`, which have shorter frames.
 """
 
 import difflib
 import tempfile
 from collections import defaultdict
-from functools import lru_cache, wraps
+from functools import cached_property, lru_cache, wraps
 from typing import NamedTuple
 
 import numpy as np
 
+import voice
 from parameters import SAMPLE_RATE
 
 # Freeing one large block makes glibc keep what we free for our next arrays; else every array is
@@ -35,14 +37,104 @@ COLUMNS = {
 """Feature to the names of its columns, in the order in which a vector holds them."""
 
 FEATURES = tuple(COLUMNS)
+VOICE_FEATURES = voice.FEATURES
 DEFAULT_FEATURES = ("mfcc", "chroma", "mel")
+RECOMMENDED_FEATURES = VOICE_FEATURES
 
+
+class _Course:
+    """The values of columns over the frames of a clip, (n_frames, n_columns), to be summed up."""
+
+    def __init__(self, values):
+        self.values = values
+
+    @cached_property
+    def mean(self):
+        return self.values.mean(axis=0, dtype=np.float64)
+
+    @cached_property
+    def centred(self):
+        return self.values - self.mean.astype(self.values.dtype)
+
+    @cached_property
+    def std(self):
+        return np.sqrt(np.square(self.centred).mean(axis=0, dtype=np.float64))
+
+    @cached_property
+    def _ordered(self):
+        return np.sort(np.ascontiguousarray(self.values.T), axis=1).T
+
+    def percentile(self, percent):
+        """Interpolate linearly, as numpy does."""
+        place = percent / 100 * (len(self.values) - 1)
+        low = int(place)
+        high = min(low + 1, len(self.values) - 1)
+        return (1 - place + low) * self._ordered[low] + (place - low) * self._ordered[high]
+
+    def moment(self, order):
+        """Average a power, 3 or 4, of the standardised values; 0 where they never change."""
+        square = self.centred * self.centred
+        power = square * (self.centred if order == 3 else square)
+        return power.mean(axis=0, dtype=np.float64) / np.maximum(self.std, 1e-9) ** order
+
+    @cached_property
+    def _waves(self):
+        time = (np.arange(len(self.values)) + 0.5) / len(self.values)
+        waves = np.cos(np.pi * np.outer(np.arange(1, N_WAVES + 1), time)) / len(self.values)
+        return waves.astype(self.values.dtype) @ self.centred
+
+    def wave(self, number):
+        """Give a coefficient of the cosine transform over time: what rises, bends, oscillates."""
+        return self._waves[number - 1]
+
+    def echo(self, lag):
+        """Correlate with what was `lag` frames earlier; 0 in shorter clips."""
+        if lag >= len(self.values):
+            return np.zeros(self.values.shape[1])
+        products = self.centred[lag:] * self.centred[:-lag]
+        return products.mean(axis=0, dtype=np.float64) / np.maximum(self.std**2, 1e-6)
+
+    def change(self):
+        """Average how far a value is from the one before."""
+        if len(self.values) < 2:
+            return np.zeros(self.values.shape[1])
+        return np.abs(np.diff(self.values, axis=0)).mean(axis=0, dtype=np.float64)
+
+
+N_WAVES = 6
 FUNCTIONALS = {
-    "mean": lambda values: values.mean(axis=0, dtype=np.float64),
+    "mean": lambda course: course.mean,
+    "std": lambda course: course.std,
+    "p1": lambda course: course.percentile(1),
+    "p5": lambda course: course.percentile(5),
+    "p25": lambda course: course.percentile(25),
+    "p50": lambda course: course.percentile(50),
+    "p75": lambda course: course.percentile(75),
+    "p95": lambda course: course.percentile(95),
+    "p99": lambda course: course.percentile(99),
+    "iqr": lambda course: course.percentile(75) - course.percentile(25),
+    "range": lambda course: course.percentile(95) - course.percentile(5),
+    "skew": lambda course: np.cbrt(course.moment(3)),
+    "kurtosis": lambda course: np.log1p(course.moment(4)),
+    "change": lambda course: course.change(),
+    "wave1": lambda course: course.wave(1),
+    "wave2": lambda course: course.wave(2),
+    "wave3": lambda course: course.wave(3),
+    "wave4": lambda course: course.wave(4),
+    "wave5": lambda course: course.wave(5),
+    "wave6": lambda course: course.wave(6),
+    "echo5": lambda course: course.echo(5),
+    "echo10": lambda course: course.echo(10),
+    "echo20": lambda course: course.echo(20),
+    "echo40": lambda course: course.echo(40),
 }
-"""Functional to its function, (n_frames, n_columns) to (n_columns,)."""
+"""Functional to its function, a course (n_frames, n_columns) to values (n_columns,)."""
 
 DEFAULT_FUNCTIONALS = ("mean",)
+"""What sums up the five features unless others are asked for."""
+
+VOICE_FUNCTIONALS = tuple(FUNCTIONALS)
+"""What sums up the features of a voice unless others are asked for."""
 
 
 class Frames(NamedTuple):
@@ -61,8 +153,8 @@ class Frames(NamedTuple):
     times: np.ndarray
 
 
-def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=DEFAULT_FUNCTIONALS):
-    """Summarise a signal in one vector: the functionals of its frame matrix.
+def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=None):
+    """Summarise a signal in one vector: the functionals of its frames.
 
     Parameters
     ----------
@@ -71,9 +163,11 @@ def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=DEFAULT
     sr : int
         Sampling rate in Hz.
     features : sequence of str
-        Any of `FEATURES`; the vector keeps their canonical order whatever the order here.
-    functionals : sequence of str
-        Any of `FUNCTIONALS`.
+        Any of `FEATURES` and `VOICE_FEATURES`; the vector keeps their canonical order whatever the
+        order here.
+    functionals : sequence of str, optional
+        Any of `FUNCTIONALS`, for all features. Default: the mean for the five features, all
+        for those of a voice.
 
     Returns
     -------
@@ -92,13 +186,32 @@ def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=DEFAULT
     (180,)
     >>> extract(y, features=FEATURES).shape
     (193,)
+    >>> extract(y, features=["mel"], functionals=["mean", "std"]).shape
+    (256,)
     """
-    functionals = _check_names("functional", functionals, FUNCTIONALS)
-    values = frames(y, sr, features=features).values
-    return np.concatenate([FUNCTIONALS[f](values) for f in functionals]).astype(np.float32)
+    y, names, own = _check_signal(y), _check_features(features), check_functionals(functionals)
+    parts = []
+    if five := [name for name in names if name in FEATURES]:
+        course = _Course(frames(y, sr, features=five).values)
+        parts += [FUNCTIONALS[f](course) for f in own or DEFAULT_FUNCTIONALS]
+    if spoken := [name for name in names if name in VOICE_FEATURES]:
+        clip = voice.Voice(y, _check_rate(sr))
+        for name in spoken:
+            parts += _voice_parts(clip, name, own or VOICE_FUNCTIONALS)
+    return np.concatenate(parts).astype(np.float32)
 
 
-def feature_names(features=DEFAULT_FEATURES, functionals=DEFAULT_FUNCTIONALS):
+def _voice_parts(clip, name, functionals):
+    """Sum up one feature of a voice, then its facts about the whole clip: list of arrays."""
+    parts, matrix = [], clip.columns([name])
+    for kind, columns in voice.SUMS[name].items():
+        chosen = [voice.COLUMNS[name].index(column) for column in columns]
+        course = _Course(matrix[clip.rows(kind)][:, chosen])
+        parts += [FUNCTIONALS[f](course) for f in functionals]
+    return [*parts, clip.facts(name)]
+
+
+def feature_names(features=DEFAULT_FEATURES, functionals=None):
     """Name every element of the vector that `extract` returns for the same arguments.
 
     Returns
@@ -114,10 +227,17 @@ def feature_names(features=DEFAULT_FEATURES, functionals=DEFAULT_FUNCTIONALS):
     --------
     >>> feature_names(["tonnetz"])[:2]
     ['tonnetz_fifth_x_mean', 'tonnetz_fifth_y_mean']
+    >>> feature_names(["prosody"], ["p50"])[15]
+    'voiced_pitch_p50'
     """
-    columns = _columns(_check_names("feature", features, FEATURES))
-    functionals = _check_names("functional", functionals, FUNCTIONALS)
-    return [f"{column}_{functional}" for functional in functionals for column in columns]
+    names, own = _check_features(features), check_functionals(functionals)
+    five = _columns([name for name in names if name in FEATURES])
+    found = [f"{column}_{f}" for f in own or DEFAULT_FUNCTIONALS for column in five]
+    for name in (name for name in names if name in VOICE_FEATURES):
+        for kind, columns in voice.SUMS[name].items():
+            found += [f"{kind}_{c}_{f}" for f in own or VOICE_FUNCTIONALS for c in columns]
+        found += voice.FACTS[name]
+    return found
 
 
 def frames(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES):
@@ -149,8 +269,18 @@ def frames(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES):
     >>> values.shape, columns[:3], float(times[1])
     ((32, 12), ['chroma_C', 'chroma_C#', 'chroma_D'], 0.032)
     """
-    names = _check_names("feature", features, FEATURES)
-    measured = _measure(_check_signal(y), _check_rate(sr), names)
+    y, names = _check_signal(y), _check_features(features)
+    if set(names) <= set(VOICE_FEATURES):
+        clip = voice.Voice(y, _check_rate(sr))
+        columns = [column for name in names for column in voice.COLUMNS[name]]
+        times = (clip.window / 2 + clip.hop * np.arange(clip.n_frames)) / sr
+        return Frames(clip.columns(names), columns, times)
+    if not set(names) <= set(FEATURES):
+        raise ValueError(
+            f"{', '.join(FEATURES)} have frames of 128 ms, {', '.join(VOICE_FEATURES)} of 25 ms: "
+            "ask for one kind at a time"
+        )
+    measured = _measure(y, _check_rate(sr), names)
     return _finish(measured, _references([measured]), sr, names)
 
 
@@ -263,6 +393,21 @@ def _check_names(what, names, legal):
     for name in names:
         check_name(name, legal, what)
     return tuple(name for name in legal if name in names)
+
+
+def _check_features(names):
+    return _check_names("feature", names, FEATURES + VOICE_FEATURES)
+
+
+def check_functionals(names):
+    """Return the names of functionals in canonical order; None, the default ones, stays.
+
+    Raises
+    ------
+    ValueError
+        See `check_name`.
+    """
+    return None if names is None else _check_names("functional", names, FUNCTIONALS)
 
 
 def _check_rate(sr):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import features as ft
 from audio import AudioError, AudioWarning, load_audio
-from features import DEFAULT_FUNCTIONALS, check_name
+from features import check_name
 from parameters import CLASSIFIERS, REGRESSORS
 
 AVAILABLE_EMOTIONS = (
@@ -38,17 +38,17 @@ GRID_SIZE_LIMIT = 2**16  # bytes; tuned results are a few kB
 
 
 def get_audio_config(features):
-    """Which of the five features are on.
+    """Which features are on.
 
     Parameters
     ----------
     features : list of str
-        Names out of `features.FEATURES`.
+        Names out of `features.FEATURES` and `features.VOICE_FEATURES`.
 
     Returns
     -------
     dict of str to bool
-        Keyword arguments for `extract_feature`.
+        Keyword arguments for `extract_feature`: the five, and whichever else is on.
 
     Raises
     ------
@@ -62,11 +62,13 @@ def get_audio_config(features):
     """
     if isinstance(features, str):
         raise ValueError(f"features is a list of names, e.g. [{features!r}], not one string.")
+    legal = ft.FEATURES + ft.VOICE_FEATURES
     for name in features:
-        check_name(name, ft.FEATURES, "feature")
+        check_name(name, legal, "feature")
     if not list(features):
-        raise ValueError(f"No features given; choose from {', '.join(ft.FEATURES)}.")
-    return {name: name in features for name in ft.FEATURES}
+        raise ValueError(f"No features given; choose from {', '.join(legal)}.")
+    spoken = {name: True for name in ft.VOICE_FEATURES if name in features}
+    return {name: name in features for name in ft.FEATURES} | spoken
 
 
 def get_label(audio_config):
@@ -77,7 +79,8 @@ def get_label(audio_config):
     >>> get_label(get_audio_config(["mel", "mfcc"]))
     'mfcc-mel'
     """
-    return "-".join(name for name in ft.FEATURES if audio_config.get(name))
+    legal = ft.FEATURES + ft.VOICE_FEATURES
+    return "-".join(name for name in legal if audio_config.get(name))
 
 
 def get_first_letters(emotions):
@@ -101,7 +104,11 @@ def extract_feature(
     contrast=False,
     tonnetz=False,
     *,
-    functionals=DEFAULT_FUNCTIONALS,
+    spectrum=False,
+    prosody=False,
+    quality=False,
+    modulation=False,
+    functionals=None,
     sr=None,
     min_duration=0.1,
 ):
@@ -114,8 +121,10 @@ def extract_feature(
     mfcc, chroma, mel, contrast, tonnetz : bool
         Which features, always in this order: 40 MFCC, 12 chroma, 128 mel power bands,
         7 spectral contrast (dB), 6 tonnetz, each the mean over the frames.
-    functionals : sequence of str
-        What sums up the frames; see `features.FUNCTIONALS`.
+    spectrum, prosody, quality, modulation : bool
+        Those of `voice.py`, after the five.
+    functionals : sequence of str, optional
+        What sums up the frames; see `features.extract`.
     sr : int, optional
         Hz; the sampling rate of `source` where that is an array.
     min_duration : float
@@ -133,8 +142,9 @@ def extract_feature(
     ValueError
         If no feature is on.
     """
-    switches = dict(zip(ft.FEATURES, (mfcc, chroma, mel, contrast, tonnetz), strict=True))
-    config = get_audio_config([name for name, on in switches.items() if on])
+    switches = mfcc, chroma, mel, contrast, tonnetz, spectrum, prosody, quality, modulation
+    legal = ft.FEATURES + ft.VOICE_FEATURES
+    config = get_audio_config([name for name, on in zip(legal, switches, strict=True) if on])
     y = load_audio(source, orig_sr=sr, min_duration=min_duration)
     names = [name for name, on in config.items() if on]
     return ft.extract(y, features=names, functionals=functionals)

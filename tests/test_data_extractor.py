@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile as sf
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -37,7 +38,7 @@ from utils import extract_feature, get_audio_config
 
 REPO = Path(de.__file__).resolve().parent
 CONFIG = get_audio_config(["mfcc", "chroma", "mel"])
-MODULES = ["audio.py", "features.py", "parameters.py", "utils.py", "create_csv.py",
+MODULES = ["audio.py", "features.py", "voice.py", "parameters.py", "utils.py", "create_csv.py",
            "data_extractor.py"]  # fmt: skip
 
 CHILD = """
@@ -312,6 +313,24 @@ def test_other_features_never_meet(cache, clips, loaded):
     assert len(rows_of(cache)) == 3 * len(sets)
 
 
+def test_other_functionals_never_meet(cache, clips, loaded):
+    """Nor do the features of a voice, whose default functionals are others."""
+    settings = [
+        (["mfcc"], {}), (["mfcc"], {"functionals": ["std"]}),
+        (["prosody"], {}), (["prosody"], {"functionals": ["mean"]}),
+        (["mfcc", "prosody"], {"functionals": ["mean", "std"]}), (["modulation"], {}),
+    ]  # fmt: skip
+    for features, options in settings * 2:
+        config = get_audio_config(features)
+        want = np.stack([extract_feature(path, **config, **options) for path in clips[:3]])
+        np.testing.assert_array_equal(extract(clips[:3], config, **options), want)
+    assert len(rows_of(cache)) == 3 * len(settings)
+    loaded.clear()
+    for features, options in settings:
+        extract(clips[:3], get_audio_config(features), **options)
+    assert loaded == []
+
+
 def test_a_config_that_names_only_what_is_on_means_only_that(cache, clips):
     np.testing.assert_array_equal(extract(clips, {"mfcc": True}), plainly(clips)[:, :40])
     with pytest.raises(ValueError, match="mfcc, chroma, mel, contrast, tonnetz"):
@@ -343,6 +362,7 @@ def test_another_version_of_the_code_never_meets_old_values(cache, clips, tmp_pa
 
 EDITS = {
     "features.py": ("def extract(", "X = 1\n\n\ndef extract("),
+    "voice.py": ("N_BANDS, N_CEPSTRA", "X = 1\nN_BANDS, N_CEPSTRA"),
     "parameters.py": ("SAMPLE_RATE = 16_000", "SAMPLE_RATE = 8_000"),
     "audio.py": ("    return y\n", "    return y / 2\n"),
     "utils.py": ("return ft.extract(y, ", "return 2 * ft.extract(y, "),
@@ -826,6 +846,55 @@ def test_an_emotion_without_a_clip_to_test_on_is_said(desc_files, tmp_path):
         load([desc_files[0], tmp_path / "less.csv"], emotions=["sad"])
 
 
+def test_a_table_is_read_as_its_desc_file(desc_files):
+    extractor = de.AudioExtractor(n_jobs=1, verbose=0, random_state=4)
+    X, y, rows = extractor.load(desc_files[0])
+    table = de.read_desc_file(desc_files[0])
+    before = table.copy()
+    again = extractor.read(table)
+    np.testing.assert_array_equal(again[0], X)
+    assert again[1].tolist() == y.tolist() and again[2].equals(rows)
+    pd.testing.assert_frame_equal(table, before)
+    part = table[table.speaker == table.speaker[0]]  # its index has gaps
+    X, y, rows = de.AudioExtractor(balance=False, shuffle=False, n_jobs=1, verbose=0).read(part)
+    wanted = part[part.emotion.isin(["sad", "neutral", "happy"])]
+    assert rows.path.tolist() == wanted.path.tolist() and y.tolist() == wanted.emotion.tolist()
+    assert rows.index.tolist() == list(range(len(wanted)))
+    np.testing.assert_array_equal(X, plainly(wanted.path))
+
+
+def test_what_a_table_lacks_is_said_with_its_source(desc_files):
+    table = de.read_desc_file(desc_files[0])
+    extractor = de.AudioExtractor(emotions=["sad", "boredom"], n_jobs=1, verbose=0)
+    with pytest.raises(ValueError, match="No train clips of boredom in these rows"):
+        extractor.read(table)
+    with pytest.warns(UserWarning, match="No test clips of boredom in my table"):
+        assert set(extractor.read(table, "test", "my table")[1]) == {"sad"}
+
+
+def test_an_extractors_settings_reach_its_vectors(desc_files, tmp_path):
+    extractor = de.AudioExtractor(
+        get_audio_config(["mel", "prosody"]), functionals=["std"], balance=False, shuffle=False,
+        n_jobs=1, verbose=0, cache_dir=tmp_path / "mine",
+    )  # fmt: skip
+    X, _, rows = extractor.load(desc_files[1])
+    want = [extract_feature(path, **extractor.audio_config, functionals=["std"])
+            for path in rows.path]  # fmt: skip
+    np.testing.assert_array_equal(X, want)
+    same, other = extractor.extractor(), extractor.extractor(min_duration=0.2, cache=False)
+    assert same.get_params() == {
+        "features": ["mel", "prosody"], "functionals": ["std"], "n_jobs": 1, "verbose": 0,
+        "cache": tmp_path / "mine", "sr": 16000, "min_duration": 0.1,
+    }  # fmt: skip
+    assert other.get_params() == same.get_params() | {"min_duration": 0.2, "cache": False}
+    np.testing.assert_array_equal(same.transform(rows.path), X)
+    plain = de.AudioExtractor().extractor()
+    assert plain.features == [*ft.DEFAULT_FEATURES] and plain.functionals is None
+    assert plain.cache is True
+    with pytest.raises(TypeError, match="pace"):
+        extractor.extractor(pace=2)
+
+
 def test_an_unknown_option_or_desc_file_raises(desc_files, tmp_path):
     with pytest.raises(TypeError, match="balanced"):
         load(desc_files, balanced=True)
@@ -909,6 +978,26 @@ def test_columns_have_names_in_pandas_too(cache, clips):
     assert table.columns.tolist() == ft.feature_names(["mfcc", "tonnetz"])
     assert table.index.tolist() == paths.index.tolist()
     np.testing.assert_array_equal(table, plainly_with(clips, mfcc=True, tonnetz=True))
+
+
+@pytest.mark.parametrize("options", [
+    {"features": ["prosody", "mel"]}, {"functionals": ["std", "mean"]},
+    {"features": ["quality"], "functionals": ("p50",)},
+])  # fmt: skip
+def test_functionals_hold_for_files_and_arrays(cache, clips, options):
+    features = clone(de.SpeechFeatures(**options))
+    assert {name: features.get_params()[name] for name in options} == options
+    config = get_audio_config(features.features)
+    rest = {"functionals": features.functionals}
+    want = np.stack([extract_feature(path, **config, **rest) for path in clips[:4]])
+    for _ in range(2):
+        np.testing.assert_array_equal(features.fit_transform(clips[:4]), want)
+    np.testing.assert_array_equal(features.transform([load_audio(p) for p in clips[:4]]), want)
+    names = features.get_feature_names_out()
+    assert names.tolist() == ft.feature_names(features.features, features.functionals)
+    assert len(names) == want.shape[1]
+    table = features.set_output(transform="pandas").transform(clips[:4])
+    assert table.columns.tolist() == names.tolist()
 
 
 def plainly_with(clips, **switches):

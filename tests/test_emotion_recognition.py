@@ -12,6 +12,8 @@ import pytest
 import soundfile
 from conftest import REPO
 from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import confusion_matrix, fbeta_score, mean_absolute_error
@@ -20,11 +22,20 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from audio import AudioError, load_audio
 from create_csv import list_audio
 from data_extractor import speaker_groups
-from emotion_recognition import EmotionRecognizer, corpora_options
+from emotion_recognition import (
+    EmotionLDA,
+    EmotionRecognizer,
+    SpeakerScaler,
+    classic,
+    corpora_options,
+    named_recognizer,
+    recommended,
+)
 from parameters import CLASSIFIERS, REGRESSORS
 from utils import get_best_estimators
 
@@ -300,11 +311,11 @@ def test_without_a_model_the_best_one_is_determined(classification, capsys):
             re.MULTILINE,
         )
         assert float(found[1]) == pytest.approx(100 * rec.test_score(), abs=1e-3)
-        assert set(rec.comparison_["name"]) == set(CLASSIFIERS)
+        assert set(rec.comparison_["name"]) == {*CLASSIFIERS, "EmotionLDA"}
         assert values[0] == values.max() > values.min()
     else:
         assert re.search(rf"Best model determined: {name} with \d\.\d+ mean absolute", printed)
-        assert len(set(rec.comparison_["name"]) & set(REGRESSORS)) >= 6
+        assert set(rec.comparison_["name"]) == {*REGRESSORS, "Ridge"}
         assert values[0] == values.min() < values.max()
 
 
@@ -457,8 +468,8 @@ def test_cli_json_is_one_object_that_agrees_with_the_library(clip):
                    "--emotions", ",".join(ODD_ORDER), "--seed", "3", "--json", clip)  # fmt: skip
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    model = next(m for m, _, _ in get_best_estimators() if isinstance(m, KNeighborsClassifier))
-    rec = EmotionRecognizer(model, emotions=ODD_ORDER, random_state=3, **BUNDLED).train()
+    options = BUNDLED | {"emotions": ODD_ORDER, "random_state": 3}
+    rec = named_recognizer("KNeighbors", **options).train()
     assert result["accuracy"] == pytest.approx(rec.test_score())
     assert result["protocol"] == rec.protocol() and result["corpora"] == ["custom"]
     assert (result["n_train"], result["n_test"]) == (len(rec.y_train), len(rec.y_test))
@@ -475,7 +486,7 @@ def test_cli_json_is_one_object_that_agrees_with_the_library(clip):
     ("arguments", "message"),
     [
         (["--model", "SVM"], "Unknown model 'SVM'"),
-        (["--model", "SVR"], "Unknown classifier 'SVR'"),
+        (["--model", "SVR"], "Unknown model 'SVR'"),
         (["--emotions", "sad,hapy"], "Did you mean 'happy'"),
         (["--corpora", "iemocap"], "Unknown corpus 'iemocap'"),
         (["nowhere.wav"], "no file nowhere.wav"),
@@ -529,3 +540,233 @@ def test_a_notebook_elsewhere_finds_the_bundled_data(tmp_path):
                           text=True, env=env)  # fmt: skip
     assert "standard split of custom" in done.stdout, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+
+
+# the recommended model, and calibration to a voice
+
+
+@parametrize_with_checks([EmotionLDA()])
+def test_emotion_lda_is_a_scikit_learn_classifier(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("shape", [(90, 40), (60, 200)])
+def test_emotion_lda_is_scikit_learns_behind_its_pca(shape):
+    rng = np.random.default_rng(0)
+    y = np.repeat(["happy", "sad", "angry"], [shape[0] // 2, shape[0] // 4, shape[0] // 4])[
+        rng.permutation(shape[0] // 2 + 2 * (shape[0] // 4))
+    ]
+    X = (
+        rng.normal(size=(len(y), shape[1]))
+        + rng.normal(size=(3, shape[1]))[np.unique(y, return_inverse=True)[1]]
+    )
+    X[0] = 50  # beyond the clip
+    clipped = np.clip(X, -4, 4)
+    oracle = make_pipeline(
+        PCA(20), LinearDiscriminantAnalysis("lsqr", shrinkage=0.3, priors=np.full(3, 1 / 3))
+    ).fit(clipped, y)
+    ours = EmotionLDA(n_components=20).fit(X, y)
+    scores, want = ours.decision_function(X), oracle.decision_function(clipped)
+    want += np.log(3)  # scikit-learn adds the log of the priors
+    np.testing.assert_allclose(scores - scores[:, :1], want - want[:, :1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(ours.predict(X), oracle.predict(clipped))
+
+
+def many_speakers(spreads, n_speakers=60, n_clips=20, seed=0):
+    """Features of as many speakers, whose means spread so far while clips vary by 1."""
+    rng = np.random.default_rng(seed)
+    means = rng.normal(size=(n_speakers, len(spreads))) * spreads
+    groups = np.repeat(np.arange(n_speakers), n_clips)
+    return means[groups] + rng.normal(size=(len(groups), len(spreads))), groups
+
+
+def test_the_average_speaker_counts_less_where_speakers_differ_more():
+    X, groups = many_speakers([0.0, 1.0, 10.0], n_speakers=500)
+    X = np.column_stack([X, np.full(len(X), 7.0)])  # and one that never changes
+    scaler = SpeakerScaler(max_prior=4).fit(X, groups, groups % 2)
+    np.testing.assert_allclose(scaler.spread_[:3], [0.25, 1, 100], rtol=0.3)
+    handful = np.array([[5.0, 5, 5, 7]] * 6)
+    mean, std = scaler.statistics(handful)
+    prior = np.array([4, 1, 0.01])  # clips that the average speaker counts for
+    np.testing.assert_allclose(mean[:3], 6 * 5 / (6 + prior), rtol=0.08, atol=0.1)
+    squares = ((handful - mean) ** 2).sum(axis=0) + 5 * scaler.variance_
+    np.testing.assert_allclose(std**2, squares / 11)
+    assert (mean[3], std[3] > 0) == (7, True)
+
+
+def test_every_speaker_is_standardised_on_their_own():
+    X, groups = many_speakers([3.0, 10.0], n_speakers=4, n_clips=100)
+    Z = SpeakerScaler().fit(X, groups, groups).transform(X, groups)
+    for speaker in range(4):
+        np.testing.assert_allclose(Z[groups == speaker].mean(axis=0), 0, atol=0.2)
+        np.testing.assert_allclose(Z[groups == speaker].std(axis=0), 1, atol=0.15)
+    one = SpeakerScaler().fit(X[:100], groups[:100], groups[:100])
+    assert np.isfinite(one.transform(X[:100], groups[:100])).all()
+
+
+def test_known_labels_say_where_a_voice_has_its_middle():
+    X, groups = many_speakers([10.0])
+    y = np.tile(["neutral", "happy"], len(X) // 2)
+    X += np.where(y == "neutral", -3, 3)[:, np.newaxis]
+    scaler = SpeakerScaler().fit(X, groups, y)
+    new = np.random.default_rng(1).normal(size=(8, 1)) + 20 - 3
+    blind, blind_std = scaler.statistics(new)
+    told, told_std = scaler.statistics(new, ["neutral"] * 8)
+    assert blind == pytest.approx(17, abs=1.2) and told == pytest.approx(20, abs=1.2)
+    assert blind_std < 0.8 * told_std  # all of one mood, they seem to vary little
+    assert told_std == pytest.approx(np.sqrt(scaler.variance_), rel=0.1)
+    both = np.concatenate([new, new + 6])
+    mixed, _ = scaler.statistics(both, ["neutral"] * 8 + ["happy"] * 8)
+    assert mixed == pytest.approx(20, abs=1)
+
+
+def test_a_voice_with_a_neutral_of_its_own_isnt_trusted_far():
+    rng = np.random.default_rng(0)
+    X, groups = many_speakers([1.0])
+    y = np.tile(["neutral", "happy"], len(X) // 2)
+    own = rng.normal(size=(60, 2)) * 2  # how each speaker does neutral and happy
+    X += own[groups, (y == "happy").astype(int)][:, np.newaxis]
+    scaler = SpeakerScaler().fit(X, groups, y)
+    told, _ = scaler.statistics(np.full((100, 1), 10.0), ["neutral"] * 100)
+    blind, _ = scaler.statistics(np.full((100, 1), 10.0))
+    assert 2 < told < 8 < blind
+
+
+def voices(folder, n_voices):
+    """Own recordings whose pitch says the emotion, but differs more from voice to voice."""
+    rng = np.random.default_rng(0)
+    times = np.arange(8000) / 16000
+    for partition in ("train", "test"):
+        (folder / f"{partition}-custom").mkdir(parents=True)
+        for voice in range(n_voices):
+            base = 120 * 2 ** rng.uniform(0, 1)
+            for i, emotion in enumerate(["sad", "happy", "angry"]):
+                for take in range(6):
+                    hz = base * 2 ** (0.25 * i + rng.normal(0, 0.03))
+                    y = sum(np.sin(2 * np.pi * k * hz * times) / k for k in range(1, 8))
+                    y = 0.1 * y + rng.normal(0, 0.003, len(times))
+                    name = f"{partition}{voice}_{take}_{emotion}.wav"
+                    soundfile.write(folder / f"{partition}-custom" / name, y, 16000)
+    return folder
+
+
+def test_calibration_helps_with_a_voice_of_another_pitch(tmp_path):
+    options = BUNDLED | {"data_dir": voices(tmp_path, 6), "emotions": ["sad", "happy", "angry"]}
+    rec = recommended(features=["prosody"], **options).train()
+    right = {"blind": [], "told": [], "told sad": []}
+    for _, own in rec.test_rows_.groupby("speaker"):
+        paths, truth = own["path"].tolist(), own["emotion"].tolist()
+        blind = rec.predict(paths)
+        calibrated = rec.calibrate(paths)
+        by_sad = rec.calibrate(own.loc[own["emotion"] == "sad", "path"].tolist(), labels="sad")
+        assert rec.predict(paths) == blind  # this one stays as it is
+        probabilities = calibrated.predict_proba(paths)
+        told = calibrated.predict(paths)
+        assert [max(p, key=p.get) for p in probabilities] == told
+        for how, guesses in zip(right, (blind, told, by_sad.predict(paths)), strict=True):
+            right[how] += [guess == emotion for guess, emotion in zip(guesses, truth, strict=True)]
+    assert np.mean(right["told"]) > max(0.8, np.mean(right["blind"]) + 0.1)
+    assert np.mean(right["told sad"]) > np.mean(right["blind"]) + 0.1
+    again = calibrated.calibrate(paths)
+    np.testing.assert_array_equal(again.voice_[0], calibrated.voice_[0])
+    for refused in (calibrated.test_score, calibrated.train, calibrated.scores):
+        with pytest.raises(ValueError, match="calibrated to"):
+            refused()
+
+
+def test_calibrating_fits_once_and_only_when_asked(rec, clip, monkeypatch):
+    fits = []
+    real = EmotionRecognizer._pipeline
+    monkeypatch.setattr(
+        EmotionRecognizer, "_pipeline", lambda self, m: fits.append(m) or real(self, m)
+    )
+    fresh = rec.untrained().fit(rec.train_rows_)
+    assert len(fits) == 1
+    fresh.calibrate([clip]).calibrate([clip, clip])
+    fresh.calibrate([clip] * 3)
+    assert len(fits) == 2
+
+
+def test_calibration_says_what_it_needs(rec, clip):
+    for wrong in ([], clip):
+        with pytest.raises(ValueError, match="list of recordings"):
+            rec.calibrate(wrong)
+    with pytest.raises(ValueError, match="emotion 'bored'"):
+        rec.calibrate([clip], labels="bored")
+    with pytest.raises(ValueError, match="2 labels for 1 recording"):
+        rec.calibrate([clip], labels=["sad", "sad"])
+    plain = rec.untrained(normalize=None).fit(rec.train_rows_)
+    with pytest.raises(ValueError, match='normalize="speaker"'):
+        plain.calibrate([clip])
+    with pytest.raises(NotFittedError):
+        rec.untrained().calibrate([clip])
+    with pytest.raises(ValueError, match="normalize 'voice'"):
+        EmotionRecognizer(SVC(), normalize="voice", **BUNDLED)
+
+
+def test_a_regressor_can_be_calibrated():
+    options = BUNDLED | {"emotions": ["sad", "neutral", "happy"], "classification": False}
+    rec = recommended(**options).train()
+    assert rec.test_score() < 0.6  # the mean is 0.67 off
+    paths = rec.test_rows_["path"].tolist()[:12]
+    values = rec.calibrate(paths, labels=rec.test_rows_["emotion"].tolist()[:12]).predict(paths)
+    assert len(values) == 12 and np.isfinite(values).all()
+
+
+def test_fit_learns_these_clips_and_no_others(rec):
+    rows = rec.clips()
+    assert not rows["path"].duplicated().any()
+    assert set(rows["partition"]) == {"train", "test"}
+    assert set(rows["emotion"]) == set(ODD_ORDER)
+    some = rows[rows["speaker"].isin(sorted(set(rows["speaker"]))[:4])]
+    fresh = rec.untrained(balance=False).fit(some)
+    assert sorted(fresh.train_rows_["path"]) == sorted(some["path"])
+    oracle = make_pipeline(StandardScaler(), SVC()).fit(fresh.X_train, fresh.y_train)
+    others = rows[~rows["path"].isin(some["path"])]["path"].tolist()
+    assert fresh.predict(others) == oracle.predict(fresh._features(others, None)[0]).tolist()
+    counts = rec.untrained(balance=True).fit(some).train_rows_["emotion"].value_counts()
+    assert counts.nunique() == 1
+
+
+def test_untrained_keeps_every_setting(rec):
+    changed = EmotionRecognizer(
+        KNeighborsClassifier(3), features=["quality"], functionals=["mean", "p95"], balance=False,
+        normalize=None, random_state=7, emotions=ODD_ORDER, **BUNDLED,
+    )  # fmt: skip
+    copy = changed.untrained(random_state=8)
+    assert copy.model.n_neighbors == 3 and copy.model is not changed.model
+    assert (copy.features, copy.functionals) == (["quality"], ["mean", "p95"])
+    assert (copy.balance, copy.normalize, copy.random_state) == (False, None, 8)
+    assert not hasattr(rec.untrained(), "scaler_")
+
+
+def test_recipes_by_name():
+    assert named_recognizer("default", **BUNDLED).model.__class__ is EmotionLDA
+    plain = named_recognizer("classic", **BUNDLED).train()
+    assert plain.X_train.shape[1] == 180 and plain.model.__class__ is SVC
+    tuned = named_recognizer("RandomForest", **BUNDLED)
+    params = next(
+        params
+        for model, params, _ in get_best_estimators()
+        if model.__class__ is RandomForestClassifier
+    )
+    assert tuned.model.get_params().items() >= params.items()
+    assert named_recognizer("SVR", classification=False, **BUNDLED).classification is False
+    with pytest.raises(ValueError, match="Did you mean 'RandomForest'"):
+        named_recognizer("RandomForrest", **BUNDLED)
+
+
+def test_a_stranger_is_heard_better_than_by_the_classic_vector(real_data):
+    options = {"data_dir": real_data, "verbose": 0, **corpora_options(["emodb"])}
+    options["emotions"] = ["angry", "boredom", "disgust", "fear", "happy", "sad", "neutral"]
+    scores = {}
+    for recipe in (recommended, classic):
+        rec = recipe(**options | {"balance": False})
+        rows = rec.clips()
+        stranger = rows["speaker"].isin(["03", "08"])
+        rec.fit(rows[~stranger])
+        scores[recipe] = np.mean(
+            np.array(rec.predict(rows.loc[stranger, "path"].tolist())) == rows["emotion"][stranger]
+        )
+    assert scores[recommended] > scores[classic] + 0.1
+    assert scores[recommended] > 0.65

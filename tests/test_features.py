@@ -4,10 +4,13 @@ import subprocess
 import sys
 import warnings
 from functools import partial
+from itertools import pairwise
 
 import librosa
 import numpy as np
 import pytest
+import scipy.fft
+import scipy.stats
 import soundfile as sf
 from conftest import REPO
 
@@ -162,9 +165,181 @@ def test_unknown_features_are_named_with_their_nearest(call):
         call(features=[])
 
 
-def test_unknown_functionals_are_named():
-    with pytest.raises(ValueError, match=r"Unknown functional 'means'.*Did you mean 'mean'"):
-        ft.extract(np.ones(100), functionals=["means"])
+@pytest.mark.parametrize("features", [["mel"], ["prosody"], ["mfcc", "quality"]])
+def test_unknown_functionals_are_named(features):
+    for call in (partial(ft.extract, np.ones(100)), ft.feature_names):
+        with pytest.raises(ValueError, match=r"Unknown functional 'means'.*Did you mean 'mean'"):
+            call(features=features, functionals=["means"])
+        with pytest.raises(ValueError, match="No functional given; choose from mean, std"):
+            call(features=features, functionals=[])
+
+
+# --- functionals -------------------------------------------------------------------------------
+
+ORACLES = {
+    "mean": lambda x: np.mean(x, axis=0),
+    "std": lambda x: np.std(x, axis=0),
+    **{f"p{p}": partial(np.percentile, q=p, axis=0) for p in (1, 5, 25, 50, 75, 95, 99)},
+    "iqr": lambda x: scipy.stats.iqr(x, axis=0),
+    "range": lambda x: np.percentile(x, 95, axis=0) - np.percentile(x, 5, axis=0),
+    "skew": lambda x: np.cbrt(scipy.stats.skew(x, axis=0)),
+    "kurtosis": lambda x: np.log1p(scipy.stats.kurtosis(x, axis=0, fisher=False)),
+    "change": lambda x: by_loop(x, lambda c: np.mean([abs(b - a) for a, b in pairwise(c)])),
+    **{f"wave{k}": partial(lambda x, k: scipy.fft.dct(x, axis=0)[k] / 2 / len(x), k=k)
+       for k in range(1, 7)},
+    **{f"echo{lag}": partial(lambda x, lag: by_loop(x, partial(autocorrelation, lag=lag)), lag=lag)
+       for lag in (5, 10, 20, 40)},
+}  # fmt: skip
+
+
+def by_loop(x, function):
+    return [function([float(value) for value in column]) for column in x.T]
+
+
+def autocorrelation(column, lag):
+    """What lies `lag` apart, multiplied and averaged, over the variance."""
+    if lag >= len(column):
+        return 0
+    mean = sum(column) / len(column)
+    variance = sum((value - mean) ** 2 for value in column) / len(column)
+    pairs = zip(column[:-lag], column[lag:], strict=True)
+    return sum((a - mean) * (b - mean) for a, b in pairs) / (len(column) - lag) / variance
+
+
+def test_every_functional_has_an_oracle():
+    assert [*ORACLES] == [*ft.FUNCTIONALS]
+    assert [*ORACLES] == [*ft.VOICE_FUNCTIONALS]
+    assert ft.DEFAULT_FUNCTIONALS == ("mean",)
+
+
+@pytest.mark.parametrize("n_frames", [7, 8, 40, 41, 101, 1000])
+@pytest.mark.parametrize("name", ORACLES)
+def test_functionals_are_those_of_numpy_and_scipy(name, n_frames):
+    draw = np.random.default_rng(n_frames)
+    columns = [
+        draw.standard_normal(n_frames),
+        50 + 5 * draw.gamma(1, size=n_frames),
+        draw.standard_normal(n_frames).cumsum(),
+        np.sin(np.arange(n_frames)) + np.exp(3 * np.arange(n_frames) / n_frames),
+        draw.integers(0, 3, n_frames),
+    ]
+    x = np.column_stack(columns).astype(np.float32)
+    got = ft.FUNCTIONALS[name](ft._Course(x))
+    np.testing.assert_allclose(got, ORACLES[name](x.astype(float)), rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("features", [["mfcc", "chroma"], ["contrast"]])
+def test_functionals_of_the_frames_make_the_vector(features):
+    y = SIGNALS["silence, then noise"] + SIGNALS["noise"]
+    vector = ft.extract(y, features=features, functionals=ORACLES)
+    values = ft.frames(y, features=features).values.astype(float)
+    for name, got in zip(ORACLES, np.split(vector, len(ORACLES)), strict=True):
+        np.testing.assert_allclose(got, ORACLES[name](values), rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize("n_frames", [1, 2, 3, 200])
+def test_what_never_changes_gives_itself_or_zero(n_frames, name):
+    x = np.tile(np.array([0, 0.1, -1e6, 1e-30], np.float32), (n_frames, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        got = ft.FUNCTIONALS[name](ft._Course(x))
+    level = name == "mean" or name.lstrip("p").isdigit()
+    np.testing.assert_allclose(got, x[0] if level else np.zeros(4), rtol=1e-6)
+
+
+@pytest.mark.parametrize("features", [ft.FEATURES, ft.VOICE_FEATURES])
+@pytest.mark.parametrize("n_samples", [1, 100, 400])
+def test_one_frame_has_all_functionals(n_samples, features):
+    for y in (SIGNALS["noise"][:n_samples], np.zeros(n_samples, np.float32)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            vector = ft.extract(y, features=features, functionals=ft.FUNCTIONALS)
+        assert np.isfinite(vector).all()
+        got = dict(zip(ft.feature_names(features, ft.FUNCTIONALS), vector, strict=True))
+        columns = {name.removesuffix("_p50") for name in got if name.endswith("_p50")}
+        for column in columns:
+            assert np.isclose(got[f"{column}_p50"], got[f"{column}_mean"], rtol=1e-6)
+            for name in ("std", "range", "skew", "kurtosis", "change", "wave1", "echo5"):
+                assert got[f"{column}_{name}"] == 0, (column, name)
+
+
+def test_the_mean_is_what_the_vector_has_always_been():
+    for y in (SIGNALS["noise"], SIGNALS["chirp"]):
+        plain = ft.extract(y, features=ft.FEATURES)
+        for functionals in (["mean"], ("mean",), "mean", None):
+            again = ft.extract(y, features=ft.FEATURES, functionals=functionals)
+            np.testing.assert_array_equal(again, plain)
+        values = ft.frames(y, features=ft.FEATURES).values
+        np.testing.assert_array_equal(plain, values.mean(axis=0, dtype=float).astype(np.float32))
+
+
+def test_functionals_keep_their_canonical_order():
+    y = SIGNALS["chirp"]
+    for features in (["mel", "mfcc"], ["quality"], ["prosody", "chroma"]):
+        jumbled = {"features": features[::-1], "functionals": ["p50", "std", "mean", "std"]}
+        sorted_ = {"features": features, "functionals": ["mean", "std", "p50"]}
+        np.testing.assert_array_equal(ft.extract(y, **jumbled), ft.extract(y, **sorted_))
+        assert ft.feature_names(**jumbled) == ft.feature_names(**sorted_)
+    assert ft.feature_names("chroma", ["std", "mean"])[::12] == ["chroma_C_mean", "chroma_C_std"]
+    values = ft.frames(y, features=["mel"]).values
+    both = ft.extract(y, features=["mel"], functionals=["std", "mean"])
+    assert both.shape == (256,)
+    np.testing.assert_allclose(both[:128], values.mean(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(both[128:], values.std(axis=0), rtol=1e-3)
+
+
+# --- the features of a voice among them --------------------------------------------------------
+
+
+def test_voice_features_follow_the_five_each_with_its_own_functionals():
+    y = SIGNALS["chirp"]
+    features = ["modulation", "mfcc", "prosody", "tonnetz"]
+    in_order = ["mfcc", "tonnetz", "prosody", "modulation"]
+    vector, names = ft.extract(y, features=features), ft.feature_names(features)
+    alone = [ft.extract(y, features=[name]) for name in in_order]
+    np.testing.assert_array_equal(vector, np.concatenate(alone))
+    assert vector.dtype == np.float32
+    assert names == [name for feature in in_order for name in ft.feature_names(feature)]
+    assert names[45:48] == ["tonnetz_major_y_mean", "active_energy_mean", "active_flux_mean"]
+    both = ft.extract(y, features=["mfcc", "prosody"], functionals=["std"])
+    assert len(both) == 40 + 18 + 65 == len(ft.feature_names(["mfcc", "prosody"], ["std"]))
+    assert ft.feature_names(ft.RECOMMENDED_FEATURES)
+
+
+def test_the_sums_of_a_voice_are_over_its_kinds_of_frames():
+    y = SIGNALS["silence, then noise"]
+    clip, columns = ft.voice.Voice(y, SR), ft.voice.COLUMNS["quality"]
+    values = ft.frames(y, features=["quality"]).values.astype(float)
+    vector = ft.extract(y, features=["quality"])
+    for kind, names in ft.voice.SUMS["quality"].items():
+        chosen = values[clip.rows(kind)][:, [columns.index(name) for name in names]]
+        for name, oracle in ORACLES.items():
+            got, vector = np.split(vector, [len(names)])
+            np.testing.assert_allclose(got, oracle(chosen), rtol=1e-3, atol=1e-3, err_msg=name)
+    assert not len(vector)
+
+
+@pytest.mark.parametrize("sr", [SR, 22_050, 44_100])
+def test_frames_of_a_voice_are_25_ms_every_10_ms(sr):
+    y = SIGNALS["noise"]
+    values, columns, times = ft.frames(y, sr, features=["quality", "spectrum"])
+    hop, window = round(0.01 * sr), round(0.025 * sr)
+    n_frames = 1 + (len(y) - window) // hop
+    assert values.shape == (n_frames, len(columns)) and values.dtype == np.float32
+    assert columns == [*ft.voice.COLUMNS["spectrum"], *ft.voice.COLUMNS["quality"]]
+    np.testing.assert_allclose(times, [(i * hop + window / 2) / sr for i in range(n_frames)])
+    alone = ft.frames(y, sr, features="quality").values
+    np.testing.assert_array_equal(values[:, -alone.shape[1] :], alone)
+
+
+def test_frames_are_of_one_kind_at_a_time():
+    y = SIGNALS["0.1 s of noise"]
+    with pytest.raises(ValueError, match=r"of 128 ms, spectrum, .* of 25 ms.*one kind"):
+        ft.frames(y, features=["mfcc", "prosody"])
+    with pytest.raises(ValueError, match="choose from mfcc, chroma, mel, contrast, tonnetz"):
+        ft.frames_blocks([y], features=["prosody"])
+    assert ft.frames(y, features=["modulation"]).values.shape == (8, 0)
 
 
 BAD_SIGNALS = {
@@ -180,14 +355,17 @@ BAD_SIGNALS = {
 @pytest.mark.parametrize("bad", BAD_SIGNALS)
 def test_bad_signals_are_refused(bad):
     y, message = BAD_SIGNALS[bad]
-    with pytest.raises(ValueError, match=message):
-        ft.extract(y)
+    for features in (ft.DEFAULT_FEATURES, ft.VOICE_FEATURES):
+        for call in (ft.extract, ft.frames):
+            with pytest.raises(ValueError, match=message):
+                call(y, features=features)
 
 
 @pytest.mark.parametrize("sr", [0, -1, 8000, 12_800])
 def test_rates_too_low_for_the_bands_are_refused(sr):
-    with pytest.raises(ValueError, match="above 12800 Hz"):
-        ft.extract(SIGNALS["noise"], sr)
+    for features in (ft.DEFAULT_FEATURES, ft.VOICE_FEATURES):
+        with pytest.raises(ValueError, match="above 12800 Hz"):
+            ft.extract(SIGNALS["noise"], sr, features=features)
 
 
 @pytest.mark.parametrize("n_samples", [1, 2, 511, 512, 513, 1600, 2047, 2049])
@@ -259,7 +437,7 @@ import features
 heavy = {"librosa", "numba", "scipy", "soxr", "matplotlib", "pandas"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 import numpy as np
-features.extract(np.ones(5000, np.float32), features=features.FEATURES)
+features.extract(np.ones(5000, np.float32), features=features.FEATURES + features.VOICE_FEATURES)
 assert "librosa" not in sys.modules
 """
 

@@ -44,7 +44,7 @@ def stand_in(folder):
 def skeleton(text):
     """Printed text without what may differ from machine to machine: numbers, widths, winners."""
     text = re.sub(r"\d+(\.\d+)?", "#", text)
-    text = re.sub(r"\b[A-Z]\w+(Classifier|Regressor)\b|\bSVC\b", "MODEL", text)
+    text = re.sub(r"\b([A-Z]\w+(Classifier|Regressor)|SVC|EmotionLDA)\b", "MODEL", text)
     return [re.sub(r"[ -]+", " ", line).strip() for line in text.strip().splitlines()]
 
 

@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import features as ft
 import utils
-from audio import AudioError
+from audio import AudioError, load_audio
 from parameters import CLASSIFIERS, REGRESSORS
 
 LENGTHS = {"mfcc": 40, "chroma": 12, "mel": 128, "contrast": 7, "tonnetz": 6}
@@ -96,8 +96,46 @@ def test_short_and_silent_clips_have_finite_vectors(tmp_path):
         assert np.isfinite(utils.extract_feature(tmp_path / "silent.wav", contrast=True)).all()
 
 
+OFF = dict.fromkeys(["mfcc", "chroma", "mel"], False)
+
+
+@pytest.mark.parametrize("name", ft.VOICE_FEATURES)
+def test_voice_features_come_after_the_five(clips, name):
+    y = read_16k(clips[-1])
+    alone = utils.extract_feature(clips[-1], **OFF, **{name: True})
+    np.testing.assert_allclose(alone, ft.extract(y, features=[name]), rtol=1e-4, atol=1e-4)
+    both = utils.extract_feature(clips[-1], tonnetz=True, **{name: True})
+    five = utils.extract_feature(clips[-1], tonnetz=True)
+    np.testing.assert_array_equal(both, np.concatenate([five, alone]))
+    with pytest.raises(TypeError, match="positional"):
+        utils.extract_feature(clips[-1], True, True, True, True, True, True)
+
+
+def test_functionals_are_those_of_extract(clips):
+    y = load_audio(clips[0])
+    for functionals in (["mean"], ["std", "p95"], None):
+        for names in (["mel"], ["prosody"], ["mfcc", "quality"]):
+            got = utils.extract_feature(
+                clips[0], **utils.get_audio_config(names), functionals=functionals
+            )
+            want = ft.extract(y, features=names, functionals=functionals)
+            np.testing.assert_array_equal(got, want)
+            assert len(got) == len(ft.feature_names(names, functionals))
+
+
+def test_a_batch_takes_the_same_options(clips, tmp_path):
+    (tmp_path / "bad.wav").write_text("this is no audio")
+    sources = [clips[0], tmp_path / "bad.wav", clips[1]]
+    options = OFF | {"quality": True, "functionals": ["p50"]}
+    given, outcomes = utils.extract_batch(sources, options)
+    assert given == sources and isinstance(outcomes[1], AudioError)
+    for i in (0, 2):
+        np.testing.assert_array_equal(outcomes[i], utils.extract_feature(sources[i], **options))
+
+
 def test_no_feature_and_no_file_are_errors(tmp_path):
-    with pytest.raises(ValueError, match="mfcc, chroma, mel, contrast, tonnetz"):
+    legal = "mfcc, chroma, mel, contrast, tonnetz, spectrum, prosody, quality, modulation"
+    with pytest.raises(ValueError, match=legal):
         utils.extract_feature(tmp_path / "x.wav", mfcc=False, chroma=False, mel=False)
     with pytest.raises(AudioError, match=r"x\.wav"):
         utils.extract_feature(tmp_path / "x.wav")
@@ -120,17 +158,33 @@ def test_audio_config_switches_each_feature():
     assert set(config.values()) == {True, False}
 
 
-@pytest.mark.parametrize("wrong", [["mfccs"], ["mel", "chrom"], ["MFCC"], [None], ["mfcc", 3]])
+def test_voice_features_are_in_the_config_only_when_they_are_on():
+    """A model saved before there were any has the five keys alone."""
+    assert ft.VOICE_FEATURES == ("spectrum", "prosody", "quality", "modulation")
+    config = utils.get_audio_config(["quality", "mel", "spectrum"])
+    assert list(config) == [*LENGTHS, "spectrum", "quality"]
+    assert [name for name, on in config.items() if on] == ["mel", "spectrum", "quality"]
+    assert utils.get_audio_config(["modulation"]) == dict.fromkeys(LENGTHS, False) | {
+        "modulation": True
+    }
+    for name in ft.VOICE_FEATURES:
+        assert list(utils.get_audio_config([name, name])) == [*LENGTHS, name]
+
+
+@pytest.mark.parametrize("wrong", [["mfccs"], ["mel", "chrom"], ["MFCC"], [None], ["mfcc", 3],
+                                   ["prosody", "voice"]])  # fmt: skip
 def test_a_wrong_feature_raises_and_names_the_legal_ones(wrong):
     with pytest.raises(ValueError) as error:
         utils.get_audio_config(wrong)
-    assert all(name in str(error.value) for name in LENGTHS)
+    assert all(name in str(error.value) for name in [*LENGTHS, *ft.VOICE_FEATURES])
     assert repr(wrong[-1]) in str(error.value)
 
 
 def test_a_wrong_feature_gets_the_nearest_one_named():
     with pytest.raises(ValueError, match="Did you mean 'chroma'"):
         utils.get_audio_config(["chrom"])
+    with pytest.raises(ValueError, match="Did you mean 'prosody'"):
+        utils.get_audio_config(["prosodie"])
 
 
 @pytest.mark.parametrize("wrong", [[], (), "mfcc"])
@@ -142,6 +196,12 @@ def test_no_features_or_a_bare_string_raise(wrong):
 def test_label_joins_the_features_that_are_on_in_their_order():
     assert utils.get_label(utils.get_audio_config(["mel", "chroma", "mfcc"])) == "mfcc-chroma-mel"
     assert utils.get_label(utils.get_audio_config(["contrast"])) == "contrast"
+    assert utils.get_label(utils.get_audio_config(["quality", "prosody", "mel"])) == (
+        "mel-prosody-quality"
+    )
+    assert utils.get_label(utils.get_audio_config(ft.VOICE_FEATURES)) == (
+        "spectrum-prosody-quality-modulation"
+    )
 
 
 def test_first_letters():

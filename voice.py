@@ -1,0 +1,421 @@
+"""What short frames tell about a voice: its spectrum, prosody, quality and modulation.
+
+The five features of `features.py` are librosa's, of 128 ms frames; these four are made for speech:
+25 ms every 10 ms of the clip at a level of its own, so that neither loudness nor distance counts.
+Pure functions of an array. `Voice` measures a clip; `SUMS` and `FACTS` say how its frames become
+one vector, which `features.extract` does.
+"""
+
+from functools import cached_property, lru_cache
+from itertools import pairwise
+
+import numpy as np
+
+WINDOW, HOP = 0.025, 0.010  # seconds
+PITCH_WINDOW = 0.050  # seconds: three periods of the deepest voice
+PITCH_RANGE = 60, 500  # Hz
+OCTAVE_COST = 0.02  # of the autocorrelation, for each octave that a pitch is lower
+ACTIVE, VOICED = 1e-3, 1e-2  # energy of a frame, against the clip's level
+HARMONIC = 0.5  # height of the autocorrelation's peak from which on a frame is voiced
+FLOOR = 5e-8  # of a band's energy: -73 dB
+N_BANDS, N_CEPSTRA, N_HARMONICS = 26, 14, 8
+SLOPES = (0, 500), (500, 1500), (1500, 5000)  # Hz
+SHARES = (0, 250), (250, 650), (4000, 8000)  # Hz
+ROLLOFFS = 25, 50, 75, 90  # percent
+RATES = 0.5, 1, 2, 3, 4, 6, 8, 11, 16, 24  # Hz: edges of the modulation bands
+N_GROUPS = 6  # of neighbouring bands, whose modulations are taken together
+N_FLUXES = 5  # of neighbouring bands, whose rises and falls are taken together
+SHORTEST_RUN = 5  # frames of uninterrupted voice that have a course of their own
+
+
+def _numbered(name, n):
+    return [f"{name}_{i}" for i in range(1, n + 1)]
+
+
+_BANDS, _CEPSTRA = _numbered("band", N_BANDS), _numbered("cepstrum", N_CEPSTRA)
+_SHAPE = [
+    *("centroid", "spread", "entropy", "alpha", "hammarberg", "flatness"),
+    *(f"rolloff_{percent}" for percent in ROLLOFFS),
+    *(f"slope_{low}_{high}" for low, high in SLOPES),
+    *(f"share_{low}_{high}" for low, high in SHARES),
+]
+_HARMONICS = [*_numbered("harmonic", N_HARMONICS), *(f"harmonic_1_to_{i}" for i in (2, 3, 4))]
+
+COLUMNS = {
+    "spectrum": (
+        *_BANDS,
+        *(f"{band}_rasta" for band in _BANDS),
+        *(f"{band}_delta" for band in _BANDS),
+        *(f"{band}_delta2" for band in _BANDS),
+        *_CEPSTRA,
+        *(f"{cepstrum}_delta" for cepstrum in _CEPSTRA),
+    ),
+    "prosody": (
+        *("energy", "flux", "contour", "pitch", "pitch_delta", "energy_delta"),
+        *_numbered("rise", N_FLUXES),
+        *_numbered("fall", N_FLUXES),
+    ),
+    "quality": (*_SHAPE, *(f"{name}_delta" for name in _SHAPE), "harmonicity", *_HARMONICS),
+    "modulation": (),
+}
+"""Feature to its columns, one value a frame; modulation is a matter of the whole clip."""
+
+FEATURES = tuple(COLUMNS)
+
+SUMS = {
+    "spectrum": {"active": COLUMNS["spectrum"][N_BANDS:]},  # the cepstra hold what the bands do
+    "prosody": {
+        "active": ("energy", "flux", "contour", *COLUMNS["prosody"][6:]),
+        "voiced": ("energy", "flux", "pitch"),
+        "gliding": ("pitch_delta", "energy_delta"),
+    },
+    "quality": {
+        "active": (*_SHAPE, *(f"{name}_delta" for name in _SHAPE), "harmonicity"),
+        "voiced": (*_SHAPE, "harmonicity", *_HARMONICS),
+    },
+    "modulation": {},
+}
+"""Feature to kinds of frames, and to the columns that functionals sum up over these.
+
+active: from the first frame that isn't silent to the last; voiced: the periodic ones among them;
+gliding: voiced ones that follow a voiced one. A clip that has none of a kind gives the active.
+"""
+
+_RUN = ("slope", "range", "pitch", "step", "energy_slope", "energy", "length", "peak", "loudest")
+FACTS = {
+    "spectrum": tuple(
+        f"correlation_{i}_{j}" for i in range(1, N_CEPSTRA) for j in range(i + 1, N_CEPSTRA + 1)
+    ),
+    "prosody": (
+        *("duration", "voiced_share", "voiced_mean", "voiced_std", "voiced_max", "voiced_rate"),
+        *("pause_mean", "pause_max", "pause_rate", "active_share", "syllable_rate"),
+        *(f"run_{s}_{name}" for s in ("mean", "std", "min", "max", "first", "last")
+          for name in _RUN),
+    ),
+    "quality": (),
+    "modulation": tuple(
+        f"modulation_{name}_{low}_{high}"
+        for low, high in pairwise(RATES)
+        for name in [*_numbered("group", N_GROUPS), "energy"]
+    ),
+}  # fmt: skip
+"""Feature to what it says of a clip beside the sums over its frames."""
+
+
+class Voice:
+    """One clip, each measure taken when it is first asked for.
+
+    Parameters
+    ----------
+    y : ndarray (n_samples,) float
+        Mono signal.
+    sr : int
+        Hz.
+    """
+
+    def __init__(self, y, sr):
+        self.sr, self.window, self.hop = sr, round(WINDOW * sr), round(HOP * sr)
+        y = y - y.mean(dtype=np.float64)
+        energy = np.square(_windows(y, self.window, self.hop)).mean(axis=1)
+        level = np.percentile(energy[energy >= ACTIVE * energy.max()], 95) + 1e-12
+        self.y = (y / np.sqrt(level)).astype(np.float32)
+        self.power_of_frames = energy / level
+        self.n_frames = len(energy)
+
+    def columns(self, names):
+        """The frame matrix of features: ndarray (n_frames, n_columns) float32."""
+        blocks = {
+            "spectrum": lambda: [self.bands, rasta(self.bands), delta(self.bands),
+                                 delta(delta(self.bands)), self.cepstra, delta(self.cepstra)],
+            "prosody": lambda: [self.prosody],
+            "quality": lambda: [self.shape, delta(self.shape), self.harmonicity, self.harmonics],
+            "modulation": lambda: [],
+        }  # fmt: skip
+        parts = [block for name in names for block in blocks[name]()]
+        nothing = np.empty((self.n_frames, 0))
+        return np.column_stack([nothing, *parts]).astype(np.float32)
+
+    def rows(self, kind):
+        """Which frames are active, voiced or gliding: ndarray of int, ascending."""
+        span = np.flatnonzero(self.power_of_frames > ACTIVE)
+        active = np.arange(span[0], span[-1] + 1) if len(span) else np.arange(self.n_frames)
+        if kind == "active":
+            return active
+        voiced = self.voiced.copy()
+        if kind == "gliding":
+            voiced[1:] &= self.voiced[:-1]
+            voiced[0] = False
+        rows = np.flatnonzero(voiced)
+        return rows if len(rows) else active
+
+    # the spectrum
+
+    @cached_property
+    def power(self):
+        """Power spectrum (n_frames, n_bins), a frame's sum being about its power."""
+        import scipy.fft
+
+        window = np.hanning(self.window).astype(np.float32)
+        spectrum = scipy.fft.rfft(_windows(self.y, self.window, self.hop) * window, self._n_fft)
+        scale = np.float32(2 / self._n_fft / np.square(window).sum())
+        return (np.square(spectrum.real) + np.square(spectrum.imag)) * scale
+
+    @property
+    def _n_fft(self):
+        return 1 << (self.window - 1).bit_length()
+
+    @property
+    def _freqs(self):
+        return np.fft.rfftfreq(self._n_fft, 1 / self.sr)
+
+    @cached_property
+    def bands(self):
+        """Log energies of mel bands (n_frames, 26)."""
+        return np.log(self.power @ mel_filters(self.sr, self._n_fft).T + np.float32(FLOOR))
+
+    @cached_property
+    def cepstra(self):
+        """Mel cepstrum (n_frames, 14), the first being the level."""
+        import scipy.fft
+
+        return scipy.fft.dct(self.bands, norm="ortho", axis=1)[:, :N_CEPSTRA]
+
+    @cached_property
+    def shape(self):
+        """Centre, width, slopes and balances of the spectrum (n_frames, 16), mostly logarithms.
+
+        The alpha ratio, Hammarberg index and slopes follow eGeMAPS (Eyben et al. 2016).
+        """
+        freqs = self._freqs.astype(np.float32)
+        p = self.power + np.float32(1e-12)
+        log_p, total = np.log(p), p.sum(axis=1)
+        centroid = p @ freqs / total
+        spread = np.sqrt(np.maximum(p @ freqs**2 / total - centroid**2, 0))
+        entropy = np.log(total) - (p * log_p).sum(axis=1) / total
+        cumulated = np.cumsum(p, axis=1) / total[:, None]
+        rolloffs = [
+            np.log(freqs[np.minimum((cumulated < percent / 100).sum(axis=1), len(freqs) - 1)] + 30)
+            for percent in ROLLOFFS
+        ]
+
+        def within(low, high):
+            return slice(*np.searchsorted(freqs, (low, high)))
+
+        def slope(low, high):
+            khz = freqs[within(low, high)] / 1000
+            khz = khz - khz.mean()
+            return log_p[:, within(low, high)] @ (khz / np.sum(khz**2))
+
+        def level(low, high):
+            return np.log(p[:, within(low, high)].sum(axis=1))
+
+        def peak(low, high):
+            return log_p[:, within(low, high)].max(axis=1)
+
+        return np.column_stack([
+            np.log(centroid + 1), np.log(spread + 1), entropy,
+            level(1000, 5000) - level(50, 1000), peak(0, 2000) - peak(2000, 5000),
+            log_p.mean(axis=1) - np.log(p.mean(axis=1)),
+            *rolloffs,
+            *(slope(*edges) for edges in SLOPES),
+            *(level(*edges) - np.log(total) for edges in SHARES),
+        ])  # fmt: skip
+
+    # the pitch
+
+    @cached_property
+    def _periodicity(self):
+        """Pitch in Hz, height of its peak, and the spectra it was found in, for every frame.
+
+        The autocorrelation of a windowed frame over that of the window (Boersma 1993, "Accurate
+        short-term analysis of the fundamental frequency"); its highest peak, interpolated.
+        """
+        import scipy.fft
+
+        width = round(PITCH_WINDOW * self.sr)
+        lowest, highest = PITCH_RANGE
+        shortest, longest = int(self.sr // highest), int(self.sr // lowest) + 1
+        n_fft = scipy.fft.next_fast_len(width + longest + 1, real=True)
+        before = (width - self.window) // 2
+        rows = _windows(np.pad(self.y, (before, width)), width, self.hop)[: self.n_frames]
+        rows = rows - rows.mean(axis=1, keepdims=True)
+        window = np.hanning(width).astype(np.float32)
+        spectrum = scipy.fft.rfft(rows * window, n_fft)
+        power = np.square(spectrum.real) + np.square(spectrum.imag)
+        correlation = scipy.fft.irfft(power, n_fft)[:, : longest + 1]
+        of_window = scipy.fft.irfft(np.abs(scipy.fft.rfft(window, n_fft)) ** 2, n_fft)
+        correlation = correlation / (correlation[:, :1] + np.float32(1e-6))
+        correlation /= of_window[: longest + 1] / of_window[0]
+        cost = OCTAVE_COST * np.log2(np.arange(shortest, longest) / shortest)
+        lag = shortest + np.argmax(correlation[:, shortest:longest] - cost, axis=1)
+        frame = np.arange(self.n_frames)
+        left, middle, right = (correlation[frame, lag + i] for i in (-1, 0, 1))
+        bend = left - 2 * middle + right
+        shift = np.where(bend < 0, (left - right) / np.where(bend < 0, 2 * bend, 1), 0)
+        hz = self.sr / (lag + np.clip(shift, -1, 1))
+        return hz, np.clip(middle, 1e-3, 1 - 1e-3), power, n_fft
+
+    @cached_property
+    def voiced(self):
+        """Whether a frame is periodic and loud enough (n_frames,)."""
+        return (self._periodicity[1] > HARMONIC) & (self.power_of_frames > VOICED)
+
+    @cached_property
+    def pitch(self):
+        """Semitones over 1 Hz (n_frames,), of unvoiced frames too."""
+        return 12 * np.log2(self._periodicity[0])
+
+    @property
+    def harmonicity(self):
+        """Log ratio of a frame's harmonic to its other energy (n_frames,)."""
+        height = self._periodicity[1]
+        return np.log(height / (1 - height))
+
+    @property
+    def harmonics(self):
+        """Log power at the harmonics over a frame's, and of the first over the next (n_frames, 11).
+
+        The latter tell a breathy voice from a pressed one (Hanson 1997).
+        """
+        hz, _, power, n_fft = self._periodicity
+        bins = np.rint(hz[:, None] * np.arange(1, N_HARMONICS + 1) * n_fft / self.sr).astype(int)
+        bins = np.clip(bins, 1, power.shape[1] - 2)
+        frame = np.arange(self.n_frames)[:, None]
+        peaks = np.log(np.max([power[frame, bins + i] for i in (-1, 0, 1)], axis=0) + 1e-7)
+        levels = peaks - np.log(power.sum(axis=1) + 1e-7)[:, None]
+        return np.column_stack([levels, peaks[:, :1] - peaks[:, 1:4]])
+
+    # the course
+
+    @cached_property
+    def energy(self):
+        """Log power of the frames (n_frames,)."""
+        return np.log(self.power_of_frames + 1e-6)
+
+    @property
+    def contour(self):
+        """The pitch of the voiced frames, drawn through the others (n_frames,)."""
+        rows = self.rows("voiced")
+        return np.interp(np.arange(self.n_frames), rows, self.pitch[rows])
+
+    @property
+    def prosody(self):
+        """Energy, flux, pitch and their changes (n_frames, 16)."""
+        change = np.diff(self.bands, axis=0, prepend=self.bands[:1])
+        groups = np.array_split(change[:, : N_BANDS // N_FLUXES * N_FLUXES], N_FLUXES, axis=1)
+        glide = np.diff(self.pitch, prepend=self.pitch[:1])
+        return np.column_stack([
+            self.energy, np.abs(change).mean(axis=1), self.contour, self.pitch,
+            np.where(np.abs(glide) < 6, glide, 0),  # more than that in 10 ms is an octave error
+            np.diff(self.energy, prepend=self.energy[:1]),
+            *(np.maximum(group, 0).mean(axis=1) for group in groups),
+            *(np.maximum(-group, 0).mean(axis=1) for group in groups),
+        ])  # fmt: skip
+
+    # facts of the clip
+
+    def facts(self, name):
+        """What `FACTS` names for a feature: ndarray (n_facts,)."""
+        facts = {
+            "spectrum": self._correlations,
+            "prosody": lambda: np.concatenate([self._timing(), self._runs()]),
+            "quality": lambda: np.empty(0),
+            "modulation": self._modulation,
+        }
+        return facts[name]()
+
+    def _correlations(self):
+        """How the cepstra go together over the clip."""
+        c = self.cepstra[self.rows("active")]
+        covariance = np.atleast_2d(np.cov(c.T, bias=True))
+        scale = np.sqrt(covariance.diagonal() + 1e-6)
+        return (covariance / scale / scale[:, None])[np.triu_indices(N_CEPSTRA, 1)]
+
+    def _timing(self):
+        """Length of the clip, of its voiced runs and pauses, and its rate of loud peaks."""
+        rows = self.rows("active")
+        n, voiced = len(rows), self.voiced[rows]
+        silent = self.power_of_frames[rows] <= ACTIVE
+        spoken, pauses = np.diff(_runs(voiced), axis=1), np.diff(_runs(silent), axis=1)
+        smooth = np.convolve(self.energy[rows], np.hanning(11) / np.hanning(11).sum())[5:-5]
+        inner = smooth[1:-1]
+        peaks = (inner > smooth[:-2]) & (inner > smooth[2:]) & (inner > -3)
+        return np.array([
+            np.log(n), voiced.mean(),
+            *(np.log(f(spoken) + 1) if len(spoken) else 0 for f in (np.mean, np.std, np.max)),
+            100 * len(spoken) / n,
+            *(np.log(f(pauses) + 1) if len(pauses) else 0 for f in (np.mean, np.max)),
+            100 * len(pauses) / n, 1 - silent.mean(), 100 * peaks.sum() / n,
+        ])  # fmt: skip
+
+    def _runs(self):
+        """How pitch and energy go within voiced runs: mean, std, min, max, first and last."""
+        runs = []
+        for first, last in _runs(self.voiced):
+            if last - first < SHORTEST_RUN:
+                continue
+            pitch, energy = self.pitch[first:last], self.energy[first:last]
+            time = np.linspace(-1, 1, last - first)
+            time /= time @ time
+            runs.append([
+                time @ pitch, np.ptp(pitch), pitch.mean(), pitch[-1] - pitch[0], time @ energy,
+                energy.max(), last - first, pitch.argmax() / len(pitch),
+                energy.argmax() / len(pitch),
+            ])  # fmt: skip
+        if not runs:
+            return np.zeros(6 * len(_RUN))
+        runs = np.array(runs)
+        sums = [f(runs, axis=0) for f in (np.mean, np.std, np.min, np.max)]
+        return np.concatenate([*sums, runs[0], runs[-1]])
+
+    def _modulation(self):
+        """Log power of the bands' and the energy's ups and downs, by their rate (Hz)."""
+        import scipy.fft
+
+        rows = self.rows("active")
+        groups = np.array_split(self.bands[rows][:, : N_GROUPS * 4], N_GROUPS, axis=1)
+        course = np.column_stack([*(g.mean(axis=1) for g in groups), self.energy[rows]])
+        course = (course - course.mean(axis=0)) * np.hanning(len(rows) + 2)[1:-1, None]
+        n_fft = max(1024, 1 << (len(rows) - 1).bit_length())
+        power = np.abs(scipy.fft.rfft(course, n_fft, axis=0)) ** 2 / len(rows)
+        edges = np.searchsorted(np.fft.rfftfreq(n_fft, HOP), RATES)
+        means = [power[low:high].mean(axis=0) for low, high in pairwise(edges)]
+        return np.log(np.array(means) + 1e-3).ravel()
+
+
+def _windows(y, width, hop):
+    """Cut a signal in frames (n_frames, width), one at least, as views of it."""
+    y = np.pad(y, (0, max(0, width - len(y))))
+    return np.lib.stride_tricks.sliding_window_view(y, width)[::hop]
+
+
+def _runs(mask):
+    """First index, and index after the last, of each run of True: (n_runs, 2)."""
+    edges = np.diff(np.concatenate([[0], mask, [0]]).astype(int))
+    return np.flatnonzero(edges).reshape(-1, 2)
+
+
+def delta(x):
+    """Slope of each column over five frames (n_frames, n_columns), as HTK's deltas."""
+    padded = np.pad(x, ((2, 2), (0, 0)), mode="edge")
+    return (padded[3:-1] - padded[1:-3] + 2 * (padded[4:] - padded[:-4])) / 10
+
+
+def rasta(x):
+    """Band-pass each column over time, about 1 to 12 Hz (Hermansky and Morgan 1994)."""
+    padded = np.concatenate([np.repeat(x[:1], 4, axis=0), x])
+    filtered = 0.2 * (padded[4:] - padded[:-4]) + 0.1 * (padded[3:-1] - padded[1:-3])
+    for now, before in zip(filtered[1:], filtered[:-1], strict=True):
+        now += 0.94 * before
+    return filtered
+
+
+@lru_cache
+def mel_filters(sr, n_fft):
+    """Triangles evenly spaced in mel (HTK) from 20 Hz to 8 kHz, or to half of sr: (26, n_bins)."""
+    top = min(8000, sr / 2)
+    edges = 700 * (10 ** (np.linspace(*np.log10(1 + np.array([20, top]) / 700), N_BANDS + 2)) - 1)
+    ramps = edges[:, None] - np.fft.rfftfreq(n_fft, 1 / sr)
+    rise = -ramps[:-2] / np.diff(edges)[:-1, None]
+    fall = ramps[2:] / np.diff(edges)[1:, None]
+    return np.maximum(0, np.minimum(rise, fall)).astype(np.float32)
