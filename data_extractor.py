@@ -18,13 +18,13 @@ import sqlite3
 import time
 import warnings
 import zlib
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 from sklearn.base import BaseEstimator, TransformerMixin
 from tqdm.auto import tqdm
 
@@ -47,6 +47,7 @@ SQL_VARIABLES = 500  # names a query: SQLite allows 999 everywhere
 SEALED = 0x2144DF1C  # the CRC-32 of whatever ends in its own CRC-32
 FRESH = 2  # seconds: a clip edited twice within a file system's tick has the same stamp
 NAMED_FAILURES = 50
+CLUSTER_TIMEOUT = 10  # seconds for a scheduler to answer
 
 
 # Read at import: an editor may have changed the files before the first vector is made.
@@ -700,6 +701,60 @@ def load_data(
         data[f"{partition}_speakers"] = speaker_groups(rows).tolist()
         data[f"{partition}_rows"] = rows
     return data
+
+
+def stratified_order(y, random_state=0):
+    """An order of clips of which every beginning holds the labels in their proportions.
+
+    Returns
+    -------
+    ndarray (n_clips,) of int
+
+    Examples
+    --------
+    >>> y = np.array(["sad"] * 4 + ["happy"] * 8)
+    >>> y[stratified_order(y)[:3]].tolist()
+    ['happy', 'sad', 'happy']
+    """
+    order = np.random.default_rng(random_state).permutation(len(y))
+    place = np.empty(len(y))
+    for label in np.unique(y):
+        own = order[y[order] == label]
+        place[own] = (np.arange(len(own)) + 0.5) / len(own)
+    return np.argsort(place, kind="stable")
+
+
+@contextmanager
+def on_cluster(scheduler=None, *arrays):
+    """A block in which joblib's parallel work runs on a Dask cluster.
+
+    Parameters
+    ----------
+    scheduler : str, optional
+        Its address; None leaves the work on this machine. The workers need the project's files on
+        their path, and recordings under the same paths as here.
+    *arrays : ndarray
+        Sent to the workers once, not with every task.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If dask.distributed isn't installed.
+    OSError
+        If nobody answers at the address.
+    """
+    if scheduler is None:
+        yield
+        return
+    try:
+        from dask.distributed import Client
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            "A cluster needs dask.distributed: pip install -r requirements-cluster.txt"
+        ) from error
+    scatter = {"scatter": list(arrays)} if arrays else {}
+    with Client(scheduler, timeout=CLUSTER_TIMEOUT), parallel_config("dask", **scatter):
+        yield
 
 
 def speaker_groups(rows):

@@ -25,6 +25,9 @@ import copy
 import inspect
 import json
 import sys
+import textwrap
+import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +39,8 @@ from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
-from sklearn.metrics import fbeta_score, mean_absolute_error
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.metrics import balanced_accuracy_score, fbeta_score, mean_absolute_error
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
@@ -60,12 +63,15 @@ from data_extractor import (
     DEFAULT_EMOTIONS,
     AudioExtractor,
     load_data,
+    on_cluster,
     speaker_groups,
+    stratified_order,
 )
 from features import DEFAULT_FEATURES, FEATURES, RECOMMENDED_FEATURES, VOICE_FEATURES
 from parameters import CLASSIFIERS, REGRESSORS
 from utils import (
     AVAILABLE_EMOTIONS,
+    EMOTION_SCALES,
     best_results,
     check_name,
     emotion_scale,
@@ -78,6 +84,9 @@ from utils import (
 
 N_SPLITS = 5  # folds of speakers, wherever models are compared or probabilities fitted
 SCORING = {True: "balanced_accuracy", False: "neg_mean_absolute_error"}  # by classification
+PARTS = 0.01, 0.1, 1.0  # of the training clips, in plot_histograms
+COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
+"""Told apart by people with any colour vision (Okabe and Ito 2008)."""
 RIDGE = 1000  # penalty of the recommended regressor, for some thousand standardised features
 
 
@@ -188,7 +197,7 @@ class SpeakerScaler(BaseEstimator):
         Variance of those places from speaker to speaker, and of the clips around them.
     """
 
-    def __init__(self, max_prior=4.0, variance_prior=5.0):
+    def __init__(self, max_prior=4.0, variance_prior=10.0):
         self.max_prior = max_prior
         self.variance_prior = variance_prior
 
@@ -288,6 +297,8 @@ class EmotionRecognizer:
         Else $SER_DATA_DIR, else `data/` of the repository.
     n_jobs : int
         Processes for extracting and tuning; -1 is all cores.
+    scheduler : str, optional
+        The address of a Dask scheduler whose workers do that work instead; see the README.
     random_state : int
         Seed of whatever is random: drawing, shuffling, folds, and the model if it has no own.
 
@@ -317,7 +328,7 @@ class EmotionRecognizer:
                  custom_db_name="custom.csv", features=RECOMMENDED_FEATURES, functionals=None,
                  normalize="speaker", classification=True, balance=True,
                  override_csv=True, verbose=1, data_dir=None, n_jobs=-1,
-                 random_state=0):  # fmt: skip
+                 scheduler=None, random_state=0):  # fmt: skip
         check_name(tess_ravdess, (None, True, False, "ravdess", "tess"), "tess_ravdess")
         check_name(normalize, (None, "speaker"), "normalize")
         self.emotions = check_emotions(emotions, data_dir)
@@ -339,6 +350,7 @@ class EmotionRecognizer:
         self.verbose = verbose
         self.data_dir = data_dir
         self.n_jobs = n_jobs
+        self.scheduler = scheduler
         self.random_state = random_state
         self.X_train = self.X_test = self.y_train = self.y_test = None
         self.model = model
@@ -363,17 +375,22 @@ class EmotionRecognizer:
             If an emotion has no clips to train on.
         """
         desc_files, corpora = self._desc_files()
-        data = load_data(
-            desc_files["train"],
-            desc_files["test"],
-            self.audio_config,
-            corpora=corpora,
-            **self._extractor_settings(),
-        )
+        with self.parallel():
+            data = load_data(
+                desc_files["train"],
+                desc_files["test"],
+                self.audio_config,
+                corpora=corpora,
+                **self._extractor_settings(),
+            )
         self.X_train, self.X_test = data["X_train"], data["X_test"]
         self.y_train, self.y_test = data["y_train"], data["y_test"]
         self.train_rows_, self.test_rows_ = data["train_rows"], data["test_rows"]
         return self
+
+    def parallel(self, *arrays):
+        """A block whose parallel work is done where this recognizer's is; see `on_cluster`."""
+        return on_cluster(self.scheduler, *arrays)
 
     def _extractor_settings(self):
         return {
@@ -524,7 +541,8 @@ class EmotionRecognizer:
         self
         """
         extractor = AudioExtractor(self.audio_config, **self._extractor_settings())
-        self.X_train, self.y_train, self.train_rows_ = extractor.read(rows)
+        with self.parallel():
+            self.X_train, self.y_train, self.train_rows_ = extractor.read(rows)
         self.X_test, self.y_test, self.test_rows_ = self.X_train[:0], self.y_train[:0], rows[:0]
         return self._learn()
 
@@ -641,43 +659,63 @@ class EmotionRecognizer:
             cv=self._folds(),
             scoring=SCORING[self.classification],
             n_jobs=self.n_jobs if n_jobs is None else n_jobs,
-        ).fit(self.X_train, self.y_train)
+        )
+        with self.parallel(self.X_train):
+            search.fit(self.X_train, self.y_train)
         best_params = {
             name.removeprefix("model__"): value for name, value in search.best_params_.items()
         }
         return search.best_estimator_["model"], best_params, abs(float(search.best_score_))
 
-    def determine_best_model(self):
+    def determine_best_model(self, by="cv"):
         """Choose the best of the tuned models in `grid/` and the recommended one, and train it.
 
-        They are compared by cross-validation on the training part, keeping speakers apart; the
-        test part has no say in it. The table of all candidates stays in `comparison_`.
+        The table of all candidates stays in `comparison_`.
+
+        Parameters
+        ----------
+        by : {"cv", "test"}
+            Compare them by cross-validation on the training part, keeping speakers apart, so that
+            the test part has no say; or by their score on the test part, as tutorials do. After
+            that no honest score is left, and a warning says so.
 
         Returns
         -------
         self
         """
+        check_name(by, ("cv", "test"), "by")
         self._loaded()
-        folds = self._folds()
-        table = []
         tuned = get_best_estimators(self.classification)
-        candidates = [_recommended_model(self.classification), *(model for model, *_ in tuned)]
-        for model in tqdm(candidates, desc="Comparing", unit="model", disable=not self.verbose):
-            scores = cross_val_score(
-                self._pipeline(model),
-                self.X_train,
-                self.y_train,
-                cv=folds,
-                scoring=SCORING[self.classification],
-                n_jobs=self.n_jobs,
+        models = [_recommended_model(self.classification), *(model for model, *_ in tuned)]
+        X, y, folds = self.X_train, self.y_train, self._folds() if by == "cv" else None
+        if by == "test":
+            warnings.warn(
+                'by="test" chooses the model by the test part: its score there says nothing about '
+                'new recordings. by="cv" is honest.',
+                stacklevel=2,
             )
-            table.append((_name(model), model, abs(scores.mean()), scores.std()))
+            X, y = np.concatenate([X, self.X_test]), np.concatenate([y, self.y_test])
+            folds = [np.split(np.arange(len(y)), [len(self.y_train)])]
+        tasks = [(i, fold) for i in range(len(models)) for fold in range(len(folds))]
+        scores = np.empty((len(models), len(folds)))
+        with self.parallel(X), tqdm(total=len(tasks), desc="Comparing", unit="fit",
+                                    disable=not self.verbose) as bar:  # fmt: skip
+            work = Parallel(self.n_jobs, return_as="generator_unordered")(
+                delayed(_score_fold)(
+                    (i, fold), self._pipeline(models[i]), X, y, *folds[fold], self.classification
+                )
+                for i, fold in tasks
+            )
+            for place, score in work:
+                scores[place] = score
+                bar.update()
         measure = "uar" if self.classification else "error"
         self.comparison_ = (
-            pd.DataFrame(table, columns=["name", "model", measure, "std"])
-            .sort_values(measure, ascending=not self.classification)
+            pd.DataFrame({"name": map(_name, models), "model": models,
+                          measure: scores.mean(axis=1), "std": scores.std(axis=1)})
+            .sort_values(measure, ascending=not self.classification, kind="stable")
             .reset_index(drop=True)
-        )
+        )  # fmt: skip
         self.model = self.comparison_["model"].iloc[0]
         verbose, self.verbose = self.verbose, 0
         self.train()
@@ -937,6 +975,13 @@ class _Fit:
         self.temperature = None
 
 
+def _score_fold(place, pipeline, X, y, train, test, classification):
+    """Fit on one side of a fold, score on the other: UAR, or mean absolute error."""
+    guesses = pipeline.fit(X[train], y[train]).predict(X[test])
+    score = balanced_accuracy_score if classification else mean_absolute_error
+    return place, score(y[test], guesses)
+
+
 def _name(model):
     return model.__class__.__name__
 
@@ -1004,6 +1049,144 @@ def classic(**options):
     model = SVC() if options.get("classification", True) else SVR()
     defaults = {"model": model, "features": DEFAULT_FEATURES, "functionals": ["mean"]}
     return EmotionRecognizer(**defaults | options)
+
+
+def plot_histograms(classifiers=True, beta=0.5, n_classes=3, verbose=1, *, shares=PARTS,
+                    file=None, **options):  # fmt: skip
+    """Compare the tuned models: how fast they learn and predict, and how well.
+
+    Every model is fitted on stratified parts of the training clips, each part within the next.
+
+    Parameters
+    ----------
+    classifiers : bool
+        The tuned classifiers; else the regressors, with the mean absolute error and the
+        concordance correlation in place of accuracy and F-beta.
+    beta : float
+        Of F-beta: how much more recall counts than precision.
+    n_classes : int
+        3 is sad, neutral, happy; 5 is angry, sad, neutral, ps, happy; another number that many of
+        `utils.AVAILABLE_EMOTIONS`. `emotions=` among the options says exactly which.
+    verbose : int
+        0 draws no progress bar and shows no figure.
+    shares : sequence of float
+        Of the training clips, ascending.
+    file : path, optional
+        Where the picture is saved, too.
+    **options
+        See `EmotionRecognizer`.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+    data : DataFrame
+        A row for each model and share: model, share, n_clips, train_time, test_time (seconds), and
+        the measures of both sides.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 2 or more than 9 classes, or no regression scale for them.
+    """
+    emotions = options.pop("emotions", None) or _some_emotions(n_classes)
+    rec = EmotionRecognizer(
+        _recommended_model(classifiers), emotions=emotions, classification=classifiers,
+        verbose=verbose, **options,
+    ).load_data()  # fmt: skip
+    order = stratified_order(rec.y_train, rec.random_state)
+    fewest = len(set(rec.y_train))
+    models = [model for model, *_ in get_best_estimators(classifiers)]
+    rows = []
+    with tqdm(total=len(models) * len(shares), unit="fit", desc="Comparing",
+              disable=not verbose) as bar:  # fmt: skip
+        for model in models:
+            for share in shares:
+                part = order[: max(fewest, round(share * len(order)))]
+                rows.append({"model": _name(model), "share": share, "n_clips": len(part)}
+                            | _timed_scores(rec, model, part, beta))  # fmt: skip
+                bar.update()
+    data = pd.DataFrame(rows)
+    figure = _draw_histograms(data, rec, beta)
+    if file is not None:
+        _save(figure, file)
+    return figure, data
+
+
+def _some_emotions(n_classes):
+    """The emotions that a number of classes stands for."""
+    for scale in EMOTION_SCALES:
+        if len(scale) == n_classes:
+            return list(scale)
+    if not 2 <= n_classes <= len(AVAILABLE_EMOTIONS):
+        raise ValueError(f"n_classes is from 2 to {len(AVAILABLE_EMOTIONS)}; got {n_classes!r}.")
+    return list(AVAILABLE_EMOTIONS[:n_classes])
+
+
+def _timed_scores(rec, model, part, beta):
+    """Fit on a part of the training clips; seconds, and measures on that part and on the test."""
+    pipeline = rec._pipeline(model)
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a few clips are fewer than some models like
+        pipeline.fit(rec.X_train[part], rec.y_train[part])
+    fitted = time.perf_counter()
+    guesses = {"test": pipeline.predict(rec.X_test)}
+    found = {"train_time": fitted - start, "test_time": time.perf_counter() - fitted}
+    guesses["train"] = pipeline.predict(rec.X_train[part])
+    truths = {"train": rec.y_train[part], "test": rec.y_test}
+    for side in PARTITIONS:
+        for name, value in _measures(truths[side], guesses[side], beta).items():
+            found[f"{side}_{name}"] = value
+    return found
+
+
+def _measures(truth, guesses, beta):
+    """Accuracy and F-beta of labels; mean absolute error and concordance of numbers."""
+    if truth.dtype.kind == "f":
+        sums = evaluation.moments_by_speaker(truth, guesses, np.zeros(len(truth))).sum(axis=0)
+        return {name: float(value) for name, value in evaluation.regression_measures(sums).items()}
+    fbeta = fbeta_score(truth, guesses, beta=beta, average="macro", zero_division=0)
+    return {"accuracy": float(np.mean(truth == guesses)), "fbeta": float(fbeta)}
+
+
+def _draw_histograms(data, rec, beta):
+    """Six panels of bars, a group for each share and a colour for each model."""
+    from matplotlib.figure import Figure
+
+    names = {"accuracy": "accuracy", "fbeta": f"F-beta (beta {beta:g})",
+             "mae": "mean absolute error", "ccc": "concordance correlation"}  # fmt: skip
+    measures = [name for name in names if f"train_{name}" in data]
+    panels = {"train_time": "training time (s)", "test_time": "prediction time (s)"}
+    for name in measures:
+        panels[f"train_{name}"] = f"{names[name]}, clips it learned from"
+        panels[f"test_{name}"] = f"{names[name]}, test clips"
+    level = {"accuracy": 1 / len(rec.emotions), "fbeta": 1 / len(rec.emotions), "ccc": 0.0}
+    if not rec.classification:
+        level["mae"] = float(np.abs(rec.y_test - rec.y_train.mean()).mean())
+    figure = Figure(figsize=(11, 10), layout="constrained")
+    shares, models = sorted(set(data["share"])), list(dict.fromkeys(data["model"]))
+    width = 0.84 / len(models)
+    for ax, (column, title) in zip(figure.subplots(3, 2).flat, panels.items(), strict=True):
+        for i, (model, colour) in enumerate(zip(models, COLOURS, strict=False)):
+            own = data[data["model"] == model].sort_values("share")
+            places = np.arange(len(shares)) + (i - (len(models) - 1) / 2) * width
+            ax.bar(places, own[column], width, color=colour, edgecolor="black", linewidth=0.3,
+                   label=model)  # fmt: skip
+        counts = data.groupby("share")["n_clips"].first()
+        ax.set_xticks(range(len(shares)), [f"{100 * s:g} %\n({counts[s]} clips)" for s in shares])
+        ax.set(title=title, xlabel="share of the training clips")
+        if column.endswith("_time"):
+            ax.set_yscale("log")
+        else:
+            ax.axhline(level[column.split("_")[1]], color="black", linestyle="--", linewidth=1,
+                       label="chance")  # fmt: skip
+            if "mae" not in column:
+                ax.set_ylim(min(0, data[column].min() * 1.05), 1)
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
+    title = f"{', '.join(rec.emotions)}: {rec.protocol()}"
+    figure.suptitle("\n".join(textwrap.wrap(title, 110)), fontsize=10)
+    return figure
 
 
 # the command line
@@ -1146,8 +1329,7 @@ def _print_report(rec, predictions):
             print(f"  {emotion:10s} {p:5.3f} {'█' * round(40 * p)}".rstrip())
 
 
-def _save_picture(rec, path):
-    figure = rec.draw_confusion_matrix().figure
+def _save(figure, path):
     with replacing(path) as temporary:
         figure.savefig(temporary, format=Path(path).suffix[1:] or "png", dpi=150)
 
@@ -1162,7 +1344,7 @@ def main(argv=None):
         rec = _recognizer(args)
         predictions = _hear(rec, args.files)
         if args.picture:
-            _save_picture(rec, args.picture)
+            _save(rec.draw_confusion_matrix().figure, args.picture)
     except (ValueError, OSError) as error:
         sys.exit(f"emotion_recognition.py: {error}")
     if args.json:

@@ -27,35 +27,84 @@ REGRESSORS = {
 }
 """The regressors that grid_search.py tunes: class name to import path."""
 
-_SVM = {"C": [0.1, 1, 10], "gamma": ["scale", 0.001], "kernel": ["rbf"]}
-_FOREST = {"n_estimators": [200], "max_features": ["sqrt", 0.2], "min_samples_leaf": [1, 4]}
-_BOOSTING = {"n_estimators": [100], "learning_rate": [0.1], "max_depth": [3], "subsample": [0.5]}
-_TREE = {"max_depth": [5, 10, None], "min_samples_leaf": [1, 8]}
-_NEIGHBORS = {"n_neighbors": [3, 7, 15], "weights": ["distance"], "p": [1, 2]}
-_MLP = {"hidden_layer_sizes": [(100,), (200,)], "alpha": [0.001, 0.1], "max_iter": [1000]}
-_BAGGING = {"n_estimators": [100], "max_samples": [0.5, 1.0], "max_features": [0.2, 0.5]}
-_ADABOOST = {"n_estimators": [100], "learning_rate": [0.1, 1.0]}
+_FOREST = {
+    "n_estimators": [50, 100, 200],
+    "max_depth": [3, 7, None],
+    "min_samples_split": [2, 8, 0.2],
+    "min_samples_leaf": [1, 4, 0.05],
+    "max_features": ["sqrt", "log2", 0.05, 0.2],
+}
+_BOOSTING = {
+    "n_estimators": [40, 70, 100, 150],
+    "learning_rate": [0.05, 0.1, 0.3],
+    "subsample": [0.5, 0.8],
+    "max_depth": [2, 3, 5],
+    "min_samples_split": [2, 8, 0.2],
+    "min_samples_leaf": [1, 4],
+    "max_features": ["sqrt", "log2"],
+}
+_TREE = {
+    "max_depth": [3, 5, 10, None],
+    "min_samples_split": [2, 8, 0.2],
+    "min_samples_leaf": [1, 4, 0.05],
+    "max_features": ["sqrt", 0.2, None],
+}
+_NEIGHBORS = {
+    "n_neighbors": [1, 3, 5, 7, 9, 15, 25, 40],
+    "weights": ["uniform", "distance"],
+    "p": [1, 2, 3],
+}
+_MLP_SIZE = {
+    "hidden_layer_sizes": [(100,), (200,), (300,), (100, 100)],
+    "alpha": [0.001, 0.1, 10.0],
+    "batch_size": [32, 128],
+    "max_iter": [100, 300],
+}
+_MLP = [
+    {"solver": ["adam"]} | _MLP_SIZE,
+    {"solver": ["sgd"], "learning_rate": ["constant", "adaptive"]} | _MLP_SIZE,
+]
+_BAGGING = {
+    "n_estimators": [10, 50, 100],
+    "max_samples": [0.25, 0.5, 1.0],
+    "max_features": [0.02, 0.1, 0.3, 0.6],
+}
+_ADABOOST = {"n_estimators": [25, 50, 100], "learning_rate": [0.1, 0.3, 1.0, 2.0]}
+
+
+def _svm(**more):
+    """Gammas are for standardised features, some thousand of them ("scale" is one over these)."""
+    return [
+        {"kernel": ["linear"], "C": [1e-4, 1e-3, 0.01, 0.1, 1]} | more,
+        {
+            "kernel": ["rbf", "poly", "sigmoid"],
+            "C": [0.1, 1, 10, 100],
+            "gamma": ["scale", 1e-5, 1e-4, 1e-3],
+        }
+        | more,
+    ]
+
 
 CLASSIFIER_GRIDS = {
-    "SVC": _SVM,
+    "SVC": _svm(class_weight=[None, "balanced"]),
     "AdaBoostClassifier": _ADABOOST,
     "RandomForestClassifier": _FOREST,
-    "GradientBoostingClassifier": _BOOSTING | {"max_features": ["sqrt"]},
-    "DecisionTreeClassifier": _TREE,
+    "GradientBoostingClassifier": _BOOSTING,
+    "DecisionTreeClassifier": _TREE | {"criterion": ["gini", "entropy"]},
     "KNeighborsClassifier": _NEIGHBORS,
     "MLPClassifier": _MLP,
     "BaggingClassifier": _BAGGING,
 }
-"""What grid_search.py tries for each classifier: parameter to its candidate values."""
+"""What grid_search.py tries for each classifier, in the form of scikit-learn's ParameterGrid."""
 
 REGRESSOR_GRIDS = {
-    "SVR": _SVM | {"epsilon": [0.1]},
-    "AdaBoostRegressor": _ADABOOST,
+    "SVR": _svm(epsilon=[0.05, 0.2]),
+    "AdaBoostRegressor": _ADABOOST | {"loss": ["linear", "square"]},
     "RandomForestRegressor": _FOREST,
-    "GradientBoostingRegressor": _BOOSTING | {"max_features": ["sqrt"]},
-    "DecisionTreeRegressor": _TREE,
+    "GradientBoostingRegressor": _BOOSTING,
+    "DecisionTreeRegressor": _TREE | {"criterion": ["squared_error", "absolute_error"]},
     "KNeighborsRegressor": _NEIGHBORS,
     "MLPRegressor": _MLP,
     "BaggingRegressor": _BAGGING,
 }
-"""What grid_search.py tries for each regressor: parameter to its candidate values."""
+"""What grid_search.py tries for each regressor, in the form of scikit-learn's ParameterGrid."""

@@ -16,7 +16,13 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import confusion_matrix, fbeta_score, mean_absolute_error
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    confusion_matrix,
+    fbeta_score,
+    mean_absolute_error,
+)
+from sklearn.model_selection import cross_val_score
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -24,6 +30,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import evaluation
 from audio import AudioError, load_audio
 from create_csv import list_audio
 from data_extractor import speaker_groups
@@ -34,6 +41,7 @@ from emotion_recognition import (
     classic,
     corpora_options,
     named_recognizer,
+    plot_histograms,
     recommended,
 )
 from parameters import CLASSIFIERS, REGRESSORS
@@ -583,7 +591,7 @@ def many_speakers(spreads, n_speakers=60, n_clips=20, seed=0):
 def test_the_average_speaker_counts_less_where_speakers_differ_more():
     X, groups = many_speakers([0.0, 1.0, 10.0], n_speakers=500)
     X = np.column_stack([X, np.full(len(X), 7.0)])  # and one that never changes
-    scaler = SpeakerScaler(max_prior=4).fit(X, groups, groups % 2)
+    scaler = SpeakerScaler(max_prior=4, variance_prior=5).fit(X, groups, groups % 2)
     np.testing.assert_allclose(scaler.spread_[:3], [0.25, 1, 100], rtol=0.3)
     handful = np.array([[5.0, 5, 5, 7]] * 6)
     mean, std = scaler.statistics(handful)
@@ -770,3 +778,63 @@ def test_a_stranger_is_heard_better_than_by_the_classic_vector(real_data):
         )
     assert scores[recommended] > scores[classic] + 0.1
     assert scores[recommended] > 0.65
+
+
+# comparing models
+
+
+def test_choosing_by_the_test_part_warns(rec):
+    chosen = rec.untrained(features=["mfcc"]).load_data()
+    with pytest.warns(UserWarning, match="nothing about new recordings"):
+        chosen.determine_best_model(by="test")
+    assert chosen.comparison_["uar"][0] == pytest.approx(
+        balanced_accuracy_score(chosen.y_test, chosen._predict(chosen.X_test))
+    )
+    with pytest.raises(ValueError, match="Unknown by 'train'"):
+        chosen.determine_best_model(by="train")
+
+
+def test_candidates_are_compared_as_scikit_learn_does(rec):
+    chosen = rec.untrained(features=["mfcc"]).load_data()
+    chosen.determine_best_model()
+    folds = evaluation.speaker_folds(
+        chosen.y_train, speaker_groups(chosen.train_rows_), random_state=chosen.random_state
+    )
+    for _, row in chosen.comparison_.iterrows():
+        if row["name"] in ("SVC", "EmotionLDA", "KNeighborsClassifier"):
+            pipeline = make_pipeline(StandardScaler(), row["model"])
+            scores = cross_val_score(
+                pipeline, chosen.X_train, chosen.y_train, cv=folds, scoring="balanced_accuracy"
+            )
+            assert (row["uar"], row["std"]) == pytest.approx((scores.mean(), scores.std()))
+
+
+@pytest.mark.parametrize("classifiers", [True, False])
+def test_histograms_show_every_model_at_every_share(classifiers, tmp_path):
+    options = BUNDLED | {"features": ["mfcc"]}
+    picture = tmp_path / "Figure.png"
+    figure, data = plot_histograms(classifiers, file=picture, **options)
+    names = {model.__class__.__name__ for model, *_ in get_best_estimators(classifiers)}
+    assert set(data["model"]) == names and len(data) == 3 * len(names)
+    assert data["n_clips"].drop_duplicates().tolist() == [3, 6, 63]
+    whole = data[(data["share"] == 1) & data["model"].isin(["SVC", "SVR"])].iloc[0]
+    model, *_ = next(
+        row for row in get_best_estimators(classifiers) if row[0].__class__.__name__[:2] == "SV"
+    )
+    rec = EmotionRecognizer(model, classification=classifiers, **options).train()
+    assert whole["test_accuracy" if classifiers else "test_mae"] == pytest.approx(rec.test_score())
+    assert (data[["train_time", "test_time"]] > 0).all().all()
+    assert len(figure.axes) == 6 and picture.stat().st_size > 20_000
+    for ax in figure.axes:
+        assert ax.get_title() and ax.get_xlabel() and len(ax.patches) == 3 * len(names)
+    [legend] = figure.legends
+    assert {text.get_text() for text in legend.get_texts()} == {*names, "chance"}
+
+
+def test_histograms_choose_the_emotions_by_their_number():
+    options = BUNDLED | {"features": ["mfcc"], "shares": [1.0]}
+    _, data = plot_histograms(n_classes=2, beta=2, **options)
+    assert data["n_clips"].unique().tolist() == [42]  # neutral and calm
+    for wrong in (1, 10):
+        with pytest.raises(ValueError, match="n_classes is from 2 to 9"):
+            plot_histograms(n_classes=wrong, **options)
