@@ -21,7 +21,8 @@ test: $(VENV)/installed-dev  ## run every test
 bench: $(VENV)/installed-dev  ## measure speed and accuracy (some minutes, best on a quiet machine)
 	$(PYTHON) benchmarks/bench_features.py
 	$(PYTHON) benchmarks/bench_cache.py
-	$(PYTHON) benchmarks/bench_tasks.py
+	$(PYTHON) benchmarks/bench_accuracy.py --picture images/calibration.png
+	$(PYTHON) benchmarks/bench_grid.py
 
 lint: $(VENV)/installed-dev  ## check style and formatting
 	$(PYTHON) -m ruff check .

@@ -138,7 +138,9 @@ VOICE_FUNCTIONALS = tuple(FUNCTIONALS)
 
 
 class Frames(NamedTuple):
-    """A frame matrix: one row per 32 ms of signal (at 16 kHz), one named column per value.
+    """A frame matrix: one named column per value, one row per frame.
+
+    At 16 kHz a row of the five features is 32 ms after the one before, one of a voice's 10 ms.
 
     Attributes
     ----------
@@ -250,12 +252,14 @@ def frames(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES):
     sr : int
         Sampling rate in Hz.
     features : sequence of str
-        Any of `FEATURES`; the columns keep their canonical order whatever the order here.
+        Any of `FEATURES`, or any of `VOICE_FEATURES` (but not of both: their frames differ); the
+        columns keep their canonical order whatever the order here.
 
     Returns
     -------
     Frames
-        values (1 + n_samples // 512, n_columns), columns, times.
+        values (n_frames, n_columns), columns, times; n_frames is 1 + n_samples // 512 for the
+        five features.
 
     Raises
     ------

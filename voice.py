@@ -402,7 +402,7 @@ def delta(x):
 
 
 def rasta(x):
-    """Band-pass each column over time, about 1 to 12 Hz (Hermansky and Morgan 1994)."""
+    """Band-pass each column over time, 0.9 to 13.5 Hz (RASTA, Hermansky and Morgan 1994)."""
     padded = np.concatenate([np.repeat(x[:1], 4, axis=0), x])
     filtered = 0.2 * (padded[4:] - padded[:-4]) + 0.1 * (padded[3:-1] - padded[1:-3])
     for now, before in zip(filtered[1:], filtered[:-1], strict=True):
