@@ -932,11 +932,7 @@ class EmotionRecognizer:
             counts = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         if not labeled:
             return counts
-        return pd.DataFrame(
-            counts,
-            index=[f"true_{emotion}" for emotion in self.emotions],
-            columns=[f"predicted_{emotion}" for emotion in self.emotions],
-        )
+        return evaluation.labeled_confusion(counts, self.emotions)
 
     def draw_confusion_matrix(self, percentage=True, *, ax=None):
         """Draw the confusion matrix.
@@ -952,19 +948,11 @@ class EmotionRecognizer:
         -------
         matplotlib Axes
         """
-        from sklearn.metrics import ConfusionMatrixDisplay
-
         matrix = self.confusion_matrix(percentage=percentage, labeled=False)
-        picture = ConfusionMatrixDisplay(matrix, display_labels=self.emotions)
-        picture.plot(ax=ax, cmap="Blues", values_format=".0f", colorbar=False)
+        ax = evaluation.draw_confusion(matrix, self.emotions, ax)
         unit = "percent of the true emotion" if percentage else "clips"
-        picture.ax_.set(
-            title=f"{_name(self.model)}, {len(self.y_test)} test clips ({unit})",
-            xlabel="predicted emotion",
-            ylabel="true emotion",
-        )
-        picture.figure_.tight_layout()
-        return picture.ax_
+        ax.set_title(f"{_name(self.model)}, {len(self.y_test)} test clips ({unit})")
+        return ax
 
 
 class _Fit:

@@ -1371,11 +1371,7 @@ class ClassificationEvaluation(Evaluation):
             values = self.tallies().sum(axis=0)
         if not labeled:
             return values
-        return pd.DataFrame(
-            values,
-            index=[f"true_{emotion}" for emotion in self.emotions],
-            columns=[f"predicted_{emotion}" for emotion in self.emotions],
-        )
+        return labeled_confusion(values, self.emotions)
 
     def reliability(self):
         """How often predictions of each confidence are right; see `reliability`."""
@@ -1424,14 +1420,8 @@ class ClassificationEvaluation(Evaluation):
         -------
         matplotlib Axes
         """
-        from sklearn.metrics import ConfusionMatrixDisplay
-
         matrix = self.confusion_matrix(percentage=percentage, labeled=False)
-        size = 0.8 * len(self.emotions)
-        ax = ax or _new_axes(max(5.5, size), max(6.4, 1 + size))
-        picture = ConfusionMatrixDisplay(matrix, display_labels=self.emotions)
-        picture.plot(ax=ax, cmap="Blues", values_format=".0f", colorbar=False)
-        ax.set(xlabel="predicted emotion", ylabel="true emotion")
+        ax = draw_confusion(matrix, self.emotions, ax)
         return self._titled(ax, "percent of the true emotion" if percentage else "clips")
 
     def draw_reliability(self, ax=None):
@@ -1490,6 +1480,27 @@ def in_words(value, low=None, high=None):
     if low is None:
         return f"{value:.3f}"
     return f"{value:.3f} ({NO_INTERVAL if np.isnan(low) else f'{low:.3f} to {high:.3f}'})"
+
+
+def labeled_confusion(matrix, emotions):
+    """A confusion matrix as DataFrame with rows true_<emotion>, columns predicted_<emotion>."""
+    return pd.DataFrame(
+        matrix,
+        index=[f"true_{emotion}" for emotion in emotions],
+        columns=[f"predicted_{emotion}" for emotion in emotions],
+    )
+
+
+def draw_confusion(matrix, emotions, ax=None):
+    """Draw a confusion matrix (n_emotions, n_emotions) on axes, or on a new figure's."""
+    from sklearn.metrics import ConfusionMatrixDisplay
+
+    size = 0.8 * len(emotions)
+    ax = ax or _new_axes(max(5.5, size), max(6.4, 1 + size))
+    picture = ConfusionMatrixDisplay(matrix, display_labels=emotions)
+    picture.plot(ax=ax, cmap="Blues", values_format=".0f", colorbar=False)
+    ax.set(xlabel="predicted emotion", ylabel="true emotion")
+    return ax
 
 
 def _new_axes(height, width=6.4):
