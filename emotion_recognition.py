@@ -80,6 +80,7 @@ from utils import (
     get_best_estimators,
     make_estimator,
     replacing,
+    tuned_estimator,
 )
 
 N_SPLITS = 5  # folds of speakers, wherever models are compared or probabilities fitted
@@ -1263,7 +1264,7 @@ def named_recognizer(name, **options):
     tuned = [result for result in best_results(classification) if result["estimator"] == full]
     if not tuned:
         return EmotionRecognizer(make_estimator(full), **options)
-    model = make_estimator(full, tuned[0]["params"])
+    model = tuned_estimator(tuned[0])
     return EmotionRecognizer(model, **{"features": tuned[0]["features"]} | options)
 
 

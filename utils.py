@@ -312,9 +312,34 @@ def get_best_estimators(classification=True, grid_dir=GRID_DIR):
         See `best_results`.
     """
     return [
-        (make_estimator(result["estimator"], result["params"]), result["params"], result["score"])
+        (tuned_estimator(result), result["params"], result["score"])
         for result in best_results(classification, grid_dir)
     ]
+
+
+def tuned_estimator(result):
+    """The estimator of one tuned result, unfitted.
+
+    Parameters
+    ----------
+    result : dict
+        See `best_results`.
+
+    Warns
+    -----
+    UserWarning
+        Names the parameters that the scikit-learn at hand doesn't know; they are left out.
+    """
+    name, params = result["estimator"], result["params"]
+    known = make_estimator(name).get_params()
+    if unknown := [parameter for parameter in params if parameter not in known]:
+        warnings.warn(
+            f"{name} has no parameter {', '.join(unknown)} in this scikit-learn (it was tuned with "
+            f"{result.get('sklearn_version', 'another one')}); left out. "
+            "`python grid_search.py` tunes anew.",
+            stacklevel=3,
+        )
+    return make_estimator(name, {key: params[key] for key in params if key in known})
 
 
 @contextmanager

@@ -480,3 +480,15 @@ def test_a_replaced_file_is_as_readable_as_any_new_one(tmp_path):
         temporary.write_text("x")
     modes = {(tmp_path / name).stat().st_mode for name in ("plain", "replaced")}
     assert len(modes) == 1
+
+
+def test_a_parameter_that_scikit_learn_dropped_is_named_and_left_out(tmp_path):
+    results = [
+        {"estimator": "SVC", "params": {"C": 3, "gone": 1}, "score": 0.9, "sklearn_version": "0.1"},
+        {"estimator": "MLPClassifier", "params": {"alpha": 0.5}, "score": 0.8},
+    ]
+    utils.results_path(True, tmp_path).write_bytes(pickle.dumps(results))
+    with pytest.warns(UserWarning, match=r"SVC has no parameter gone .*tuned with 0\.1") as caught:
+        (svc, params, _), (mlp, *_) = utils.get_best_estimators(True, tmp_path)
+    assert len(caught) == 1
+    assert svc.C == 3 and params == {"C": 3, "gone": 1} and mlp.alpha == 0.5
