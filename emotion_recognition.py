@@ -1114,6 +1114,8 @@ def _some_emotions(n_classes):
 def _timed_scores(rec, model, part, beta):
     """Fit on a part of the training clips; seconds, and measures on that part and on the test."""
     pipeline = rec._pipeline(model)
+    if hasattr(model, "n_neighbors"):
+        pipeline.set_params(model__n_neighbors=min(model.n_neighbors, len(part)))
     start = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a few clips are fewer than some models like
