@@ -605,7 +605,7 @@ class AudioExtractor:
         X, read = self.extractor().extract(rows["path"], on_error=self.on_error)
         rows = rows[read].reset_index(drop=True)
         self._check_counts(rows, partition, source)
-        kept = self._draw(rows["emotion"].to_numpy())
+        kept = self.draw(rows["emotion"].to_numpy())
         rows = rows.iloc[kept].reset_index(drop=True)
         return X[kept], self._labels(rows), rows
 
@@ -631,8 +631,8 @@ class AudioExtractor:
             raise ValueError(f"{message} Add such clips, or leave the emotion out.")
         warnings.warn(f"{message} Scores are over the other emotions.", stacklevel=3)
 
-    def _draw(self, emotions):
-        """Indices of the rows to keep, balanced and shuffled as wished, by seed."""
+    def draw(self, emotions):
+        """Indices of the clips to keep, balanced and shuffled as wished, by seed."""
         rng = np.random.default_rng(self.random_state)
         kept = np.arange(len(emotions))
         if self.balance:

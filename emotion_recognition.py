@@ -85,6 +85,7 @@ from utils import (
 
 N_SPLITS = 5  # folds of speakers, wherever models are compared or probabilities fitted
 SCORING = {True: "balanced_accuracy", False: "neg_mean_absolute_error"}  # by classification
+SCORES = {True: balanced_accuracy_score, False: mean_absolute_error}  # the same, as functions
 PARTS = 0.01, 0.1, 1.0  # of the training clips, in plot_histograms
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
 """Told apart by people with any colour vision (Okabe and Ito 2008)."""
@@ -404,6 +405,9 @@ class EmotionRecognizer:
             "random_state": self.random_state,
         }
 
+    def _extractor(self):
+        return AudioExtractor(self.audio_config, **self._extractor_settings())
+
     def clips(self):
         """All labelled clips of the recognizer's corpora and emotions, none twice.
 
@@ -541,9 +545,8 @@ class EmotionRecognizer:
         -------
         self
         """
-        extractor = AudioExtractor(self.audio_config, **self._extractor_settings())
         with self.parallel():
-            self.X_train, self.y_train, self.train_rows_ = extractor.read(rows)
+            self.X_train, self.y_train, self.train_rows_ = self._extractor().read(rows)
         self.X_test, self.y_test, self.test_rows_ = self.X_train[:0], self.y_train[:0], rows[:0]
         return self._learn()
 
@@ -793,8 +796,7 @@ class EmotionRecognizer:
             return extract_feature(audio, **self.audio_config, **options)[np.newaxis], False
         if not audio:
             return np.empty((0, self.scaler_.n_features_in_), dtype=np.float32), True
-        extractor = AudioExtractor(self.audio_config, **self._extractor_settings())
-        return extractor.extractor(sr=sr).transform(audio), True
+        return self._extractor().extractor(sr=sr).transform(audio), True
 
     def _check_trained(self):
         if not hasattr(self, "scaler_"):
@@ -967,8 +969,7 @@ class _Fit:
 def _score_fold(place, pipeline, X, y, train, test, classification):
     """Fit on one side of a fold, score on the other: UAR, or mean absolute error."""
     guesses = pipeline.fit(X[train], y[train]).predict(X[test])
-    score = balanced_accuracy_score if classification else mean_absolute_error
-    return place, score(y[test], guesses)
+    return place, SCORES[classification](y[test], guesses)
 
 
 def _name(model):
@@ -1057,7 +1058,7 @@ def plot_histograms(classifiers=True, beta=0.5, n_classes=3, verbose=1, *, share
         3 is sad, neutral, happy; 5 is angry, sad, neutral, ps, happy; another number that many of
         `utils.AVAILABLE_EMOTIONS`. `emotions=` among the options says exactly which.
     verbose : int
-        0 draws no progress bar and shows no figure.
+        0 draws no progress bar.
     shares : sequence of float
         Of the training clips, ascending.
     file : path, optional

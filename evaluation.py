@@ -488,7 +488,7 @@ def _standard_folds(clips, balance, random_state):
     if balance:
         drawer = AudioExtractor(balance=True, shuffle=False, random_state=random_state)
         emotions = clips["emotion"].to_numpy()
-        sides = [rows[drawer._draw(emotions[rows])] for rows in sides]
+        sides = [rows[drawer.draw(emotions[rows])] for rows in sides]
     return [Fold("test", *sides)]
 
 

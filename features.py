@@ -207,10 +207,15 @@ def _voice_parts(clip, name, functionals):
     """Sum up one feature of a voice, then its facts about the whole clip: list of arrays."""
     parts, matrix = [], clip.columns([name])
     for kind, columns in voice.SUMS[name].items():
-        chosen = [voice.COLUMNS[name].index(column) for column in columns]
-        course = _Course(matrix[clip.rows(kind)][:, chosen])
+        course = _Course(matrix[clip.rows(kind)][:, _places(name, columns)])
         parts += [FUNCTIONALS[f](course) for f in functionals]
     return [*parts, clip.facts(name)]
+
+
+@lru_cache
+def _places(name, columns):
+    """Find some columns of a voice's feature among all that it has."""
+    return [voice.COLUMNS[name].index(column) for column in columns]
 
 
 def feature_names(features=DEFAULT_FEATURES, functionals=None):

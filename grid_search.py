@@ -32,14 +32,13 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from scipy.spatial.distance import cdist
-from sklearn.metrics import balanced_accuracy_score, mean_absolute_error
 from sklearn.model_selection import ParameterGrid
 from sklearn.preprocessing import StandardScaler
 from tqdm.auto import tqdm
 
 import evaluation
 from data_extractor import speaker_groups, stratified_order
-from emotion_recognition import SCORING, EmotionRecognizer, corpora_options
+from emotion_recognition import SCORES, SCORING, EmotionRecognizer, corpora_options
 from features import RECOMMENDED_FEATURES
 from parameters import CLASSIFIER_GRIDS, REGRESSOR_GRIDS
 from utils import GRID_DIR, check_name, make_estimator, read_plain_pickle, replacing, results_path
@@ -165,15 +164,6 @@ class Search:
         n_clips = min(len(train), max(FEWEST_CLIPS, round(share * len(train))))
         return train[stratified_order(self.y[train], self.random_state)[:n_clips]]
 
-    def _stratified(self, train):
-        """An order of clips of which every beginning holds the labels in their proportions."""
-        order = np.random.default_rng(self.random_state).permutation(len(train))
-        place = np.empty(len(train))
-        for label in np.unique(self.y[train]):
-            own = order[self.y[train][order] == label]
-            place[own] = (np.arange(len(own)) + 0.5) / len(own)
-        return np.argsort(place, kind="stable")
-
 
 class Journal:
     """The scores so far, a line each, in a file that a killed search is resumed from.
@@ -246,7 +236,7 @@ def _fit_and_score(place, name, family, train, test, X, y, classification, rando
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # too few iterations, too large a batch: just candidates
         guesses = predictions(name, family, *sides, random_state)
-    score = balanced_accuracy_score if classification else mean_absolute_error
+    score = SCORES[classification]
     return place, [float(score(y[test], guess)) for guess in guesses]
 
 
@@ -276,10 +266,11 @@ def predictions(name, family, X, y, X_test, random_state=0):
     model.fit(X, y)
     if len(family) == 1:
         return [model.predict(X_test)]
-    sizes = [params["n_estimators"] for params in family]
-    stages = _staged(model, X_test)
-    kept = {i: stage for i, stage in enumerate(stages, 1) if i in sizes or i == max(sizes)}
-    return [kept.get(size, kept[max(kept)]) for size in sizes]  # boosting may have ended early
+    sizes, kept = [params["n_estimators"] for params in family], {}
+    for i, stage in enumerate(_staged(model, X_test), 1):
+        if i in sizes:
+            kept[i] = stage
+    return [kept.get(size, stage) for size in sizes]  # boosting may have ended before that size
 
 
 def _by_neighbors(name, family, X, y, X_test):

@@ -125,8 +125,8 @@ class Voice:
     def columns(self, names):
         """The frame matrix of features: ndarray (n_frames, n_columns) float32."""
         blocks = {
-            "spectrum": lambda: [self.bands, rasta(self.bands), delta(self.bands),
-                                 delta(delta(self.bands)), self.cepstra, delta(self.cepstra)],
+            "spectrum": lambda: [self.bands, rasta(self.bands), change := delta(self.bands),
+                                 delta(change), self.cepstra, delta(self.cepstra)],
             "prosody": lambda: [self.prosody],
             "quality": lambda: [self.shape, delta(self.shape), self.harmonicity, self.harmonics],
             "modulation": lambda: [],

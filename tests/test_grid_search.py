@@ -109,9 +109,10 @@ def test_one_fit_predicts_for_a_family_what_a_fit_each_does(name, kind):
 def test_boosting_that_ends_early_predicts_with_what_it_has():
     X = np.repeat([[0.0], [1.0]], 20, axis=0)
     y = np.repeat(["a", "b"], 20)  # the first stump is perfect: AdaBoost stops there
-    got = gs.predictions("AdaBoostClassifier", [{"n_estimators": n} for n in (1, 50)], X, y, X)
-    for guesses in got:
-        np.testing.assert_array_equal(guesses, y)
+    for sizes in ((1, 50), (20, 50)):
+        family = [{"n_estimators": n} for n in sizes]
+        for guesses in gs.predictions("AdaBoostClassifier", family, X, y, X):
+            np.testing.assert_array_equal(guesses, y)
 
 
 def test_an_exhaustive_search_scores_as_scikit_learn_does(rec):
