@@ -10,8 +10,8 @@
 Candidates are scored by cross-validation that keeps speakers apart, on the training part of the
 corpora in the data folder: UAR for classifiers, mean absolute error for regressors, scaling inside
 the fold. Successive halving (Jamieson and Talwalkar 2016) gives every candidate a ninth of the
-training clips, the best quarter of them a third of the clips, and the best quarter of these all.
-Each model's result is saved as it ends, in place of its earlier one.
+training clips, the best quarter of them a third of the clips, and the best quarter of these all;
+whatever the same fit can score (all sizes of an ensemble) comes along. Each model's result is saved as it ends, in place of its earlier one.
 """
 
 import argparse
@@ -119,16 +119,29 @@ class Search:
             params, score, std, share (of the clips that the score was reached with), best first:
             those that reached the last rung before all others.
         """
-        alive, tables = self.candidates(grid), []
-        for n_alive, share in self.rungs(len(alive)):
-            alive = alive[:n_alive]
-            tables = [table[n_alive:] if i == 0 else table for i, table in enumerate(tables)]
-            tables.insert(0, self._score(name, alive, share, bar))
-            alive = tables[0]["params"].tolist()
-        return pd.concat(tables, ignore_index=True)
+        candidates = self.candidates(grid)
+        table = pd.DataFrame({"params": candidates})
+        kin = {i: family for family in families(candidates) for i in family}
+        alive = range(len(candidates))
+        for n_alive, share in self.rungs(len(candidates)):
+            best = alive[:n_alive]
+            alive = sorted({sibling for i in best for sibling in kin[i]})  # one fit scores them all
+            if bar is not None:
+                bar.total += len(self.folds) * (len(alive) - len(best))
+            scores = self._score(name, [candidates[i] for i in alive], share, bar)
+            for column, values in (("score", scores.mean(axis=1)), ("std", scores.std(axis=1)),
+                                   ("share", share)):  # fmt: skip
+                table.loc[alive, column] = values
+            alive = self._ranked(table.loc[alive]).index.tolist()
+        return self._ranked(table).reset_index(drop=True)
+
+    def _ranked(self, table):
+        """The candidates that were scored with most clips, and among them the best, first."""
+        order = [False, not self.classification]
+        return table.sort_values(["share", "score"], ascending=order, kind="stable")
 
     def _score(self, name, candidates, share, bar):
-        """Score candidates on a share of every fold's training clips: DataFrame, best first."""
+        """Score candidates on a share of every fold's training clips: (n_candidates, n_folds)."""
         parts = [self._part(train, share) for train, _ in self.folds]
         keys = [
             [Journal.key(name, params, len(part), fold) for fold, part in enumerate(parts)]
@@ -154,15 +167,15 @@ class Search:
                 self.journal.add(keys[i][fold], score)
             if bar is not None:
                 bar.update(len(unknown))
-        scores = np.array([[self.journal.scores[key] for key in row] for row in keys])
-        table = pd.DataFrame({"params": candidates, "share": share})
-        table["score"], table["std"] = scores.mean(axis=1), scores.std(axis=1)
-        return table.sort_values("score", ascending=not self.classification, kind="stable")
+        return np.array([[self.journal.scores[key] for key in row] for row in keys])
 
     def _part(self, train, share):
-        """A share of the clips, labels in their proportions; a smaller one is part of a larger."""
+        """A share of the clips, labels in their proportions; a smaller one is part of a larger.
+
+        In the fold's order, so that all of them give what scikit-learn's search gives.
+        """
         n_clips = min(len(train), max(FEWEST_CLIPS, round(share * len(train))))
-        return train[stratified_order(self.y[train], self.random_state)[:n_clips]]
+        return train[np.sort(stratified_order(self.y[train], self.random_state)[:n_clips])]
 
 
 class Journal:

@@ -173,6 +173,27 @@ def test_halving_gives_few_candidates_all_the_clips(rec):
         assert score == full[json.dumps(params)]
 
 
+def test_what_one_fit_scores_stays_together(rec):
+    search, grid = searcher(rec), {"n_neighbors": list(range(1, 13)), "p": [1, 2, 3]}
+    table = search.run("KNeighborsClassifier", grid)
+    assert len(table) == 36 and table["share"].is_monotonic_decreasing
+    ps = [params["p"] for params in table[table["share"] == 1.0]["params"]]
+    assert len(ps) in (12, 24, 36) and all(ps.count(p) == 12 for p in set(ps))
+
+
+def test_forests_score_as_scikit_learns_do(rec):
+    """The order of the clips decides what a tree draws."""
+    search = searcher(rec, search="grid")
+    table = search.run("RandomForestClassifier", {"n_estimators": [5, 10]})
+    forest = make_estimator("RandomForestClassifier", {"random_state": 0})
+    oracle = GridSearchCV(
+        Pipeline([("scale", StandardScaler()), ("model", forest)]),
+        {"model__n_estimators": [5, 10]}, cv=search.folds, scoring="balanced_accuracy",
+    ).fit(rec.X_train, rec.y_train)  # fmt: skip
+    want = sorted(oracle.cv_results_["mean_test_score"], reverse=True)
+    assert table["score"].tolist() == pytest.approx(want)
+
+
 def test_parts_are_stratified_nested_and_of_the_training_side(rec, monkeypatch):
     monkeypatch.setattr(gs, "FEWEST_CLIPS", 5)
     search = searcher(rec)
