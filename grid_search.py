@@ -11,7 +11,8 @@ Candidates are scored by cross-validation that keeps speakers apart, on the trai
 corpora in the data folder: UAR for classifiers, mean absolute error for regressors, scaling inside
 the fold. Successive halving (Jamieson and Talwalkar 2016) gives every candidate a ninth of the
 training clips, the best quarter of them a third of the clips, and the best quarter of these all;
-whatever the same fit can score (all sizes of an ensemble) comes along. Each model's result is saved as it ends, in place of its earlier one.
+whatever the same fit can score (all sizes of an ensemble) comes along. Each model's result is saved
+as it ends, in place of its earlier one.
 """
 
 import argparse
