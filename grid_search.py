@@ -10,8 +10,9 @@
 Candidates are scored by cross-validation that keeps speakers apart, on the training part of the
 corpora in the data folder: UAR for classifiers, mean absolute error for regressors, scaling inside
 the fold. Successive halving (Jamieson and Talwalkar 2016) gives every candidate a ninth of the
-training clips, the best quarter of them a third of the clips, and the best quarter of these all;
-whatever the same fit can score (all sizes of an ensemble) comes along. Each model's result is saved
+training clips, the best third of them a third of the clips, and the best third of these all.
+Candidates that one fit can score stay together; ensembles begin at a third of the clips with their
+smallest size, for a few clips tell little about them and save little. Each model's result is saved
 as it ends, in place of its earlier one.
 """
 
@@ -46,9 +47,9 @@ from utils import GRID_DIR, check_name, make_estimator, read_plain_pickle, repla
 
 SEARCHES = ("halving", "grid", "random")
 SHARES = 1 / 9, 1 / 3, 1.0  # of the training clips that the rungs of halving learn from
-KEPT = 1 / 4  # of a rung's candidates reach the next
+KEPT = 1 / 3  # of a rung's families of candidates reach the next
 FEWEST_CLIPS = 40  # that anything is learned from
-FEWEST = 8  # candidates that reach the last rung, if there are as many
+FEWEST = 8  # families that reach the last rung, if there are as many
 N_RANDOM = 60  # candidates of a random search
 NESTED = {"n_estimators", "n_neighbors", "weights"}
 """Parameters whose values one fit can score: the first trees of 100 are those of 50, and the
@@ -84,15 +85,27 @@ class Search:
         self.journal = journal or Journal()
         self.folds = evaluation.speaker_folds(y, groups, cv, random_state)
 
-    def rungs(self, n_candidates):
-        """How many candidates get how large a share of the clips: list of (int, float)."""
+    def rungs(self, n_families, together=False):
+        """How many families of candidates get how large a share of the clips.
+
+        A rung after which all would go on isn't there.
+
+        Parameters
+        ----------
+        n_families : int
+        together : bool
+            Whether families have several members.
+
+        Returns
+        -------
+        list of (int, float)
+        """
         if self.search != "halving":
-            return [(n_candidates, 1.0)]
-        fewest = min(FEWEST, n_candidates)
-        return [
-            (max(fewest, math.ceil(n_candidates * KEPT**i)), share)
-            for i, share in enumerate(SHARES)
-        ]
+            return [(n_families, 1.0)]
+        shares, fewest = SHARES[1:] if together else SHARES, min(FEWEST, n_families)
+        counts = [max(fewest, math.ceil(n_families * KEPT**i)) for i in range(len(shares))]
+        after = [*counts[1:], 0]
+        return [(n, s) for n, s, n_next in zip(counts, shares, after, strict=True) if n_next < n]
 
     def candidates(self, grid):
         """The combinations of a grid: list of dict."""
@@ -118,28 +131,33 @@ class Search:
         -------
         DataFrame (n_candidates,)
             params, score, std, share (of the clips that the score was reached with), best first:
-            those that reached the last rung before all others.
+            those that reached the last rung before all others, those that were never scored last.
         """
         candidates = self.candidates(grid)
-        table = pd.DataFrame({"params": candidates})
-        kin = {i: family for family in families(candidates) for i in family}
-        alive = range(len(candidates))
-        for n_alive, share in self.rungs(len(candidates)):
-            best = alive[:n_alive]
-            alive = sorted({sibling for i in best for sibling in kin[i]})  # one fit scores them all
+        table = pd.DataFrame({"params": candidates, "score": np.nan, "std": np.nan,
+                              "share": np.nan})  # fmt: skip
+        kin, expected = families(candidates), self.expected_fits(candidates)
+        sign = -1 if self.classification else 1
+        for n_alive, share in self.rungs(len(kin), len(kin) < len(candidates)):
+            kin = kin[:n_alive]
+            alive = [i for family in kin for i in _members(family, candidates, share)]
             if bar is not None:
-                bar.total += len(self.folds) * (len(alive) - len(best))
+                bar.total += len(self.folds) * len(alive) - expected.pop(0)
             scores = self._score(name, [candidates[i] for i in alive], share, bar)
-            for column, values in (("score", scores.mean(axis=1)), ("std", scores.std(axis=1)),
-                                   ("share", share)):  # fmt: skip
-                table.loc[alive, column] = values
-            alive = self._ranked(table.loc[alive]).index.tolist()
-        return self._ranked(table).reset_index(drop=True)
-
-    def _ranked(self, table):
-        """The candidates that were scored with most clips, and among them the best, first."""
-        order = [False, not self.classification]
-        return table.sort_values(["share", "score"], ascending=order, kind="stable")
+            table.loc[alive, "score"], table.loc[alive, "std"] = scores.mean(1), scores.std(1)
+            table.loc[alive, "share"] = share
+            kin.sort(key=lambda family: (sign * table.loc[family, "score"]).min())
+        best = [False, not self.classification]
+        table = table.sort_values(["share", "score"], ascending=best, kind="stable")
+        return table.reset_index(drop=True)
+    def expected_fits(self, candidates):
+        """About how many scores of a candidate on a fold each rung will take: list of int."""
+        kin = families(candidates)
+        counts = []
+        for n_alive, share in self.rungs(len(kin), len(kin) < len(candidates)):
+            members = sum(len(_members(family, candidates, share)) for family in kin)
+            counts.append(round(n_alive * members / len(kin)) * len(self.folds))
+        return counts
 
     def _score(self, name, candidates, share, bar):
         """Score candidates on a share of every fold's training clips: (n_candidates, n_folds)."""
@@ -241,6 +259,14 @@ def families(candidates):
     for i, params in enumerate(candidates):
         found[json.dumps(sorted(p for p in params.items() if p[0] not in NESTED))].append(i)
     return list(found.values())
+
+
+def _members(family, candidates, share):
+    """Those of a family that are scored with a share of the clips."""
+    if share == 1:
+        return family
+    smallest = min(candidates[i].get("n_estimators", 0) for i in family)
+    return [i for i in family if candidates[i].get("n_estimators", 0) == smallest]
 
 
 def _fit_and_score(place, name, family, train, test, X, y, classification, random_state):
@@ -386,9 +412,8 @@ def tune(rec, grids, output=GRID_DIR, *, search="halving", cv=3, resume=False):
             X, y, groups, classification=rec.classification, search=search, cv=cv,
             random_state=rec.random_state, n_jobs=rec.n_jobs, journal=journal,
         )  # fmt: skip
-        counts = [searcher.rungs(len(searcher.candidates(grid))) for grid in grids.values()]
-        total = len(searcher.folds) * sum(n for rungs in counts for n, _ in rungs)
-        with tqdm(total=total, desc="Tuning", unit="fit", smoothing=0.05,
+        counts = [searcher.expected_fits(searcher.candidates(grid)) for grid in grids.values()]
+        with tqdm(total=sum(map(sum, counts)), desc="Tuning", unit="fit", smoothing=0.05,
                   disable=not rec.verbose) as bar:  # fmt: skip
             for name, grid in grids.items():
                 bar.set_postfix_str(name)

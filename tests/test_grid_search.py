@@ -160,8 +160,9 @@ def test_regressors_are_ranked_by_the_lowest_error():
 
 def test_halving_gives_few_candidates_all_the_clips(rec):
     search = searcher(rec)
-    assert search.rungs(320) == [(320, 1 / 9), (80, 1 / 3), (20, 1.0)]
-    assert search.rungs(3) == [(3, 1 / 9), (3, 1 / 3), (3, 1.0)]
+    assert search.rungs(320) == [(320, 1 / 9), (107, 1 / 3), (36, 1.0)]
+    assert search.rungs(12) == [(12, 1 / 9), (8, 1.0)] and search.rungs(3) == [(3, 1.0)]
+    assert search.rungs(90, together=True) == [(90, 1 / 3), (30, 1.0)]
     table = search.run("DecisionTreeClassifier", TREE)
     assert len(table) == 12 and table["share"].is_monotonic_decreasing
     final = table[table["share"] == 1.0]
@@ -174,11 +175,18 @@ def test_halving_gives_few_candidates_all_the_clips(rec):
 
 
 def test_what_one_fit_scores_stays_together(rec):
-    search, grid = searcher(rec), {"n_neighbors": list(range(1, 13)), "p": [1, 2, 3]}
-    table = search.run("KNeighborsClassifier", grid)
-    assert len(table) == 36 and table["share"].is_monotonic_decreasing
-    ps = [params["p"] for params in table[table["share"] == 1.0]["params"]]
-    assert len(ps) in (12, 24, 36) and all(ps.count(p) == 12 for p in set(ps))
+    forests = {"n_estimators": [9, 3], "max_depth": [1, 2, 3], "min_samples_leaf": [1, 2, 3, 4]}
+    table = searcher(rec).run("RandomForestClassifier", forests)
+    last = table[table["share"] == 1.0]["params"]
+    assert len(table) == 24 and len(last) == 16  # 8 of 12 families
+    for params in last:
+        assert params | {"n_estimators": 12 - params["n_estimators"]} in last.tolist()
+    begun = table[table["share"] == 1 / 3]["params"]
+    assert [params["n_estimators"] for params in begun] == [3] * 4
+    neighbors = {"n_neighbors": [1, 3, 5, 9], "p": [1, 2, 3]}
+    table, whole = (searcher(rec, search=search).run("KNeighborsClassifier", neighbors)
+                    for search in ("halving", "grid"))  # fmt: skip
+    assert table["score"].tolist() == whole["score"].tolist()
 
 
 def test_forests_score_as_scikit_learns_do(rec):
