@@ -298,6 +298,8 @@ def extract_features(
     Returns
     -------
     X : ndarray (n_read, n_features) float32
+        With functionals="frames" an array (n_read,) of matrices (n_frames, n_columns), which the
+        cache doesn't keep: they are large, and made nearly as fast as read.
     read : ndarray (n_paths,) bool
         Which of the paths have a row in X, in the order of `paths`.
 
@@ -314,8 +316,8 @@ def extract_features(
         "functionals": ft.check_functionals(functionals),
         "min_duration": min_duration,
     }
-    settings = cache_settings(options)
-    cache = FeatureCache(cache_dir)
+    settings, framewise = cache_settings(options), functionals == ft.FRAMES
+    cache = FeatureCache(False if framewise else cache_dir)
     try:
         keys = {path: path for path in paths} | cache.digests(list(dict.fromkeys(paths)))
         vectors = cache.get([key for key in keys.values() if isinstance(key, bytes)], settings)
@@ -323,8 +325,10 @@ def extract_features(
         failures = {}
         for done, outcomes in _run_batches(missing, options, n_jobs, verbose):
             made, failed = _sort_outcomes(done, outcomes, on_error)
-            now = cache.digests(list(made))  # a clip edited meanwhile isn't kept by its old hash
-            cache.put({now[path]: made[path] for path in now if now[path] == keys[path]}, settings)
+            if not framewise:
+                now = cache.digests(list(made))
+                fresh = [path for path in now if now[path] == keys[path]]  # not edited meanwhile
+                cache.put({now[path]: made[path] for path in fresh}, settings)
             vectors |= {keys[path]: vector for path, vector in made.items()}
             failures |= {keys[path]: reason for path, reason in failed.items()}
     finally:
@@ -334,8 +338,18 @@ def extract_features(
         _warn_left_out(left_out)
     read = np.array([keys[path] in vectors for path in paths], dtype=bool)
     found = [vectors[keys[path]] for path in paths if keys[path] in vectors]
+    if framewise:
+        return ragged(found), read
     n_features = len(ft.feature_names(names, functionals))
     return np.concatenate([np.empty(0, np.float32), *found]).reshape(-1, n_features), read
+
+
+def ragged(matrices):
+    """An array (n_clips,) whose elements are matrices (n_frames, n_columns)."""
+    array = np.empty(len(matrices), dtype=object)
+    for i, matrix in enumerate(matrices):  # at once, numpy would stack those of equal length
+        array[i] = matrix
+    return array
 
 
 def _sort_outcomes(paths, outcomes, on_error):
@@ -451,6 +465,7 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray (n_clips, n_features) float32
+            With functionals="frames" an array (n_clips,) of matrices (n_frames, n_columns).
 
         Raises
         ------
@@ -471,7 +486,7 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
                 if isinstance(outcome, audio.AudioError):
                     raise outcome
                 vectors.append(outcome)
-        return np.stack(vectors)
+        return ragged(vectors) if self.functionals == ft.FRAMES else np.stack(vectors)
 
     def extract(self, paths, on_error="warn"):
         """Extract the features of files, leaving out those that can't be read if wished.

@@ -325,6 +325,8 @@ class EmotionRecognizer:
         For an unknown emotion, feature or corpus, or emotions that have no regression scale.
     """
 
+    speaker_scaler = SpeakerScaler
+
     def __init__(self, model=None, *, emotions=DEFAULT_EMOTIONS, tess_ravdess=None, emodb=None,
                  custom_db=None, tess_ravdess_name="tess_ravdess.csv", emodb_name="emodb.csv",
                  custom_db_name="custom.csv", features=RECOMMENDED_FEATURES, functionals=None,
@@ -428,10 +430,12 @@ class EmotionRecognizer:
 
     def untrained(self, **changes):
         """A recognizer of the same settings, or of others where `changes` says so; not trained."""
-        names = list(inspect.signature(type(self).__init__).parameters)[1:]
-        settings = {name: getattr(self, name) for name in names}
-        settings["model"] = clone(self.model)
-        return type(self)(**settings | changes)
+        return type(self)(**self._settings() | changes)
+
+    def _settings(self):
+        """The arguments that make a recognizer like this one."""
+        names = list(inspect.signature(EmotionRecognizer.__init__).parameters)[1:]
+        return {name: getattr(self, name) for name in names} | {"model": clone(self.model)}
 
     def _desc_files(self):
         """Write the desc_files and return their paths by partition, and the corpora to use.
@@ -563,13 +567,16 @@ class EmotionRecognizer:
     def _fit(self, train, by_voice=False):
         """Fit a scaler and a copy of the model on rows of X_train, each by its voice if wished."""
         X, y = self.X_train[train], self.y_train[train]
-        speakers = None
+        groups, speakers = speaker_groups(self.train_rows_)[train], None
         if by_voice:
-            groups = speaker_groups(self.train_rows_)[train]
-            speakers = SpeakerScaler().fit(X, groups, y)
+            speakers = self.speaker_scaler().fit(X, groups, y)
             X = speakers.transform(X, groups)
-        pipeline = self._pipeline(self.model).fit(X, y)
+        pipeline = self._pipeline(self.model).fit(X, y, **self._fit_params(groups))
         return _Fit(speakers, pipeline["scaler"], pipeline["model"])
+
+    def _fit_params(self, groups):
+        """What else the pipeline's fit is told, for a model that learns from more than X and y."""
+        return {}
 
     def calibrate(self, recordings, labels=None, *, sr=None):
         """Adapt to one voice by a handful of its recordings.
@@ -665,7 +672,8 @@ class EmotionRecognizer:
             n_jobs=self.n_jobs if n_jobs is None else n_jobs,
         )
         with self.parallel(self.X_train):
-            search.fit(self.X_train, self.y_train)
+            groups = speaker_groups(self.train_rows_)
+            search.fit(self.X_train, self.y_train, **self._fit_params(groups))
         best_params = {
             name.removeprefix("model__"): value for name, value in search.best_params_.items()
         }
@@ -780,13 +788,22 @@ class EmotionRecognizer:
         if not self.classification:
             raise ValueError("A regressor gives no probabilities; use classification=True.")
         X, is_list = self._features(audio, sr)
-        scores = self._scores(X)
-        if not hasattr(self.model, "predict_proba"):
-            scores = softmax(scores / self._fitted_temperature(), axis=1)
-        classes = self.model.classes_.tolist()
-        rows = [dict(zip(classes, row, strict=True)) for row in scores.tolist()]
+        classes = self.classes_.tolist()
+        rows = [dict(zip(classes, row, strict=True)) for row in self._probabilities(X).tolist()]
         ordered = [{emotion: row[emotion] for emotion in self.emotions} for row in rows]
         return ordered if is_list else ordered[0]
+
+    @property
+    def classes_(self):
+        """The emotions in the order of `_scores`."""
+        return self.model.classes_
+
+    def _probabilities(self, X):
+        """Probabilities (n_clips, n_classes) of features (n_clips, n_features)."""
+        scores = self._scores(X)
+        if hasattr(self.model, "predict_proba"):
+            return scores
+        return softmax(scores / self._fitted_temperature(), axis=1)
 
     def _features(self, audio, sr):
         """The features of one recording or of a list of them, and whether it was a list."""
@@ -813,8 +830,12 @@ class EmotionRecognizer:
         """Labels (n_clips,) of features (n_clips, n_features)."""
         self._check_trained()
         if not self.classification:
-            return self.model.predict(self._standardised(X)) if len(X) else np.empty(0)
-        return self.model.classes_[np.argmax(self._scores(X), axis=1)]
+            return self._numbers(X) if len(X) else np.empty(0)
+        return self.classes_[np.argmax(self._scores(X), axis=1)]
+
+    def _numbers(self, X):
+        """What a regressor says (n_clips,) of features (n_clips, n_features)."""
+        return self.model.predict(self._standardised(X))
 
     def _standardised(self, X):
         """Features as the model wants them, by the calibrated voice if there is one."""
@@ -826,7 +847,7 @@ class EmotionRecognizer:
     def _scores(self, X):
         """Probabilities or decision values (n_clips, n_classes): the highest one is the label."""
         if not len(X):
-            return np.empty((0, len(self.model.classes_)))
+            return np.empty((0, len(self.classes_)))
         return _model_scores(self.model, self._standardised(X))
 
     def _fitted_temperature(self):
@@ -847,8 +868,8 @@ class EmotionRecognizer:
                 delayed(held_out_scores)(*fold) for fold in folds
             )
             truth = np.concatenate([self.y_train[held_out] for _, held_out in folds])
-            fit.temperature = _temperature(
-                np.concatenate(values), np.searchsorted(self.model.classes_, truth)
+            fit.temperature = temperature(
+                np.concatenate(values), np.searchsorted(self.classes_, truth)
             )
         return fit.temperature
 
@@ -987,7 +1008,7 @@ def _model_scores(model, X):
     return _two_sided(getattr(model, method)(X))
 
 
-def _temperature(scores, truth):
+def temperature(scores, truth):
     """The divisor of scores (n_clips, n_classes) whose softmax gives the truth the likeliest."""
 
     def loss(log_temperature):
@@ -1194,7 +1215,8 @@ def _parse_args(argv):
         "--model",
         default="default",
         help=f"default (the recommended one), classic (SVC on means of mfcc, "
-        f"chroma, mel), {', '.join(models)}, or best (of these, as tuned)",
+        f"chroma, mel), lstm (networks over the frames), ensemble (of default and lstm), "
+        f"{', '.join(models)}, or best (of these, as tuned)",
     )
     parser.add_argument("--emotions", default=",".join(DEFAULT_EMOTIONS),
                         help=f"comma-separated, out of {', '.join(AVAILABLE_EMOTIONS)} and what "
@@ -1240,9 +1262,9 @@ def named_recognizer(name, **options):
     Parameters
     ----------
     name : str
-        "default" (see `recommended`), "classic", "best" (trained, see `determine_best_model`), or
-        a model of `parameters.py`: with the parameters and features it was tuned with, if grid/
-        has it.
+        "default" (see `recommended`), "classic", "best" (trained, see `determine_best_model`),
+        "lstm" or "ensemble" (see deep_emotion_recognition.py), or a model of `parameters.py`: with
+        the parameters and features it was tuned with, if grid/ has it.
     **options
         See `EmotionRecognizer`.
 
@@ -1259,10 +1281,16 @@ def named_recognizer(name, **options):
         return {"default": recommended, "classic": classic}[name](**options)
     if name == "best":
         return EmotionRecognizer(**options)
+    if name in ("lstm", "ensemble"):
+        import deep_emotion_recognition as deep
+
+        return {"lstm": deep.DeepEmotionRecognizer, "ensemble": deep.EnsembleRecognizer}[name](
+            **options
+        )
     classification = options.get("classification", True)
     ending, known = ("Classifier", CLASSIFIERS) if classification else ("Regressor", REGRESSORS)
     short = {full.removesuffix(ending): full for full in known}
-    legal = ("default", "classic", "best", *short)
+    legal = ("default", "classic", "best", "lstm", "ensemble", *short)
     full = short[check_name(name.removesuffix(ending), legal, "model")]
     tuned = [result for result in best_results(classification) if result["estimator"] == full]
     if not tuned:

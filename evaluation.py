@@ -1000,7 +1000,8 @@ def _predict(recognizer, rows):
         return rows.assign(target=rows["emotion"].map(scale), predicted=recognizer.predict(paths))
     probabilities = pd.DataFrame(recognizer.predict_proba(paths), index=rows.index)
     probabilities = probabilities.reindex(columns=list(recognizer.emotions), fill_value=0.0)
-    rows = rows.assign(predicted=recognizer.predict(paths), confidence=probabilities.max(axis=1))
+    labels = probabilities.sort_index(axis=1).idxmax(axis=1)  # as `predict`, without hearing anew
+    rows = rows.assign(predicted=labels, confidence=probabilities.max(axis=1))
     return rows.join(probabilities.add_prefix("p_"))
 
 
@@ -1279,7 +1280,7 @@ class Evaluation:
         voices = frame.loc["speaker"].sort_values(
             self.main_measure, ascending=self.higher_is_better, kind="stable"
         )
-        ax = ax or _new_axes(height=1.8 + 0.22 * len(voices))
+        ax = ax or new_axes(height=1.8 + 0.22 * len(voices))
         average, title = voices[self.main_measure].mean(), TITLES[self.main_measure]
         ax.barh(voices.index, voices[self.main_measure], color="tab:blue", height=0.7)
         ax.axvline(average, color="black", label=f"average of the speakers {average:.2f}")
@@ -1438,7 +1439,7 @@ class ClassificationEvaluation(Evaluation):
         """
         table = self.reliability()
         table = table[table["n_clips"] > 0]
-        ax = ax or _new_axes(height=5)
+        ax = ax or new_axes(height=5)
         ax.plot([0, 1], [0, 1], color="grey", ls="--", label="as sure as right")
         widths = table["high"] - table["low"]
         ax.bar(table["low"], table["n_clips"] / len(self.clips), widths, align="edge",
@@ -1496,14 +1497,14 @@ def draw_confusion(matrix, emotions, ax=None):
     from sklearn.metrics import ConfusionMatrixDisplay
 
     size = 0.8 * len(emotions)
-    ax = ax or _new_axes(max(5.5, size), max(6.4, 1 + size))
+    ax = ax or new_axes(max(5.5, size), max(6.4, 1 + size))
     picture = ConfusionMatrixDisplay(matrix, display_labels=emotions)
     picture.plot(ax=ax, cmap="Blues", values_format=".0f", colorbar=False)
     ax.set(xlabel="predicted emotion", ylabel="true emotion")
     return ax
 
 
-def _new_axes(height, width=6.4):
+def new_axes(height, width=6.4):
     """The axes of a new figure, sizes in inches."""
     import matplotlib.pyplot as plt
 
@@ -1635,8 +1636,9 @@ def _parse_args(argv):
     parser.add_argument(
         "--model",
         default="default",
-        help="default (the recommended recognizer), classic (the means, SVC), "
-        f"{', '.join(names)} (as tuned); with --regression default, classic, "
+        help="default (the recommended recognizer), classic (the means, SVC), lstm (networks over "
+        f"the frames), ensemble (of default and lstm), {', '.join(names)} (as tuned); with "
+        "--regression default, classic, lstm, ensemble, "
         f"{', '.join(name.removesuffix('Regressor') for name in REGRESSORS)}",
     )
     parser.add_argument("--calibrate", type=_calibration, default=0, metavar="N",

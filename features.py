@@ -42,7 +42,7 @@ DEFAULT_FEATURES = ("mfcc", "chroma", "mel")
 RECOMMENDED_FEATURES = VOICE_FEATURES
 
 
-class _Course:
+class Course:
     """The values of columns over the frames of a clip, (n_frames, n_columns), to be summed up."""
 
     def __init__(self, values):
@@ -136,6 +136,9 @@ DEFAULT_FUNCTIONALS = ("mean",)
 VOICE_FUNCTIONALS = tuple(FUNCTIONALS)
 """What sums up the features of a voice unless others are asked for."""
 
+FRAMES = "frames"
+"""In place of functionals: nothing sums the frames up, they are what `extract` returns."""
+
 
 class Frames(NamedTuple):
     """A frame matrix: one named column per value, one row per frame.
@@ -167,14 +170,16 @@ def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=None):
     features : sequence of str
         Any of `FEATURES` and `VOICE_FEATURES`; the vector keeps their canonical order whatever the
         order here.
-    functionals : sequence of str, optional
+    functionals : sequence of str, or "frames", optional
         Any of `FUNCTIONALS`, for all features. Default: the mean for the five features, all
-        for those of a voice.
+        for those of a voice. "frames": none.
 
     Returns
     -------
     np.ndarray of float32, shape (n_features,)
-        All columns of the first functional, then of the next; `feature_names` names them.
+        All columns of the first functional, then of the next; `feature_names` names them. With
+        "frames" the matrix of `frames`, shape (n_frames, n_columns); of a voice's features from
+        the first frame that isn't silent to the last.
 
     Raises
     ------
@@ -190,11 +195,15 @@ def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=None):
     (193,)
     >>> extract(y, features=["mel"], functionals=["mean", "std"]).shape
     (256,)
+    >>> extract(y, features=["mel"], functionals="frames").shape
+    (32, 128)
     """
     y, names, own = _check_signal(y), _check_features(features), check_functionals(functionals)
+    if own == FRAMES:
+        return _sounding_frames(y, sr, names)
     parts = []
     if five := [name for name in names if name in FEATURES]:
-        course = _Course(frames(y, sr, features=five).values)
+        course = Course(frames(y, sr, features=five).values)
         parts += [FUNCTIONALS[f](course) for f in own or DEFAULT_FUNCTIONALS]
     if spoken := [name for name in names if name in VOICE_FEATURES]:
         clip = voice.Voice(y, _check_rate(sr))
@@ -203,11 +212,19 @@ def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=None):
     return np.concatenate(parts).astype(np.float32)
 
 
+def _sounding_frames(y, sr, names):
+    """The frame matrix without the silence around it, where the features know of silence."""
+    if not set(names) <= set(VOICE_FEATURES):
+        return frames(y, sr, features=names).values
+    clip = voice.Voice(y, _check_rate(sr))
+    return clip.columns(names)[clip.rows("active")]
+
+
 def _voice_parts(clip, name, functionals):
     """Sum up one feature of a voice, then its facts about the whole clip: list of arrays."""
     parts, matrix = [], clip.columns([name])
     for kind, columns in voice.SUMS[name].items():
-        course = _Course(matrix[clip.rows(kind)][:, _places(name, columns)])
+        course = Course(matrix[clip.rows(kind)][:, _places(name, columns)])
         parts += [FUNCTIONALS[f](course) for f in functionals]
     return [*parts, clip.facts(name)]
 
@@ -238,6 +255,8 @@ def feature_names(features=DEFAULT_FEATURES, functionals=None):
     'voiced_pitch_p50'
     """
     names, own = _check_features(features), check_functionals(functionals)
+    if own == FRAMES:
+        return [column for name in names for column in (COLUMNS | voice.COLUMNS)[name]]
     five = _columns([name for name in names if name in FEATURES])
     found = [f"{column}_{f}" for f in own or DEFAULT_FUNCTIONALS for column in five]
     for name in (name for name in names if name in VOICE_FEATURES):
@@ -409,14 +428,16 @@ def _check_features(names):
 
 
 def check_functionals(names):
-    """Return the names of functionals in canonical order; None, the default ones, stays.
+    """Return the names of functionals in canonical order; None (the default) and "frames" stay.
 
     Raises
     ------
     ValueError
         See `check_name`.
     """
-    return None if names is None else _check_names("functional", names, FUNCTIONALS)
+    if names is None or names == FRAMES:
+        return names
+    return _check_names("functional", names, FUNCTIONALS)
 
 
 def _check_rate(sr):

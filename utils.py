@@ -133,7 +133,8 @@ def extract_feature(
     Returns
     -------
     ndarray (n_features,) float32
-        Its elements are named by `features.feature_names`.
+        Its elements are named by `features.feature_names`. With functionals="frames" a matrix
+        (n_frames, n_columns).
 
     Raises
     ------

@@ -224,7 +224,7 @@ def test_functionals_are_those_of_numpy_and_scipy(name, n_frames):
         draw.integers(0, 3, n_frames),
     ]
     x = np.column_stack(columns).astype(np.float32)
-    got = ft.FUNCTIONALS[name](ft._Course(x))
+    got = ft.FUNCTIONALS[name](ft.Course(x))
     np.testing.assert_allclose(got, ORACLES[name](x.astype(float)), rtol=2e-4, atol=2e-5)
 
 
@@ -243,7 +243,7 @@ def test_what_never_changes_gives_itself_or_zero(n_frames, name):
     x = np.tile(np.array([0, 0.1, -1e6, 1e-30], np.float32), (n_frames, 1))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        got = ft.FUNCTIONALS[name](ft._Course(x))
+        got = ft.FUNCTIONALS[name](ft.Course(x))
     level = name == "mean" or name.lstrip("p").isdigit()
     np.testing.assert_allclose(got, x[0] if level else np.zeros(4), rtol=1e-6)
 
@@ -318,6 +318,19 @@ def test_the_sums_of_a_voice_are_over_its_kinds_of_frames():
             got, vector = np.split(vector, [len(names)])
             np.testing.assert_allclose(got, oracle(chosen), rtol=1e-3, atol=1e-3, err_msg=name)
     assert not len(vector)
+
+
+def test_without_functionals_the_frames_themselves_come_without_the_silence_around_them():
+    y = SIGNALS["silence, then noise"]
+    clip = ft.voice.Voice(y, SR)
+    for features in (["quality"], ["spectrum", "prosody"]):
+        values, columns, _ = ft.frames(y, features=features)
+        got = ft.extract(y, features=features, functionals="frames")
+        np.testing.assert_array_equal(got, values[clip.rows("active")])
+        assert 0 < len(got) < len(values)
+        assert ft.feature_names(features, "frames") == columns
+    five = ft.extract(y, features=["mfcc", "mel"], functionals="frames")
+    np.testing.assert_array_equal(five, ft.frames(y, features=["mfcc", "mel"]).values)
 
 
 @pytest.mark.parametrize("sr", [SR, 22_050, 44_100])

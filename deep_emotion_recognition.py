@@ -1,0 +1,892 @@
+"""Recurrent networks that listen to the frames of a clip, one after the other.
+
+    from deep_emotion_recognition import DeepEmotionRecognizer
+
+    rec = DeepEmotionRecognizer(emotions=["angry", "sad", "neutral", "ps", "happy"])
+    rec.train()                                 # again at no cost: the weights stay in results/
+    rec.test_score(), rec.predict("call.wav"), rec.predict_proba("call.wav")
+    rec.calibrate(["ann 1.wav", "ann 2.wav", "ann 3.wav"]).predict("ann 4.wav")
+
+From the shell:
+
+    python evaluation.py --corpus emodb --protocol group-5 --model lstm
+    python evaluation.py --corpus emodb --protocol group-5 --model ensemble
+    tensorboard --logdir logs                   # every epoch of every network
+"""
+
+import copy
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import math
+import os
+import tempfile
+import threading
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from scipy.special import softmax
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import check_is_fitted
+from tqdm.auto import tqdm
+
+import evaluation
+from data_extractor import ragged
+from emotion_recognition import EmotionRecognizer, SpeakerScaler, recommended, temperature
+from features import FRAMES, FUNCTIONALS, Course, check_name
+from utils import replacing
+
+DEEP_FEATURES = ("spectrum", "prosody", "quality")
+STATISTICS = ("mean", "std", "change", "p5", "p50", "p95", *(f"wave{i}" for i in range(1, 7)),
+              "echo5", "echo10", "echo20", "echo40")  # fmt: skip
+"""Functionals of the frames that the dense layers hear beside the recurrent ones."""
+
+CELLS = ("LSTM", "GRU", "SimpleRNN")
+SEGMENT = 4  # frames a step of the recurrent layers: 40 ms
+LIMIT = 4.0  # standard deviations at which values are cut off
+BUCKETS = 100, 150, 200, 300, 500, 1000  # frames: clips of similar length share a batch
+STATISTICS_DROPOUT = 0.5
+SMOOTHING = 0.1  # of the labels
+PATIENCE = 8  # epochs without a lower loss on the held-out speakers
+_SOURCE = Path(__file__).read_bytes()
+
+
+class FrameScaler(BaseEstimator):
+    """Standardises every column of frame matrices by the frames that it was fitted on.
+
+    Attributes
+    ----------
+    mean_, scale_ : ndarray (n_columns,)
+    n_features_in_ : int
+    """
+
+    def fit(self, X, y=None):
+        """Learn from matrices X (n_clips,), each (n_frames, n_columns)."""
+        count = sum(map(len, X))
+        self.mean_ = sum(x.sum(axis=0, dtype=np.float64) for x in X) / count
+        squares = sum(np.square(x - self.mean_).sum(axis=0) for x in X) / count
+        self.scale_ = np.sqrt(squares) + 1e-6
+        self.n_features_in_ = len(self.mean_)
+        return self
+
+    def transform(self, X):
+        """Standardise matrices: array (n_clips,) of matrices, cut off at `LIMIT`."""
+        check_is_fitted(self)
+        scaled = [np.clip((x - self.mean_) / self.scale_, -LIMIT, LIMIT) for x in X]
+        return ragged([x.astype(np.float32) for x in scaled])
+
+
+class VoiceScaler:
+    """Standardises what a speaker says by that speaker's frames; see `SpeakerScaler`.
+
+    A clip counts by the mean and the log deviation of its frames.
+    """
+
+    def fit(self, X, groups, y):
+        """Learn the average speaker from matrices X, groups and labels y, all (n_clips,)."""
+        self.clips = SpeakerScaler().fit(self._summaries(X), groups, y)
+        return self
+
+    @staticmethod
+    def _summaries(X):
+        means, stds = ([f(x, axis=0, dtype=np.float64) for x in X] for f in (np.mean, np.std))
+        return np.hstack([means, np.log(np.array(stds) + 1e-3)])
+
+    def statistics(self, X, labels=None):
+        """The mean and deviation of a voice's frames, see `SpeakerScaler.statistics`."""
+        middle, _ = self.clips.statistics(self._summaries(X), labels)
+        mean, log_std = np.split(middle, 2)
+        return mean, np.exp(log_std)
+
+    def transform(self, X, groups):
+        """Standardise each speaker's clips by all of that speaker's."""
+        Z = np.empty(len(X), dtype=object)
+        for speaker in np.unique(groups):
+            own = np.flatnonzero(groups == speaker)
+            mean, std = self.statistics([X[i] for i in own])
+            for i in own:
+                Z[i] = (X[i] - mean) / std
+        return Z
+
+
+# the network
+
+
+def clip_statistics(X):
+    """Sum up the frames of every clip: ndarray (n_clips, n_columns * len(STATISTICS)) float32.
+
+    Parameters
+    ----------
+    X : array (n_clips,) of ndarray (n_frames, n_columns)
+    """
+    vectors = [[FUNCTIONALS[name](course) for name in STATISTICS] for course in map(Course, X)]
+    return np.array(vectors, dtype=np.float32).reshape(len(X), -1)
+
+
+def build_network(n_columns, n_outputs, *, classification=True, n_rnn_layers=2, n_dense_layers=2,
+                  rnn_units=128, dense_units=128, cell="LSTM", bidirectional=True,
+                  dropout=(0.3, 0.3, 0.3, 0.3)):  # fmt: skip
+    """A Keras network from the frames of a clip to a score for each class, or to one number.
+
+    The recurrent layers hear segments of frames; the mean and deviation over time of what they
+    say, and beside them a projection of the statistics of the frames, go to the dense layers.
+    Padding takes no part in it.
+
+    Parameters
+    ----------
+    n_columns, n_outputs : int
+    classification : bool
+    n_rnn_layers, n_dense_layers, rnn_units, dense_units, cell, bidirectional, dropout
+        See `DeepEmotionRecognizer`; here `dropout` has a number for each layer.
+
+    Returns
+    -------
+    keras.Model
+        Inputs: frames (n_clips, n_frames, n_columns), standardised and padded to a multiple of
+        `SEGMENT`; mask (n_clips, n_frames), 1 for a frame and 0 for padding; statistics (n_clips,
+        n_statistics), standardised. Output (n_clips, n_outputs): log probabilities or numbers.
+    """
+    from keras import Input, Model, layers, ops
+
+    frames, mask = Input((None, n_columns), name="frames"), Input((None,), name="mask")
+    statistics = Input((n_columns * len(STATISTICS),), name="statistics")
+    hidden = layers.Dropout(STATISTICS_DROPOUT)(statistics)
+    parts = [layers.Dense(dense_units, activation="relu")(hidden)]
+    if n_rnn_layers:
+        steps, whole = _segments(frames, mask)
+        for rate in dropout[:n_rnn_layers]:
+            layer = getattr(layers, cell)(rnn_units, return_sequences=True)
+            layer = layers.Bidirectional(layer) if bidirectional else layer
+            steps = layers.Dropout(rate)(layer(steps, mask=whole > 0.5))
+        parts += _mean_and_deviation(steps, whole)
+    hidden = layers.Concatenate()(parts) if n_rnn_layers else parts[0]
+    for rate in dropout[n_rnn_layers:]:
+        hidden = layers.Dropout(rate)(hidden)
+        hidden = layers.Dense(dense_units, activation="relu")(hidden)
+    output = layers.Dense(n_outputs)(hidden)
+    output = ops.log_softmax(output) if classification else output
+    return Model([frames, mask, statistics], output)
+
+
+def _segments(frames, mask):
+    """Mean and deviation of every `SEGMENT` frames, and which segments hold no padding."""
+    from keras import layers, ops
+
+    pool = layers.AveragePooling1D(SEGMENT)
+    mean, square = pool(frames), pool(ops.square(frames))
+    deviation = ops.sqrt(ops.relu(square - ops.square(mean)) + 1e-4)
+    share = ops.squeeze(pool(ops.expand_dims(mask, -1)), -1)
+    return layers.Concatenate()([mean, deviation]), ops.cast(share > 0.999, "float32")
+
+
+def _mean_and_deviation(steps, whole):
+    """Over the steps that are whole: two (n_clips, n_units)."""
+    from keras import ops
+
+    weights = ops.expand_dims(whole, -1)
+    count = ops.maximum(ops.sum(weights, axis=1), 1)
+    mean = ops.sum(steps * weights, axis=1) / count
+    around = ops.square(steps - ops.expand_dims(mean, 1)) * weights
+    return [mean, ops.sqrt(ops.sum(around, axis=1) / count + 1e-4)]
+
+
+class FrameNetwork(BaseEstimator):
+    """An ensemble of recurrent networks as a scikit-learn estimator of frame matrices.
+
+    Each network leaves a group of training speakers out, and listens to them only to know when to
+    learn slower and when to stop. What the networks say of the speakers that they left out sets
+    the temperature of the probabilities (Guo et al. 2017).
+
+    Parameters
+    ----------
+    classification : bool
+        Else there is one output, a number.
+    n_networks : int
+        At most: no more than there are speakers.
+    n_rnn_layers, n_dense_layers : int
+        0 leaves them out.
+    rnn_units, dense_units : int
+        Of each layer; the recurrent ones have as many again for the other direction.
+    cell : {"LSTM", "GRU", "SimpleRNN"}
+    bidirectional : bool
+    dropout : float or list of float
+        Of every layer, or a number for each, the recurrent ones first.
+    batch_size : int
+    epochs : int
+        At most; see `PATIENCE`.
+    optimizer : str
+        Of Keras.
+    learning_rate : float
+        At the beginning.
+    loss : str, optional
+        Of Keras. Default: cross-entropy with smoothed labels; mean absolute error.
+    augment : bool
+        Learn from variations of the clips, see `varied`.
+    mixed_precision : bool
+        Compute with 16 bits, which some GPUs do faster.
+    n_jobs : int
+        Networks that are trained at a time, each by a process; on a GPU one.
+    verbose : int
+        0 draws no progress bar.
+    random_state : int, optional
+        Seed; the same one gives the same weights on the same machine.
+    results_dir, logs_dir : path
+        Where the weights are kept, and what TensorBoard shows; None keeps no logs.
+    override : bool
+        Train even if results_dir has the weights of an identical run.
+
+    Attributes
+    ----------
+    classes_ : ndarray (n_classes,)
+        Of a classifier.
+    network_ : keras.Model
+        The mean of all networks.
+    temperature_ : float
+    history_ : DataFrame
+        network, epoch, loss, val_loss, val_accuracy (or val_mae), learning_rate.
+    """
+
+    def __init__(self, *, classification=True, n_networks=5, n_rnn_layers=2, n_dense_layers=2,
+                 rnn_units=64, dense_units=128, cell="LSTM", bidirectional=True, dropout=0.4,
+                 batch_size=32, epochs=30, optimizer="adamw", learning_rate=1e-3, loss=None,
+                 augment=True, mixed_precision=False, n_jobs=-1, verbose=1, random_state=None,
+                 results_dir="results", logs_dir="logs", override=False):  # fmt: skip
+        self.classification = classification
+        self.n_networks = n_networks
+        self.n_rnn_layers = n_rnn_layers
+        self.n_dense_layers = n_dense_layers
+        self.rnn_units = rnn_units
+        self.dense_units = dense_units
+        self.cell = cell
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.loss = loss
+        self.augment = augment
+        self.mixed_precision = mixed_precision
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.random_state = random_state
+        self.results_dir = results_dir
+        self.logs_dir = logs_dir
+        self.override = override
+
+    def fit(self, X, y, groups=None):
+        """Train the networks, or load the weights of an identical earlier run.
+
+        Parameters
+        ----------
+        X : array (n_clips,) of ndarray (n_frames, n_columns)
+            Standardised frames.
+        y : ndarray (n_clips,)
+        groups : ndarray (n_clips,), optional
+            Speakers; without them each clip counts as one.
+
+        Returns
+        -------
+        self
+        """
+        groups = np.arange(len(y)) if groups is None or len(set(groups)) < 2 else groups
+        targets = self._targets(y)
+        self.scaler_ = StandardScaler().fit(clip_statistics(X))
+        self.n_columns_ = X[0].shape[1]
+        folds = evaluation.speaker_folds(y, groups, self.n_networks, self.random_state or 0)
+        fingerprint = self._fingerprint(X, y, groups)
+        path = Path(self.results_dir) / f"{self.cell.lower()}-{fingerprint}.npz"
+        if not self.override and path.is_file():
+            with np.load(path, allow_pickle=False) as file:
+                kept = dict(file)
+        else:
+            kept = self._train(X, targets, self._weights(y), folds, fingerprint)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                np.savez(file, **kept)
+        self._restore(kept, len(folds))
+        return self
+
+    def _targets(self, y):
+        """One column a class (n_clips, n_classes), or the numbers (n_clips, 1): float32."""
+        if not self.classification:
+            return np.asarray(y, dtype=np.float32)[:, np.newaxis]
+        self.classes_, index = np.unique(y, return_inverse=True)
+        return np.eye(len(self.classes_), dtype=np.float32)[index]
+
+    def _weights(self, y):
+        """The weight of each clip (n_clips,), the same for every class together."""
+        kind = "balanced" if self.classification else None
+        return compute_sample_weight(kind, y).astype(np.float32)
+
+    def rates(self):
+        """The dropout of each layer: list of float."""
+        n_layers = self.n_rnn_layers + self.n_dense_layers
+        one = not isinstance(self.dropout, (list, tuple))
+        rates = [self.dropout] * n_layers if one else self.dropout
+        if len(rates) != n_layers:
+            raise ValueError(
+                f"dropout has {len(rates)} numbers for {self.n_rnn_layers} recurrent and "
+                f"{self.n_dense_layers} dense layers; give one number, or {n_layers}."
+            )
+        return list(rates)
+
+    def _architecture(self):
+        """The arguments of `build_network`."""
+        names = ("classification", "n_rnn_layers", "n_dense_layers", "rnn_units", "dense_units",
+                 "cell", "bidirectional")  # fmt: skip
+        n_outputs = len(self.classes_) if self.classification else 1
+        return {name: getattr(self, name) for name in names} | {
+            "dropout": self.rates(), "n_columns": self.n_columns_, "n_outputs": n_outputs,
+        }  # fmt: skip
+
+    def _fingerprint(self, X, y, groups):
+        """A digest of all that the weights depend on."""
+        apart = {"n_jobs", "verbose", "results_dir", "logs_dir", "override"}
+        settings = {k: v for k, v in self.get_params().items() if k not in apart}
+        versions = [importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")]
+        digest = hashlib.sha256(_SOURCE)
+        digest.update(json.dumps([settings, versions, y.tolist(), groups.tolist()]).encode())
+        for x in X:
+            digest.update(np.ascontiguousarray(x))
+        return digest.hexdigest()[:16]
+
+    def _train(self, X, targets, weights, folds, name):
+        """Train a network for each fold: what `_restore` needs, a dict of arrays."""
+        tf = _tensorflow()
+        n_jobs = 1 if tf.config.list_physical_devices("GPU") else self.n_jobs
+        statistics = self._statistics(X)
+        flat, starts = np.concatenate(X), np.cumsum([0, *map(len, X)])
+        kept, outputs, seed = {}, np.empty_like(targets), self.random_state or 0
+        settings = self.get_params() | {"architecture": self._architecture()}
+        with self._log_folder(name) as folder, self._progress(folder, len(folds)):
+            work = Parallel(n_jobs, return_as="generator_unordered")(
+                delayed(_train_network)(
+                    i, settings, flat, starts, statistics, targets, weights, *fold, seed + i,
+                    str(folder),
+                )
+                for i, fold in enumerate(folds)
+            )  # fmt: skip
+            for i, arrays, heard in work:
+                kept |= {f"weights_{i}_{j}": array for j, array in enumerate(arrays)}
+                outputs[folds[i][1]] = heard
+            history = pd.concat(
+                [pd.read_csv(_epochs_file(folder, i)).assign(network=i) for i in range(len(folds))]
+            )
+        truth = targets.argmax(axis=1)
+        kept["temperature"] = np.array(temperature(outputs, truth) if self.classification else 1.0)
+        kept["history"] = np.array(history.to_json(orient="records"))
+        return kept
+
+    def _statistics(self, X):
+        """Standardised statistics of the clips (n_clips, n_statistics)."""
+        return np.clip(self.scaler_.transform(clip_statistics(X)), -LIMIT, LIMIT)
+
+    @contextmanager
+    def _log_folder(self, name):
+        if self.logs_dir is None:
+            with tempfile.TemporaryDirectory() as folder:
+                yield Path(folder)
+            return
+        folder = Path(self.logs_dir) / f"{self.cell.lower()}-{name}"
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+
+    @contextmanager
+    def _progress(self, folder, n_networks):
+        """A bar over all epochs, which the networks write down as they end."""
+        for i in range(n_networks):
+            _epochs_file(folder, i).unlink(missing_ok=True)
+        if not self.verbose:
+            yield
+            return
+        ended = threading.Event()
+        with tqdm(total=n_networks * self.epochs, desc="Training", unit="epoch") as bar:
+
+            def watch():
+                while not ended.wait(0.5):
+                    done = [_epochs_done(folder, i) for i in range(n_networks)]
+                    bar.update(sum(done) - bar.n)
+
+            watcher = threading.Thread(target=watch, daemon=True)
+            watcher.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                watcher.join()
+                done = sum(_epochs_done(folder, i) for i in range(n_networks))
+                bar.total = done  # some networks have stopped early
+                bar.update(done - bar.n)
+
+    def _restore(self, kept, n_networks):
+        """Build the networks from their weights, and one that is the mean of them."""
+        _tensorflow()
+        from keras import Model, ops
+
+        networks = []
+        for i in range(n_networks):
+            network = build_network(**self._architecture())
+            n_arrays = len(network.get_weights())
+            network.set_weights([kept[f"weights_{i}_{j}"] for j in range(n_arrays)])
+            networks.append(network)
+        outputs = [network(networks[0].inputs) for network in networks]
+        mean = ops.mean(ops.stack(outputs), axis=0)
+        self.network_ = Model(networks[0].inputs, mean)
+        self.temperature_ = float(kept["temperature"])
+        self.history_ = pd.DataFrame(json.loads(str(kept["history"])))
+
+    def decision_function(self, X):
+        """Mean log probabilities (n_clips, n_classes), or numbers (n_clips, 1)."""
+        check_is_fitted(self, "network_")
+        return predict_batches(self.network_, X, self._statistics(X))
+
+    def predict_proba(self, X):
+        """Probabilities (n_clips, n_classes)."""
+        return softmax(self.decision_function(X) / self.temperature_, axis=1)
+
+    def predict(self, X):
+        """The likeliest class of each clip, or its number: ndarray (n_clips,)."""
+        outputs = self.decision_function(X)
+        if not self.classification:
+            return outputs[:, 0].astype(float)
+        return self.classes_[outputs.argmax(axis=1)]
+
+
+@lru_cache
+def _tensorflow():
+    """TensorFlow, which takes of a GPU's memory what it needs and not all.
+
+    oneDNN is off unless the environment says otherwise: with it results depend on the order of
+    threads.
+    """
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _quiet_stderr():  # it greets in several lines, and tells of every GPU that isn't there
+        try:
+            import tensorflow as tf
+        except ImportError as error:
+            raise ModuleNotFoundError(
+                "DeepEmotionRecognizer needs TensorFlow, which isn't published for every Python "
+                "yet: pip install 'tensorflow>=2.16'"
+            ) from error
+        for gpu in tf.config.list_physical_devices("GPU"):
+            with suppress(RuntimeError):  # already in use
+                tf.config.experimental.set_memory_growth(gpu, True)
+    return tf
+
+
+@contextmanager
+def _quiet_stderr():
+    """Keep what C++ code writes to file descriptor 2 from the user's screen."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _epochs_file(folder, i):
+    return Path(folder) / f"network-{i}.csv"
+
+
+def _epochs_done(folder, i):
+    path = _epochs_file(folder, i)
+    return max(0, path.read_bytes().count(b"\n") - 1) if path.is_file() else 0
+
+
+def _train_network(i, settings, flat, starts, statistics, targets, weights, train, held_out, seed,
+                   folder):  # fmt: skip
+    """Train one network, in a process of its own: its number, its weights, what it says of the
+    clips held out."""
+    tf = _tensorflow()
+    import keras
+    from keras import callbacks
+
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    with suppress(RuntimeError):  # in this process a network was trained before
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+    if settings["mixed_precision"]:
+        keras.mixed_precision.set_global_policy("mixed_float16")
+    X = [flat[a:b] for a, b in pairwise(starts)]
+    data = X, statistics, targets, weights
+    network = build_network(**settings["architecture"])
+    network.compile(_optimizer(settings), jit_compile=False, **_loss_and_metrics(settings))
+    network.fit(
+        _batches(*data, train, settings["batch_size"], seed, settings["augment"]),
+        validation_data=_batches(*data, held_out, settings["batch_size"]),
+        epochs=settings["epochs"],
+        steps_per_epoch=math.ceil(len(train) / settings["batch_size"]),
+        shuffle=False,  # the batches come in another order by themselves
+        verbose=0,
+        callbacks=[
+            callbacks.CSVLogger(str(_epochs_file(folder, i))),
+            callbacks.TensorBoard(str(Path(folder) / f"network-{i}")),
+            callbacks.ReduceLROnPlateau(factor=0.5, patience=PATIENCE // 2),
+            callbacks.EarlyStopping(patience=PATIENCE, restore_best_weights=True),
+        ],
+    )
+    heard = predict_batches(network, [X[j] for j in held_out], statistics[held_out])
+    return i, network.get_weights(), heard
+
+
+def _optimizer(settings):
+    from keras import optimizers
+
+    optimizer = optimizers.get(settings["optimizer"])
+    optimizer.learning_rate = settings["learning_rate"]
+    optimizer.global_clipnorm = 5.0
+    return optimizer
+
+
+def _loss_and_metrics(settings):
+    """Keras's arguments: what is minimised, and a measure for people."""
+    from keras import losses
+
+    if not settings["classification"]:
+        return {"loss": settings["loss"] or "mae", "metrics": ["mae"]}
+    entropy = losses.CategoricalCrossentropy(from_logits=True, label_smoothing=SMOOTHING)
+    return {"loss": settings["loss"] or entropy, "metrics": ["accuracy"]}
+
+
+def _batches(X, statistics, targets, weights, rows, batch_size, seed=None, augment=False):
+    """Padded batches of clips of similar length, in another order and variation each epoch.
+
+    Returns
+    -------
+    tf.data.Dataset
+        Of dict of frames, mask, statistics; targets; weights. With a seed it never ends.
+    """
+    tf = _tensorflow()
+    epochs = iter(range(10**9))
+
+    def clips():
+        rng = np.random.default_rng([seed or 0, next(epochs)])
+        for i in rows if seed is None else rng.permutation(rows):
+            frames = varied(X[i], rng) if augment else long_enough(X[i])
+            mask = np.ones(len(frames), dtype=np.float32)
+            inputs = {"frames": frames, "mask": mask, "statistics": statistics[i]}
+            yield inputs, targets[i], weights[i]
+
+    n_columns = X[0].shape[1]
+    inputs = {
+        "frames": tf.TensorSpec((None, n_columns), tf.float32),
+        "mask": tf.TensorSpec((None,), tf.float32),
+        "statistics": tf.TensorSpec(statistics.shape[1:], tf.float32),
+    }
+    labels = tf.TensorSpec(targets.shape[1:], tf.float32)
+    signature = inputs, labels, tf.TensorSpec((), tf.float32)
+    dataset = tf.data.Dataset.from_generator(clips, output_signature=signature)
+    dataset = dataset.repeat() if seed is not None else dataset
+    dataset = dataset.bucket_by_sequence_length(
+        lambda inputs, *_: tf.shape(inputs["mask"])[0],
+        BUCKETS,
+        [batch_size] * (len(BUCKETS) + 1),
+    )
+    if seed is None:  # Keras likes to know how many there are
+        counts = np.bincount(np.digitize([len(long_enough(X[i])) for i in rows], BUCKETS))
+        n_batches = np.ceil(counts / batch_size).sum()
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(int(n_batches)))
+    return dataset.prefetch(2)
+
+
+def long_enough(frames):
+    """The frames of a clip, the last one repeated if they don't make a segment."""
+    missing = max(0, SEGMENT - len(frames))
+    return np.pad(frames, ((0, missing), (0, 0)), mode="edge")
+
+
+def varied(frames, rng):
+    """A clip spoken a little faster or slower, in noise, with gaps in time and in its columns.
+
+    The gaps are those of SpecAugment (Park et al. 2019).
+
+    Parameters
+    ----------
+    frames : ndarray (n_frames, n_columns)
+        Standardised.
+    rng : numpy Generator
+
+    Returns
+    -------
+    ndarray (n_new_frames, n_columns) float32
+    """
+    n_frames = max(SEGMENT, round(len(frames) * np.exp(rng.uniform(-0.2, 0.2))))
+    place = np.linspace(0, len(frames) - 1, n_frames)
+    before = place.astype(int)
+    after = np.minimum(before + 1, len(frames) - 1)
+    share = (place - before)[:, np.newaxis].astype(np.float32)
+    frames = frames[before] * (1 - share) + frames[after] * share
+    frames += 0.2 * rng.standard_normal(frames.shape, dtype=np.float32)
+    width = rng.integers(0, max(1, n_frames // 5))
+    start = rng.integers(0, n_frames - width + 1)
+    frames[start : start + width] = 0
+    return frames * (rng.random(frames.shape[1]) > 0.1)
+
+
+def predict_batches(network, X, statistics, batch_size=64):
+    """What a network says of clips, those of similar length at a time: (n_clips, n_outputs)."""
+    lengths = np.array([max(len(x), SEGMENT) for x in X])
+    order, outputs = np.argsort(lengths, kind="stable"), None
+    for chunk in np.split(order, range(batch_size, len(order), batch_size)):
+        frames = np.zeros((len(chunk), lengths[chunk].max(), X[0].shape[1]), dtype=np.float32)
+        mask = np.zeros(frames.shape[:2], dtype=np.float32)
+        for row, i in enumerate(chunk):
+            frames[row, : lengths[i]] = long_enough(X[i])
+            mask[row, : lengths[i]] = 1
+        heard = network.predict_on_batch([frames, mask, statistics[chunk]])
+        outputs = np.empty((len(X), heard.shape[1])) if outputs is None else outputs
+        outputs[chunk] = heard
+    return outputs
+
+
+# the recognizers
+
+
+class DeepEmotionRecognizer(EmotionRecognizer):
+    """Recurrent networks that listen to the frames of a clip; see `FrameNetwork`.
+
+    Parameters
+    ----------
+    features : list of str
+        Whose frames: any of spectrum, prosody and quality (the default), or any of the five.
+    balance : bool
+        Off by default: the classes have weights instead.
+    **options
+        Those of `FrameNetwork` (n_rnn_layers, rnn_units, cell, dropout, epochs, ...), and of
+        `EmotionRecognizer` but for model and functionals.
+
+    Attributes
+    ----------
+    history_ : DataFrame
+        See `FrameNetwork`.
+
+    Examples
+    --------
+    >>> rec = DeepEmotionRecognizer(emotions=["sad", "happy"], cell="GRU", n_rnn_layers=1)
+    >>> rec.model
+    FrameNetwork(cell='GRU', n_rnn_layers=1)
+    """
+
+    speaker_scaler = VoiceScaler
+
+    def __init__(self, *, features=DEEP_FEATURES, balance=False, **options):
+        ours, theirs = FrameNetwork().get_params(), super().__init__
+        theirs = set(inspect.signature(theirs).parameters) - {"model", "functionals"}
+        for name in options:
+            check_name(name, sorted(theirs | set(ours)), "option")
+        if "cell" in options:
+            cell = getattr(options["cell"], "__name__", options["cell"])
+            options["cell"] = check_name(cell, CELLS, "cell")
+        network = FrameNetwork(**{name: options[name] for name in options if name in ours})
+        network.rates()
+        options = {name: options[name] for name in options if name in theirs}
+        super().__init__(network, features=features, functionals=FRAMES, balance=balance, **options)
+
+    def _settings(self):
+        settings = self.model.get_params() | super()._settings()
+        return {k: v for k, v in settings.items() if k not in ("model", "functionals")}
+
+    def _pipeline(self, model):
+        return Pipeline([("scaler", FrameScaler()), ("model", super()._pipeline(model)["model"])])
+
+    def _fit_params(self, groups):
+        return {"model__groups": groups}
+
+    def _standardised(self, X):
+        if self.voice_ is not None:
+            mean, std = self.voice_
+            X = [(x - mean) / std for x in X]
+        return self.scaler_.transform(X)
+
+    def determine_best_model(self, by="cv"):
+        """There is one model; `grid_search` tries other settings of it."""
+        raise ValueError(
+            "A DeepEmotionRecognizer has one model. grid_search({'rnn_units': [64, 128]}) and the "
+            "like try other settings of it."
+        )
+
+    @property
+    def history_(self):
+        """Every epoch of every network; see `FrameNetwork`."""
+        self._check_trained()
+        return self.model.history_
+
+    def draw_history(self, *, ax=None):
+        """Draw the loss of every network, on the clips it learned from and on those held out.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Default a new figure's.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        ax = evaluation.new_axes(4) if ax is None else ax
+        curves = {"loss": ("#0072B2", "clips it learns from (varied, labels smoothed)"),
+                  "val_loss": ("#D55E00", "speakers held out")}  # fmt: skip
+        for column, (colour, label) in curves.items():
+            for i, own in self.history_.groupby("network"):
+                ax.plot(own["epoch"] + 1, own[column], color=colour, alpha=0.7,
+                        label=None if i else label)  # fmt: skip
+        n_networks = self.history_["network"].nunique()
+        ax.set(xlabel="epoch", ylabel="loss", title=f"{n_networks} networks as they learned")
+        ax.legend(frameon=False)
+        return ax
+
+    def train(self, override=False):
+        """Train the networks, or load what an identical earlier run left in `results_dir`.
+
+        Parameters
+        ----------
+        override : bool
+            Train anew whatever is there.
+
+        Returns
+        -------
+        self
+        """
+        self.model.override = override
+        return super().train()
+
+
+class Views:
+    """The features of the same clips as several recognizers see them."""
+
+    def __init__(self, views):
+        self.views = views
+
+    def __len__(self):
+        return len(self.views[0])
+
+    def __getitem__(self, rows):
+        return Views([X[rows] for X in self.views])
+
+    def __iter__(self):
+        return iter(self.views)
+
+
+class EnsembleRecognizer(EmotionRecognizer):
+    """Averages what several recognizers say: their calibrated probabilities, or their numbers.
+
+    Parameters
+    ----------
+    members : list of EmotionRecognizer, optional
+        They are not changed. Default: the recommended one and a `DeepEmotionRecognizer`.
+    **options
+        Of the default members; see `EmotionRecognizer`.
+
+    Attributes
+    ----------
+    members : list of EmotionRecognizer
+
+    Examples
+    --------
+    >>> [type(member.model).__name__ for member in EnsembleRecognizer().members]
+    ['EmotionLDA', 'FrameNetwork']
+    """
+
+    def __init__(self, members=None, **options):
+        if members is None:
+            members = [recommended(**options), DeepEmotionRecognizer(**options)]
+        elif options:
+            raise TypeError(f"{', '.join(options)}: options are for the default members.")
+        self.members = [member.untrained() for member in members]
+        settings = self.members[0]._settings()
+        for member in self.members[1:]:
+            _check_alike(settings, member._settings())
+        super().__init__(**settings)
+
+    def _settings(self):
+        return {"members": self.members}
+
+    def untrained(self, **changes):
+        """A recognizer of the same members, with other settings where `changes` says so."""
+        return EnsembleRecognizer([member.untrained(**changes) for member in self.members])
+
+    def load_data(self):
+        """Let each member read its features; see `EmotionRecognizer.load_data`."""
+        for member in self.members:
+            member.load_data()
+        return self._take()
+
+    def _take(self):
+        """The members' clips, which are the same in the same order."""
+        first = self.members[0]
+        for part in ("train", "test"):
+            setattr(self, f"X_{part}", Views([getattr(m, f"X_{part}") for m in self.members]))
+            for name in (f"y_{part}", f"{part}_rows_"):
+                setattr(self, name, getattr(first, name))
+        return self
+
+    def fit(self, rows):
+        """Train all members on exactly these clips; see `EmotionRecognizer.fit`."""
+        for member in self.members:
+            member.fit(rows)
+        return self._take()
+
+    def _learn(self):
+        self._check_not_calibrated()
+        for member in self.members:
+            member._learn()
+        return self
+
+    def calibrate(self, recordings, labels=None, *, sr=None):
+        """Adapt each member to one voice; see `EmotionRecognizer.calibrate`."""
+        calibrated = copy.copy(self)
+        calibrated.members = [m.calibrate(recordings, labels, sr=sr) for m in self.members]
+        calibrated.voice_ = calibrated.members[0].voice_
+        return calibrated
+
+    def determine_best_model(self, by="cv"):
+        """There is nothing to choose: all members take part."""
+        raise ValueError("An ensemble has no best model; all its members take part.")
+
+    @property
+    def classes_(self):
+        """The emotions in the order of the probabilities."""
+        return self.members[0].classes_
+
+    def _check_trained(self):
+        for member in self.members:
+            member._check_trained()
+
+    def _features(self, audio, sr):
+        views = [member._features(audio, sr) for member in self.members]
+        return Views([X for X, _ in views]), views[0][1]
+
+    def _scores(self, X):
+        return self._probabilities(X)
+
+    def _probabilities(self, X):
+        return np.mean([m._probabilities(x) for m, x in zip(self.members, X, strict=True)], axis=0)
+
+    def _numbers(self, X):
+        return np.mean([m._numbers(x) for m, x in zip(self.members, X, strict=True)], axis=0)
+
+
+def _check_alike(first, other):
+    """The members of an ensemble learn from the same clips and tell the same emotions apart."""
+    for name in ("emotions", "classification", "balance", "tess_ravdess", "emodb", "custom_db",
+                 "data_dir", "random_state", "normalize"):  # fmt: skip
+        if first[name] != other[name]:
+            raise ValueError(
+                f"The members of an ensemble must agree in {name}; got {first[name]!r} and "
+                f"{other[name]!r}."
+            )

@@ -1,0 +1,299 @@
+"""Networks over frames: padding, honesty, repetition, and the methods of every recognizer."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import REPO
+
+from create_csv import list_audio
+from data_extractor import ragged, speaker_groups
+from deep_emotion_recognition import (
+    SEGMENT,
+    DeepEmotionRecognizer,
+    EnsembleRecognizer,
+    FrameNetwork,
+    FrameScaler,
+    VoiceScaler,
+    build_network,
+    clip_statistics,
+    predict_batches,
+    varied,
+)
+from emotion_recognition import EmotionRecognizer, recommended
+from evaluation import evaluate
+
+BUNDLED = {"data_dir": REPO / "data", "tess_ravdess": False, "emodb": False, "verbose": 0}
+SMALL = {"rnn_units": 8, "dense_units": 16, "n_rnn_layers": 1, "n_dense_layers": 1, "epochs": 3,
+         "n_networks": 2, "n_jobs": 1}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("deep")
+    return {"results_dir": str(folder / "results"), "logs_dir": str(folder / "logs")}
+
+
+@pytest.fixture(scope="module")
+def rec(folders):
+    """Trained on the bundled recordings, long enough to have learned something."""
+    return DeepEmotionRecognizer(**BUNDLED | SMALL | folders | {"epochs": 12}).train()
+
+
+@pytest.fixture(scope="module")
+def quick(rec, tmp_path_factory):
+    """The same without recurrent layers, whose graphs take TensorFlow seconds to make."""
+    folder = str(tmp_path_factory.mktemp("quick"))
+    return rec.untrained(n_rnn_layers=0, epochs=10, results_dir=folder).train()
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return [str(path) for path in list_audio(REPO / "data" / "test-custom")]
+
+
+def weights(recognizer):
+    return recognizer.model.network_.get_weights()
+
+
+def matrices(lengths=(60, 7, 33, 130), n_columns=5):
+    rng = np.random.default_rng(0)
+    return ragged([rng.normal(size=(n, n_columns)).astype(np.float32) for n in lengths])
+
+
+# frames
+
+
+@pytest.mark.parametrize("cell", ["LSTM", "GRU"])
+def test_padding_never_changes_a_prediction(cell):
+    X = matrices()
+    network = build_network(5, 3, n_rnn_layers=2, rnn_units=6, dense_units=6, cell=cell)
+    statistics = clip_statistics(X)
+    together = predict_batches(network, X, statistics)
+    alone = [predict_batches(network, X[[i]], statistics[[i]])[0] for i in range(len(X))]
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    assert np.ptp(together, axis=0).max() > 1e-3  # the clips are told apart
+    noise = network.predict_on_batch([
+        np.pad(X[1][None], ((0, 0), (0, 93), (0, 0)), constant_values=9.0),
+        np.pad(np.ones((1, 7)), ((0, 0), (0, 93))), statistics[[1]],
+    ])  # fmt: skip
+    np.testing.assert_allclose(noise[0], alone[1], atol=1e-5)
+
+
+def test_the_same_clip_alone_and_among_others_has_the_same_probabilities(rec, clips):
+    together = rec.predict_proba(clips)
+    for i in (0, 7, len(clips) - 1):
+        assert rec.predict_proba(clips[i]) == pytest.approx(together[i], abs=1e-5)
+    assert rec.predict(clips) == [max(p, key=p.get) for p in together]
+    assert rec.predict([]) == []
+
+
+def test_a_clip_of_a_few_frames_is_heard():
+    X = matrices((1, 2, SEGMENT))
+    network = build_network(5, 2, rnn_units=4, dense_units=4)
+    assert np.isfinite(predict_batches(network, X, clip_statistics(X))).all()
+
+
+def test_frames_are_standardised_by_those_of_the_training_clips():
+    X = matrices((400, 300)) * 3 + 2
+    scaler = FrameScaler().fit(X)
+    everything = np.concatenate(X)
+    np.testing.assert_allclose(scaler.mean_, everything.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(scaler.scale_, everything.std(axis=0), rtol=1e-4)
+    Z = np.concatenate(scaler.transform(X))
+    np.testing.assert_allclose(Z.mean(axis=0), 0, atol=0.02)
+    assert scaler.transform(ragged([np.full((3, 5), 1e6)]))[0].max() == 4
+
+
+def test_a_voice_is_standardised_by_its_own_frames():
+    rng = np.random.default_rng(0)
+    groups, y = np.repeat(list("abcd"), 30), np.tile(["sad", "happy"], 60)
+    middle = {"a": -20, "b": 0, "c": 10, "d": 30}
+    X = ragged([rng.normal(middle[g], 2, size=(50, 3)) for g in groups])
+    scaler = VoiceScaler().fit(X, groups, y)
+    mean, std = scaler.statistics(X[groups == "d"])
+    np.testing.assert_allclose(mean, 30, atol=0.5)
+    np.testing.assert_allclose(std, 2, rtol=0.1)
+    for speaker in "abcd":
+        own = np.concatenate(scaler.transform(X, groups)[groups == speaker])
+        np.testing.assert_allclose(own.mean(axis=0), 0, atol=0.3)
+
+
+def test_variations_keep_the_columns_and_repeat_by_seed():
+    frames = matrices((100,))[0]
+    first, again = (varied(frames, np.random.default_rng(3)) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    lengths = {len(varied(frames, np.random.default_rng(seed))) for seed in range(20)}
+    assert len(lengths) > 5 and 80 < min(lengths) < 100 < max(lengths) < 125
+    assert first.dtype == np.float32 and first.shape[1] == 5
+    assert len(varied(frames[:1], np.random.default_rng(0))) == SEGMENT
+
+
+# learning
+
+
+def test_it_learns(rec):
+    assert rec.test_score() > 0.5 and rec.train_score() > 0.6  # chance is a third
+    history = rec.history_
+    assert set(history["network"]) == {0, 1} and {"loss", "val_loss"} <= set(history)
+    assert history.groupby("network")["loss"].agg(lambda loss: loss.iloc[-1] < loss.iloc[0]).all()
+    ax = rec.draw_history()
+    assert len(ax.lines) == 4 and ax.get_xlabel() and ax.get_ylabel() and ax.get_title()
+    table = rec.confusion_matrix()
+    assert table.shape == (3, 3) and table.sum(axis=1).tolist() == pytest.approx([100] * 3)
+    assert rec.get_samples_by_class().loc["total", "total"] == 87
+
+
+def test_an_identical_run_is_loaded_and_any_other_is_trained(rec, folders, tmp_path):
+    same = rec.untrained()
+    [path] = (REPO / folders["results_dir"]).glob("*.npz")
+    before = path.stat().st_mtime_ns
+    same.train()
+    for ours, theirs in zip(weights(rec), weights(same), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert path.stat().st_mtime_ns == before and same.history_.equals(rec.history_)
+    marks, quick = set(), {"epochs": 1, "n_rnn_layers": 0, "results_dir": str(tmp_path)}
+    for changes in ({}, {"dense_units": 4}, {"random_state": 1}, {"features": ["prosody"]},
+                    {"emotions": ["sad", "happy"]}):  # fmt: skip
+        other = rec.untrained(**quick | changes).train()
+        marks.add(len(list(tmp_path.glob("*.npz"))))
+        assert np.isfinite(other.test_score())
+    assert marks == {1, 2, 3, 4, 5}
+
+
+def test_the_same_seed_gives_the_same_weights_and_no_network_hears_the_test_part(rec, tmp_path):
+    fresh = {"results_dir": str(tmp_path), "logs_dir": None, "epochs": 2}
+    first = rec.untrained(**fresh).train()
+    stamp = [path.stat().st_mtime_ns for path in tmp_path.glob("*.npz")]
+    again = rec.untrained(**fresh).train(override=True)
+    assert [path.stat().st_mtime_ns for path in tmp_path.glob("*.npz")] != stamp
+    other = rec.untrained(**fresh | {"random_state": 5}).train()
+    without_test = rec.untrained(**fresh | {"results_dir": str(tmp_path / "other")}).load_data()
+    without_test.X_test = without_test.y_test = None
+    without_test.train()
+    for a, b, c, d in zip(*map(weights, (first, again, other, without_test)), strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert a.ndim == 1 or not np.array_equal(a, c)  # biases begin as zeros
+        np.testing.assert_array_equal(a, d)
+
+
+def test_each_network_stops_by_speakers_that_it_does_not_learn_from(monkeypatch, quick, tmp_path):
+    import deep_emotion_recognition as deep
+
+    sides, real = [], deep._train_network
+    monkeypatch.setattr(
+        deep, "_train_network", lambda *a: sides.append((a[7], a[8])) or real(*a)
+    )
+    quick.untrained(results_dir=str(tmp_path), epochs=1).train()
+    groups = speaker_groups(quick.train_rows_)
+    assert len(sides) == 2
+    for train, held_out in sides:
+        assert not set(groups[train]) & set(groups[held_out])
+    assert sorted(np.concatenate([held_out for _, held_out in sides])) == list(range(63))
+
+
+@pytest.mark.parametrize("changes", [
+    {"n_rnn_layers": 0}, {"n_dense_layers": 0}, {"n_rnn_layers": 0, "n_dense_layers": 0},
+    {"cell": "GRU", "bidirectional": False}, {"n_rnn_layers": 2, "dropout": [0.1, 0.2, 0.3]},
+    {"features": ["mfcc", "mel"]}, {"optimizer": "rmsprop", "augment": False},
+])  # fmt: skip
+def test_every_architecture_trains_and_predicts(rec, changes, tmp_path, clips):
+    other = rec.untrained(epochs=1, results_dir=str(tmp_path), **changes).train()
+    assert sum(other.predict_proba(clips[0]).values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_layer_class_will_do_for_a_cell():
+    from keras.layers import GRU
+
+    assert DeepEmotionRecognizer(cell=GRU).model.cell == "GRU"
+
+
+def test_what_is_wrong_is_named():
+    with pytest.raises(ValueError, match=r"Unknown cell 'LSTN'.*Did you mean 'LSTM'"):
+        DeepEmotionRecognizer(cell="LSTN")
+    with pytest.raises(ValueError, match=r"dropout has 2 numbers for 2 recurrent and 2 dense"):
+        DeepEmotionRecognizer(dropout=[0.1, 0.2])
+    with pytest.raises(ValueError, match=r"Unknown option 'rnn_unit'.*Did you mean 'rnn_units'"):
+        DeepEmotionRecognizer(rnn_unit=3)
+    with pytest.raises(ValueError, match="grid_search"):
+        DeepEmotionRecognizer().determine_best_model()
+
+
+def test_grid_search_tries_other_networks(quick, tmp_path):
+    other = quick.untrained(epochs=1, n_networks=2, results_dir=str(tmp_path)).load_data()
+    model, params, score = other.grid_search({"dense_units": [2, 16]})
+    assert params["dense_units"] == model.dense_units in (2, 16) and 0.2 < score < 1
+
+
+def test_regression(quick, tmp_path, clips):
+    numbers = quick.untrained(classification=False, results_dir=str(tmp_path), epochs=10).train()
+    assert numbers.test_score() < 0.66  # always saying "neutral"
+    assert all(isinstance(value, float) for value in numbers.predict(clips[:2]))
+    with pytest.raises(ValueError, match="no probabilities"):
+        numbers.predict_proba(clips[0])
+
+
+def test_calibration_hears_the_voice(quick, clips):
+    ann = [path for path in clips if "/v21_" in path]
+    before = quick.predict_proba(ann[3])
+    calibrated = quick.calibrate(ann[:3])
+    after = calibrated.predict_proba(ann[3])
+    assert sum(after.values()) == pytest.approx(1, abs=1e-5) and after != before
+    assert quick.predict_proba(ann[3]) == before
+    known = quick.calibrate(ann[:3], labels="neutral").predict_proba(ann[3])
+    assert known != after
+
+
+# the ensemble
+
+
+@pytest.fixture(scope="module")
+def ensemble(quick):
+    return EnsembleRecognizer([recommended(**BUNDLED), quick]).train()
+
+
+def test_an_ensemble_says_the_mean_of_what_its_members_say(ensemble, quick, clips):
+    plain = recommended(**BUNDLED).train()
+    for i in (0, 5):
+        want = {emotion: (p + q) / 2 for (emotion, p), q in
+                zip(plain.predict_proba(clips[i]).items(), quick.predict_proba(clips[i]).values(),
+                    strict=True)}  # fmt: skip
+        assert ensemble.predict_proba(clips[i]) == pytest.approx(want, abs=1e-5)
+        assert ensemble.predict(clips[i]) == max(want, key=want.get)
+    assert ensemble.scores()["accuracy"] == ensemble.test_score() > 0.6
+    assert ensemble.get_samples_by_class().loc["total", "total"] == 87
+
+
+def test_an_ensemble_is_calibrated_member_by_member(ensemble, clips):
+    calibrated = ensemble.calibrate(clips[:4])
+    assert calibrated.predict_proba(clips[5]) != ensemble.predict_proba(clips[5])
+    with pytest.raises(ValueError, match="calibrated"):
+        calibrated.test_score()
+
+
+def test_members_that_learn_from_other_clips_are_refused(quick):
+    with pytest.raises(ValueError, match="agree in emotions"):
+        EnsembleRecognizer([recommended(**BUNDLED | {"emotions": ["sad", "happy"]}), quick])
+    with pytest.raises(TypeError, match="default members"):
+        EnsembleRecognizer([quick], emotions=["sad"])
+
+
+def test_evaluation_runs_networks_and_ensembles(ensemble):
+    result = evaluate(ensemble, "group-2", verbose=0)
+    assert len(result.clips) == 87 and result.to_dict()["uar"] > 0.4
+
+
+# the shell
+
+
+def test_importing_does_not_load_tensorflow():
+    code = "import sys, deep_emotion_recognition; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPO).returncode == 0
+
+
+def test_the_base_class_has_nothing_that_is_missing_here():
+    public = {name for name in vars(EmotionRecognizer) if not name.startswith("_")}
+    for cls in (DeepEmotionRecognizer, EnsembleRecognizer):
+        assert public <= set(dir(cls))
+    assert FrameNetwork().get_params()["n_rnn_layers"] == 2
