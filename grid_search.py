@@ -150,6 +150,7 @@ class Search:
         best = [False, not self.classification]
         table = table.sort_values(["share", "score"], ascending=best, kind="stable")
         return table.reset_index(drop=True)
+
     def expected_fits(self, candidates):
         """About how many scores of a candidate on a fold each rung will take: list of int."""
         kin = families(candidates)

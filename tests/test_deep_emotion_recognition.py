@@ -182,9 +182,7 @@ def test_each_network_stops_by_speakers_that_it_does_not_learn_from(monkeypatch,
     import deep_emotion_recognition as deep
 
     sides, real = [], deep._train_network
-    monkeypatch.setattr(
-        deep, "_train_network", lambda *a: sides.append((a[7], a[8])) or real(*a)
-    )
+    monkeypatch.setattr(deep, "_train_network", lambda *a: sides.append((a[7], a[8])) or real(*a))
     quick.untrained(results_dir=str(tmp_path), epochs=1).train()
     groups = speaker_groups(quick.train_rows_)
     assert len(sides) == 2
