@@ -319,7 +319,8 @@ def extract_features(
     settings, framewise = cache_settings(options), functionals == ft.FRAMES
     cache = FeatureCache(False if framewise else cache_dir)
     try:
-        keys = {path: path for path in paths} | cache.digests(list(dict.fromkeys(paths)))
+        digests = {} if framewise else cache.digests(list(dict.fromkeys(paths)))
+        keys = {path: path for path in paths} | digests
         vectors = cache.get([key for key in keys.values() if isinstance(key, bytes)], settings)
         missing = list({key: path for path, key in keys.items() if key not in vectors}.values())
         failures = {}

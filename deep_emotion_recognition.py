@@ -25,7 +25,7 @@ import tempfile
 import threading
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -71,9 +71,9 @@ class FrameScaler(BaseEstimator):
 
     def fit(self, X, y=None):
         """Learn from matrices X (n_clips,), each (n_frames, n_columns)."""
-        count = sum(map(len, X))
-        self.mean_ = sum(x.sum(axis=0, dtype=np.float64) for x in X) / count
-        squares = sum(np.square(x - self.mean_).sum(axis=0) for x in X) / count
+        n_frames = sum(map(len, X))
+        self.mean_ = sum(x.sum(axis=0, dtype=np.float64) for x in X) / n_frames
+        squares = sum(np.square(x - self.mean_).sum(axis=0) for x in X) / n_frames
         self.scale_ = np.sqrt(squares) + 1e-6
         self.n_features_in_ = len(self.mean_)
         return self
@@ -146,13 +146,13 @@ def build_network(n_columns, n_outputs, *, classification=True, n_rnn_layers=2, 
     n_columns, n_outputs : int
     classification : bool
     n_rnn_layers, n_dense_layers, rnn_units, dense_units, cell, bidirectional, dropout
-        See `DeepEmotionRecognizer`; here `dropout` has a number for each layer.
+        See `FrameNetwork`; here `dropout` has a number for each layer.
 
     Returns
     -------
     keras.Model
-        Inputs: frames (n_clips, n_frames, n_columns), standardised and padded to a multiple of
-        `SEGMENT`; mask (n_clips, n_frames), 1 for a frame and 0 for padding; statistics (n_clips,
+        Inputs: frames (n_clips, n_frames, n_columns), standardised, at least `SEGMENT` of them;
+        mask (n_clips, n_frames), 1 for a frame and 0 for padding; statistics (n_clips,
         n_statistics), standardised. Output (n_clips, n_outputs): log probabilities or numbers.
     """
     from keras import Input, Model, layers, ops
@@ -300,7 +300,8 @@ class FrameNetwork(BaseEstimator):
         """
         groups = np.arange(len(y)) if groups is None or len(set(groups)) < 2 else groups
         targets = self._targets(y)
-        self.scaler_ = StandardScaler().fit(clip_statistics(X))
+        statistics = clip_statistics(X)
+        self.scaler_ = StandardScaler().fit(statistics)
         self.n_columns_ = X[0].shape[1]
         folds = evaluation.speaker_folds(y, groups, self.n_networks, self.random_state or 0)
         fingerprint = self._fingerprint(X, y, groups)
@@ -309,7 +310,8 @@ class FrameNetwork(BaseEstimator):
             with np.load(path, allow_pickle=False) as file:
                 kept = dict(file)
         else:
-            kept = self._train(X, targets, self._weights(y), folds, fingerprint)
+            data = self._scaled(statistics), targets, self._weights(y)
+            kept = self._train(X, *data, folds, fingerprint)
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, **kept)
@@ -360,11 +362,10 @@ class FrameNetwork(BaseEstimator):
             digest.update(np.ascontiguousarray(x))
         return digest.hexdigest()[:16]
 
-    def _train(self, X, targets, weights, folds, name):
+    def _train(self, X, statistics, targets, weights, folds, name):
         """Train a network for each fold: what `_restore` needs, a dict of arrays."""
         tf = _tensorflow()
         n_jobs = 1 if tf.config.list_physical_devices("GPU") else self.n_jobs
-        statistics = self._statistics(X)
         flat, starts = np.concatenate(X), np.cumsum([0, *map(len, X)])
         kept, outputs, seed = {}, np.empty_like(targets), self.random_state or 0
         settings = self.get_params() | {"architecture": self._architecture()}
@@ -387,9 +388,9 @@ class FrameNetwork(BaseEstimator):
         kept["history"] = np.array(history.to_json(orient="records"))
         return kept
 
-    def _statistics(self, X):
-        """Standardised statistics of the clips (n_clips, n_statistics)."""
-        return np.clip(self.scaler_.transform(clip_statistics(X)), -LIMIT, LIMIT)
+    def _scaled(self, statistics):
+        """Standardise statistics of clips (n_clips, n_statistics), and cut them off."""
+        return np.clip(self.scaler_.transform(statistics), -LIMIT, LIMIT)
 
     @contextmanager
     def _log_folder(self, name):
@@ -448,7 +449,7 @@ class FrameNetwork(BaseEstimator):
     def decision_function(self, X):
         """Mean log probabilities (n_clips, n_classes), or numbers (n_clips, 1)."""
         check_is_fitted(self, "network_")
-        return predict_batches(self.network_, X, self._statistics(X))
+        return predict_batches(self.network_, X, self._scaled(clip_statistics(X)))
 
     def predict_proba(self, X):
         """Probabilities (n_clips, n_classes)."""
@@ -572,7 +573,7 @@ def _batches(X, statistics, targets, weights, rows, batch_size, seed=None, augme
         Of dict of frames, mask, statistics; targets; weights. With a seed it never ends.
     """
     tf = _tensorflow()
-    epochs = iter(range(10**9))
+    epochs = count()
 
     def clips():
         rng = np.random.default_rng([seed or 0, next(epochs)])
@@ -812,9 +813,6 @@ class EnsembleRecognizer(EmotionRecognizer):
         for member in self.members[1:]:
             _check_alike(settings, member._settings())
         super().__init__(**settings)
-
-    def _settings(self):
-        return {"members": self.members}
 
     def untrained(self, **changes):
         """A recognizer of the same members, with other settings where `changes` says so."""
