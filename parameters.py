@@ -35,7 +35,7 @@ _FOREST = {
     "max_features": ["sqrt", "log2", 0.05, 0.2],
 }
 _BOOSTING = {
-    "n_estimators": [40, 70, 100, 150],
+    "n_estimators": [40, 60, 80, 110, 150],
     "learning_rate": [0.05, 0.1, 0.3],
     "subsample": [0.5, 0.8],
     "max_depth": [2, 3, 5],
