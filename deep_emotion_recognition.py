@@ -23,6 +23,7 @@ import math
 import os
 import tempfile
 import threading
+import warnings
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import count, pairwise
@@ -51,12 +52,13 @@ STATISTICS = ("mean", "std", "change", "p5", "p50", "p95", *(f"wave{i}" for i in
 """Functionals of the frames that the dense layers hear beside the recurrent ones."""
 
 CELLS = ("LSTM", "GRU", "SimpleRNN")
-SEGMENT = 4  # frames a step of the recurrent layers: 40 ms
+SEGMENT, STEP = 32, 16  # frames that a step of the recurrent layers hears, and until the next
+ATTENTION = 64  # units that decide how much a step counts
 LIMIT = 4.0  # standard deviations at which values are cut off
-BUCKETS = 100, 150, 200, 300, 500, 1000  # frames: clips of similar length share a batch
-STATISTICS_DROPOUT = 0.5
+BUCKETS = 8, 10, 12, 16, 24, 48  # steps: clips of similar length share a batch
+STATISTICS_DROPOUT, STEPS_DROPOUT = 0.5, 0.1
 SMOOTHING = 0.1  # of the labels
-PATIENCE = 8  # epochs without a lower loss on the held-out speakers
+PATIENCE = 8  # epochs without better recognition of the held-out speakers
 _SOURCE = Path(__file__).read_bytes()
 
 
@@ -132,14 +134,26 @@ def clip_statistics(X):
     return np.array(vectors, dtype=np.float32).reshape(len(X), -1)
 
 
+def segments(frames):
+    """Mean and deviation of `SEGMENT` frames, every `STEP` frames: (n_steps, 2 * n_columns).
+
+    The last frame of a clip that doesn't make a segment is repeated.
+    """
+    missing = max(0, SEGMENT - len(frames))
+    frames = np.pad(frames, ((0, missing), (0, 0)), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(frames, SEGMENT, axis=0)[::STEP]
+    return np.hstack([windows.mean(axis=-1), windows.std(axis=-1)])
+
+
 def build_network(n_columns, n_outputs, *, classification=True, n_rnn_layers=2, n_dense_layers=2,
                   rnn_units=128, dense_units=128, cell="LSTM", bidirectional=True,
                   dropout=(0.3, 0.3, 0.3, 0.3)):  # fmt: skip
     """A Keras network from the frames of a clip to a score for each class, or to one number.
 
-    The recurrent layers hear segments of frames; the mean and deviation over time of what they
-    say, and beside them a projection of the statistics of the frames, go to the dense layers.
-    Padding takes no part in it.
+    It has two heads, each of dense layers and with a loss of its own; what they say is averaged.
+    One is given statistics over the frames, the other what the recurrent layers make of segments
+    of frames: its mean and deviation over time, and its mean by attention. Padding takes no part
+    in it.
 
     Parameters
     ----------
@@ -151,52 +165,51 @@ def build_network(n_columns, n_outputs, *, classification=True, n_rnn_layers=2, 
     Returns
     -------
     keras.Model
-        Inputs: frames (n_clips, n_frames, n_columns), standardised, at least `SEGMENT` of them;
-        mask (n_clips, n_frames), 1 for a frame and 0 for padding; statistics (n_clips,
-        n_statistics), standardised. Output (n_clips, n_outputs): log probabilities or numbers.
+        Inputs: steps (n_clips, n_steps, 2 * n_columns), see `segments`, standardised; mask
+        (n_clips, n_steps), 1 for a step and 0 for padding; statistics (n_clips, n_statistics), see
+        `clip_statistics`, standardised. Output (n_clips, n_heads, n_outputs): log probabilities or
+        numbers.
     """
     from keras import Input, Model, layers, ops
 
-    frames, mask = Input((None, n_columns), name="frames"), Input((None,), name="mask")
+    steps, mask = Input((None, 2 * n_columns), name="steps"), Input((None,), name="mask")
     statistics = Input((n_columns * len(STATISTICS),), name="statistics")
     hidden = layers.Dropout(STATISTICS_DROPOUT)(statistics)
-    parts = [layers.Dense(dense_units, activation="relu")(hidden)]
+    heads = [layers.Dense(dense_units, activation="relu")(hidden)]
     if n_rnn_layers:
-        steps, whole = _segments(frames, mask)
+        heard = layers.Dropout(STEPS_DROPOUT)(steps)
         for rate in dropout[:n_rnn_layers]:
             layer = getattr(layers, cell)(rnn_units, return_sequences=True)
             layer = layers.Bidirectional(layer) if bidirectional else layer
-            steps = layers.Dropout(rate)(layer(steps, mask=whole > 0.5))
-        parts += _mean_and_deviation(steps, whole)
-    hidden = layers.Concatenate()(parts) if n_rnn_layers else parts[0]
-    for rate in dropout[n_rnn_layers:]:
-        hidden = layers.Dropout(rate)(hidden)
-        hidden = layers.Dense(dense_units, activation="relu")(hidden)
-    output = layers.Dense(n_outputs)(hidden)
+            heard = layers.Dropout(rate)(layer(heard, mask=mask > 0.5))
+        heads.append(_over_time(heard, mask))
+    outputs = []
+    for hidden in heads:
+        for rate in dropout[n_rnn_layers:]:
+            hidden = layers.Dropout(rate)(hidden)
+            hidden = layers.Dense(dense_units, activation="relu")(hidden)
+        outputs.append(layers.Dense(n_outputs)(hidden))
+    output = ops.stack(outputs, axis=1)
     output = ops.log_softmax(output) if classification else output
-    return Model([frames, mask, statistics], output)
+    return Model([steps, mask, statistics], output)
 
 
-def _segments(frames, mask):
-    """Mean and deviation of every `SEGMENT` frames, and which segments hold no padding."""
+def _over_time(steps, mask):
+    """Mean, deviation, and mean by attention of the steps of clips: (n_clips, 3 * n_units).
+
+    Attention as in Lin et al. 2017, "A structured self-attentive sentence embedding", with one
+    head.
+    """
     from keras import layers, ops
 
-    pool = layers.AveragePooling1D(SEGMENT)
-    mean, square = pool(frames), pool(ops.square(frames))
-    deviation = ops.sqrt(ops.relu(square - ops.square(mean)) + 1e-4)
-    share = ops.squeeze(pool(ops.expand_dims(mask, -1)), -1)
-    return layers.Concatenate()([mean, deviation]), ops.cast(share > 0.999, "float32")
-
-
-def _mean_and_deviation(steps, whole):
-    """Over the steps that are whole: two (n_clips, n_units)."""
-    from keras import ops
-
-    weights = ops.expand_dims(whole, -1)
+    weights = ops.expand_dims(mask, -1)
     count = ops.maximum(ops.sum(weights, axis=1), 1)
     mean = ops.sum(steps * weights, axis=1) / count
     around = ops.square(steps - ops.expand_dims(mean, 1)) * weights
-    return [mean, ops.sqrt(ops.sum(around, axis=1) / count + 1e-4)]
+    deviation = ops.sqrt(ops.sum(around, axis=1) / count + 1e-4)
+    importance = layers.Dense(1)(layers.Dense(ATTENTION, activation="tanh")(steps))
+    attention = ops.softmax(importance - 1e4 * (1 - weights), axis=1)
+    return ops.concatenate([mean, deviation, ops.sum(attention * steps, axis=1)], axis=1)
 
 
 class FrameNetwork(BaseEstimator):
@@ -257,7 +270,7 @@ class FrameNetwork(BaseEstimator):
 
     def __init__(self, *, classification=True, n_networks=5, n_rnn_layers=2, n_dense_layers=2,
                  rnn_units=64, dense_units=128, cell="LSTM", bidirectional=True, dropout=0.4,
-                 batch_size=32, epochs=30, optimizer="adamw", learning_rate=1e-3, loss=None,
+                 batch_size=32, epochs=40, optimizer="adamw", learning_rate=1e-3, loss=None,
                  augment=True, mixed_precision=False, n_jobs=-1, verbose=1, random_state=None,
                  results_dir="results", logs_dir="logs", override=False):  # fmt: skip
         self.classification = classification
@@ -300,8 +313,9 @@ class FrameNetwork(BaseEstimator):
         """
         groups = np.arange(len(y)) if groups is None or len(set(groups)) < 2 else groups
         targets = self._targets(y)
-        statistics = clip_statistics(X)
-        self.scaler_ = StandardScaler().fit(statistics)
+        steps, statistics = [segments(x) for x in X], clip_statistics(X)
+        self.steps_scaler_ = FrameScaler().fit(steps)
+        self.statistics_scaler_ = StandardScaler().fit(statistics)
         self.n_columns_ = X[0].shape[1]
         folds = evaluation.speaker_folds(y, groups, self.n_networks, self.random_state or 0)
         fingerprint = self._fingerprint(X, y, groups)
@@ -310,8 +324,8 @@ class FrameNetwork(BaseEstimator):
             with np.load(path, allow_pickle=False) as file:
                 kept = dict(file)
         else:
-            data = self._scaled(statistics), targets, self._weights(y)
-            kept = self._train(X, *data, folds, fingerprint)
+            data = *self._scaled(steps, statistics), targets, self._weights(y)
+            kept = self._train(*data, folds, fingerprint)
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, **kept)
@@ -362,14 +376,14 @@ class FrameNetwork(BaseEstimator):
             digest.update(np.ascontiguousarray(x))
         return digest.hexdigest()[:16]
 
-    def _train(self, X, statistics, targets, weights, folds, name):
+    def _train(self, steps, statistics, targets, weights, folds, name):
         """Train a network for each fold: what `_restore` needs, a dict of arrays."""
         tf = _tensorflow()
         n_jobs = 1 if tf.config.list_physical_devices("GPU") else self.n_jobs
-        flat, starts = np.concatenate(X), np.cumsum([0, *map(len, X)])
+        flat, starts = np.concatenate(steps), np.cumsum([0, *map(len, steps)])
         kept, outputs, seed = {}, np.empty_like(targets), self.random_state or 0
         settings = self.get_params() | {"architecture": self._architecture()}
-        with self._log_folder(name) as folder, self._progress(folder, len(folds)):
+        with self._log_folder(name) as folder, self._progress(folder, len(folds)), _no_leak_alarm():
             work = Parallel(n_jobs, return_as="generator_unordered")(
                 delayed(_train_network)(
                     i, settings, flat, starts, statistics, targets, weights, *fold, seed + i,
@@ -388,9 +402,10 @@ class FrameNetwork(BaseEstimator):
         kept["history"] = np.array(history.to_json(orient="records"))
         return kept
 
-    def _scaled(self, statistics):
-        """Standardise statistics of clips (n_clips, n_statistics), and cut them off."""
-        return np.clip(self.scaler_.transform(statistics), -LIMIT, LIMIT)
+    def _scaled(self, steps, statistics):
+        """Standardise what `segments` and `clip_statistics` made of clips, and cut it off."""
+        statistics = np.clip(self.statistics_scaler_.transform(statistics), -LIMIT, LIMIT)
+        return self.steps_scaler_.transform(steps), statistics
 
     @contextmanager
     def _log_folder(self, name):
@@ -443,13 +458,15 @@ class FrameNetwork(BaseEstimator):
         outputs = [network(networks[0].inputs) for network in networks]
         mean = ops.mean(ops.stack(outputs), axis=0)
         self.network_ = Model(networks[0].inputs, mean)
+        self._hear = as_function(self.network_)
         self.temperature_ = float(kept["temperature"])
         self.history_ = pd.DataFrame(json.loads(str(kept["history"])))
 
     def decision_function(self, X):
         """Mean log probabilities (n_clips, n_classes), or numbers (n_clips, 1)."""
         check_is_fitted(self, "network_")
-        return predict_batches(self.network_, X, self._scaled(clip_statistics(X)))
+        scaled = self._scaled([segments(x) for x in X], clip_statistics(X))
+        return predict_batches(self._hear, *scaled)
 
     def predict_proba(self, X):
         """Probabilities (n_clips, n_classes)."""
@@ -499,6 +516,14 @@ def _quiet_stderr():
         os.close(kept)
 
 
+@contextmanager
+def _no_leak_alarm():
+    """Keep from the user that joblib takes TensorFlow's memory for a leak and renews a process."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        yield
+
+
 def _epochs_file(folder, i):
     return Path(folder) / f"network-{i}.csv"
 
@@ -523,10 +548,14 @@ def _train_network(i, settings, flat, starts, statistics, targets, weights, trai
         tf.config.threading.set_intra_op_parallelism_threads(1)
     if settings["mixed_precision"]:
         keras.mixed_precision.set_global_policy("mixed_float16")
-    X = [flat[a:b] for a, b in pairwise(starts)]
-    data = X, statistics, targets, weights
+    steps = [flat[a:b] for a, b in pairwise(starts)]
     network = build_network(**settings["architecture"])
     network.compile(_optimizer(settings), jit_compile=False, **_loss_and_metrics(settings))
+    # a network that is surer and as often right has a higher loss
+    watched = "val_accuracy" if settings["classification"] else "val_loss"
+    n_heads = network.output_shape[1]
+    each = (np.repeat(array[:, np.newaxis], n_heads, axis=1) for array in (targets, weights))
+    data = steps, statistics, *each
     network.fit(
         _batches(*data, train, settings["batch_size"], seed, settings["augment"]),
         validation_data=_batches(*data, held_out, settings["batch_size"]),
@@ -538,10 +567,11 @@ def _train_network(i, settings, flat, starts, statistics, targets, weights, trai
             callbacks.CSVLogger(str(_epochs_file(folder, i))),
             callbacks.TensorBoard(str(Path(folder) / f"network-{i}")),
             callbacks.ReduceLROnPlateau(factor=0.5, patience=PATIENCE // 2),
-            callbacks.EarlyStopping(patience=PATIENCE, restore_best_weights=True),
+            callbacks.EarlyStopping(watched, patience=PATIENCE, restore_best_weights=True),
         ],
     )
-    heard = predict_batches(network, [X[j] for j in held_out], statistics[held_out])
+    own = [steps[j] for j in held_out], statistics[held_out]
+    heard = predict_batches(as_function(network), *own)
     return i, network.get_weights(), heard
 
 
@@ -564,13 +594,13 @@ def _loss_and_metrics(settings):
     return {"loss": settings["loss"] or entropy, "metrics": ["accuracy"]}
 
 
-def _batches(X, statistics, targets, weights, rows, batch_size, seed=None, augment=False):
+def _batches(steps, statistics, targets, weights, rows, batch_size, seed=None, augment=False):
     """Padded batches of clips of similar length, in another order and variation each epoch.
 
     Returns
     -------
     tf.data.Dataset
-        Of dict of frames, mask, statistics; targets; weights. With a seed it never ends.
+        Of dict of steps, mask, statistics; targets; weights. With a seed it never ends.
     """
     tf = _tensorflow()
     epochs = count()
@@ -578,20 +608,17 @@ def _batches(X, statistics, targets, weights, rows, batch_size, seed=None, augme
     def clips():
         rng = np.random.default_rng([seed or 0, next(epochs)])
         for i in rows if seed is None else rng.permutation(rows):
-            frames = varied(X[i], rng) if augment else long_enough(X[i])
-            mask = np.ones(len(frames), dtype=np.float32)
-            inputs = {"frames": frames, "mask": mask, "statistics": statistics[i]}
-            yield inputs, targets[i], weights[i]
+            own = varied(steps[i], rng) if augment else steps[i]
+            mask = np.ones(len(own), dtype=np.float32)
+            yield {"steps": own, "mask": mask, "statistics": statistics[i]}, targets[i], weights[i]
 
-    n_columns = X[0].shape[1]
     inputs = {
-        "frames": tf.TensorSpec((None, n_columns), tf.float32),
+        "steps": tf.TensorSpec((None, steps[0].shape[1]), tf.float32),
         "mask": tf.TensorSpec((None,), tf.float32),
         "statistics": tf.TensorSpec(statistics.shape[1:], tf.float32),
     }
-    labels = tf.TensorSpec(targets.shape[1:], tf.float32)
-    signature = inputs, labels, tf.TensorSpec((), tf.float32)
-    dataset = tf.data.Dataset.from_generator(clips, output_signature=signature)
+    labels = [tf.TensorSpec(array.shape[1:], tf.float32) for array in (targets, weights)]
+    dataset = tf.data.Dataset.from_generator(clips, output_signature=(inputs, *labels))
     dataset = dataset.repeat() if seed is not None else dataset
     dataset = dataset.bucket_by_sequence_length(
         lambda inputs, *_: tf.shape(inputs["mask"])[0],
@@ -599,58 +626,70 @@ def _batches(X, statistics, targets, weights, rows, batch_size, seed=None, augme
         [batch_size] * (len(BUCKETS) + 1),
     )
     if seed is None:  # Keras likes to know how many there are
-        counts = np.bincount(np.digitize([len(long_enough(X[i])) for i in rows], BUCKETS))
+        counts = np.bincount(np.digitize([len(steps[i]) for i in rows], BUCKETS))
         n_batches = np.ceil(counts / batch_size).sum()
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(int(n_batches)))
     return dataset.prefetch(2)
 
 
-def long_enough(frames):
-    """The frames of a clip, the last one repeated if they don't make a segment."""
-    missing = max(0, SEGMENT - len(frames))
-    return np.pad(frames, ((0, missing), (0, 0)), mode="edge")
-
-
-def varied(frames, rng):
+def varied(steps, rng):
     """A clip spoken a little faster or slower, in noise, with gaps in time and in its columns.
 
     The gaps are those of SpecAugment (Park et al. 2019).
 
     Parameters
     ----------
-    frames : ndarray (n_frames, n_columns)
+    steps : ndarray (n_steps, n_columns)
         Standardised.
     rng : numpy Generator
 
     Returns
     -------
-    ndarray (n_new_frames, n_columns) float32
+    ndarray (n_new_steps, n_columns) float32
     """
-    n_frames = max(SEGMENT, round(len(frames) * np.exp(rng.uniform(-0.2, 0.2))))
-    place = np.linspace(0, len(frames) - 1, n_frames)
+    n_steps = max(1, round(len(steps) * np.exp(rng.uniform(-0.2, 0.2))))
+    place = np.linspace(0, len(steps) - 1, n_steps)
     before = place.astype(int)
-    after = np.minimum(before + 1, len(frames) - 1)
+    after = np.minimum(before + 1, len(steps) - 1)
     share = (place - before)[:, np.newaxis].astype(np.float32)
-    frames = frames[before] * (1 - share) + frames[after] * share
-    frames += 0.2 * rng.standard_normal(frames.shape, dtype=np.float32)
-    width = rng.integers(0, max(1, n_frames // 5))
-    start = rng.integers(0, n_frames - width + 1)
-    frames[start : start + width] = 0
-    return frames * (rng.random(frames.shape[1]) > 0.1)
+    steps = steps[before] * (1 - share) + steps[after] * share
+    steps += 0.2 * rng.standard_normal(steps.shape, dtype=np.float32)
+    width = rng.integers(0, max(1, n_steps // 5))
+    start = rng.integers(0, n_steps - width + 1)
+    steps[start : start + width] = 0
+    return steps * (rng.random(steps.shape[1]) > 0.1)
 
 
-def predict_batches(network, X, statistics, batch_size=64):
-    """What a network says of clips, those of similar length at a time: (n_clips, n_outputs)."""
-    lengths = np.array([max(len(x), SEGMENT) for x in X])
-    order, outputs = np.argsort(lengths, kind="stable"), None
+def as_function(network):
+    """A network as a function of batches of any size, traced once."""
+    tf = _tensorflow()
+    signature = [tf.TensorSpec(tensor.shape, tf.float32) for tensor in network.inputs]
+    return tf.function(lambda *inputs: network(inputs, training=False), signature, autograph=False)
+
+
+def predict_batches(hear, steps, statistics, batch_size=64):
+    """The mean of what a network's heads say of clips: (n_clips, n_outputs).
+
+    Clips of similar length are heard at a time.
+
+    Parameters
+    ----------
+    hear : callable
+        Of `as_function`.
+    steps : list of ndarray (n_steps, n_columns)
+    statistics : ndarray (n_clips, n_statistics)
+    batch_size : int
+    """
+    lengths, outputs = np.array([len(own) for own in steps]), None
+    order = np.argsort(lengths, kind="stable")
     for chunk in np.split(order, range(batch_size, len(order), batch_size)):
-        frames = np.zeros((len(chunk), lengths[chunk].max(), X[0].shape[1]), dtype=np.float32)
-        mask = np.zeros(frames.shape[:2], dtype=np.float32)
+        padded = np.zeros((len(chunk), lengths[chunk].max(), steps[0].shape[1]), dtype=np.float32)
+        mask = np.zeros(padded.shape[:2], dtype=np.float32)
         for row, i in enumerate(chunk):
-            frames[row, : lengths[i]] = long_enough(X[i])
+            padded[row, : lengths[i]] = steps[i]
             mask[row, : lengths[i]] = 1
-        heard = network.predict_on_batch([frames, mask, statistics[chunk]])
-        outputs = np.empty((len(X), heard.shape[1])) if outputs is None else outputs
+        heard = hear(padded, mask, statistics[chunk]).numpy().mean(axis=1)
+        outputs = np.empty((len(steps), heard.shape[1])) if outputs is None else outputs
         outputs[chunk] = heard
     return outputs
 

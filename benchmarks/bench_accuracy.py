@@ -3,6 +3,7 @@
     python benchmarks/bench_accuracy.py                       # everything, some 15 minutes
     python benchmarks/bench_accuracy.py --picture images/calibration.png
     python benchmarks/bench_accuracy.py --only emodb,tasks    # of emodb,ravdess,tasks,regression
+    python benchmarks/bench_accuracy.py --only networks       # an hour more
     python benchmarks/bench_accuracy.py --data-dir ~/corpora --seed 1
     python benchmarks/bench_accuracy.py --json > accuracy.json
     pip install opensmile                                     # adds openSMILE's rows
@@ -10,14 +11,17 @@
 emodb and ravdess: all emotions of the corpus, each speaker heard by models that never heard them,
 and then after some of that speaker's unlabelled clips. There openSMILE's ComParE_2016 vector with
 a linear SVM has the same folds. tasks: the three classic tasks on the standard split. regression:
-both scales over all corpora. The picture is the gain by the number of clips. Intervals are of 95 %,
-resampled by speaker; the bundled synthetic recordings take no part; features are cached.
+both scales over all corpora. networks: the recurrent networks and the ensemble beside the default
+recognizer and a plain LSTM on mean vectors, and how long they take. The picture is the gain by the
+number of clips. Intervals are of 95 %, resampled by speaker; the bundled synthetic recordings take
+no part; features are cached.
 """
 
 import argparse
 import importlib.util
 import json
 import sys
+import time
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -26,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
@@ -37,31 +41,44 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from audio import load_audio
 from create_csv import CORPUS_GROUPS, find_data_dir, list_clips
 from data_extractor import speaker_groups
-from emotion_recognition import classic, corpora_options, recommended
+from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer
+from emotion_recognition import EmotionRecognizer, classic, corpora_options, recommended
 from evaluation import ClassificationEvaluation, compare, evaluate, in_words
 from parameters import SAMPLE_RATE
 from utils import check_name, replacing
 
-PROTOCOLS = {"emodb": "loso", "ravdess": "group-6", "tasks": "standard", "regression": "group-6"}
-"""Part to how test voices are held out."""
-
 HANDFULS = 5, 10, 20, "all"
 """Clips of the test voice to calibrate with; all: the scored one, too."""
 
-SETS = {
-    "emodb": {"angry,boredom,disgust,fear,happy,neutral,sad": ["emodb"]},
-    "ravdess": {"angry,calm,disgust,fear,happy,neutral,ps,sad": ["ravdess"]},
-    "tasks": {
-        "sad,neutral,happy": ["emodb", "ravdess", "tess"],
-        "angry,neutral,sad": ["ravdess", "tess"],
-        "angry,sad,neutral,ps,happy": ["emodb", "ravdess", "tess"],
-    },
-    "regression": {
-        "sad,neutral,happy": ["emodb", "ravdess", "tess"],
-        "angry,sad,neutral,ps,happy": ["emodb", "ravdess", "tess"],
-    },
+
+class Task(NamedTuple):
+    """Emotions to tell apart, in which corpora, and how test voices are held out."""
+
+    emotions: str
+    corpora: list
+    protocol: str
+
+
+ALL = ["emodb", "ravdess", "tess"]
+EMODB = "angry,boredom,disgust,fear,happy,neutral,sad"
+RAVDESS = "angry,calm,disgust,fear,happy,neutral,ps,sad"
+FIVE = "angry,sad,neutral,ps,happy"
+TASKS = {
+    "emodb": [Task(EMODB, ["emodb"], "loso")],
+    "ravdess": [Task(RAVDESS, ["ravdess"], "group-6")],
+    "tasks": [
+        Task("sad,neutral,happy", ALL, "standard"),
+        Task("angry,neutral,sad", ["ravdess", "tess"], "standard"),
+        Task(FIVE, ALL, "standard"),
+    ],
+    "regression": [Task("sad,neutral,happy", ALL, "group-6"), Task(FIVE, ALL, "group-6")],
+    "networks": [
+        Task(EMODB, ["emodb"], "group-5"),
+        Task(RAVDESS, ["ravdess"], "group-6"),
+        Task(FIVE, ALL, "standard"),
+    ],
 }
-"""Part to emotions, and to the corpora they are told apart in."""
+"""Part to what it measures."""
 
 MEASURES = {"uar": "UAR", "accuracy": "accuracy", "ece": "ECE", "mae": "MAE", "ccc": "CCC"}
 TITLES = {"emodb": "EMO-DB", "ravdess": "RAVDESS"}
@@ -178,6 +195,60 @@ def opensmile_evaluation(X, like, name, seed):
     return evaluations[best], best
 
 
+# networks
+
+
+class PlainLSTM(ClassifierMixin, BaseEstimator):
+    """Two LSTM and two dense layers of 128 units on the mean vector of a clip, as one step.
+
+    How tutorials do it; but a tenth of the training clips, not the test part, chooses the epoch.
+    """
+
+    def fit(self, X, y):
+        import keras
+        from keras import layers
+
+        keras.utils.set_random_seed(0)
+        self.classes_, targets = np.unique(y, return_inverse=True)
+        hidden = [part for _ in range(2)
+                  for part in (layers.Dense(128), layers.Dropout(0.3))]  # fmt: skip
+        self.network_ = keras.Sequential([
+            layers.LSTM(128, return_sequences=True), layers.Dropout(0.3),
+            layers.LSTM(128), layers.Dropout(0.3), *hidden,
+            layers.Dense(len(self.classes_), activation="softmax"),
+        ])  # fmt: skip
+        self.network_.compile("adam", "sparse_categorical_crossentropy")
+        stop = keras.callbacks.EarlyStopping(patience=20, restore_best_weights=True)
+        order = np.random.default_rng(0).permutation(len(y))
+        self.network_.fit(X[order][:, np.newaxis], targets[order], batch_size=64, epochs=200,
+                          validation_split=0.1, callbacks=[stop], verbose=0)  # fmt: skip
+        return self
+
+    def predict_proba(self, X):
+        return self.network_.predict_on_batch(X[:, np.newaxis])
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+def timed(options):
+    """How long the networks take to train and to hear: list of sentences."""
+    rec = DeepEmotionRecognizer(**options)
+    start = time.perf_counter()
+    rec.train(override=True)
+    seconds, times = time.perf_counter() - start, []
+    voice = np.concatenate([load_audio(path) for path in rec.test_rows_["path"][:2]])
+    clip = np.resize(voice, 3 * SAMPLE_RATE)
+    for _ in range(21):
+        start = time.perf_counter()
+        rec.predict(clip, sr=SAMPLE_RATE)
+        times.append(time.perf_counter() - start)
+    return [
+        f"lstm trained on {len(rec.y_train)} clips: {seconds:.0f} s with loading features",
+        f"lstm, one clip of 3 s from samples to emotion, warm: {1000 * np.median(times):.0f} ms",
+    ]
+
+
 # the parts
 
 
@@ -190,22 +261,26 @@ class Table(NamedTuple):
     remarks: list  # comparisons and sentences
 
 
-def calibrated(n):
-    return f"default, {n} clips heard"
+def calibrated(n, name="default"):
+    return f"{name}, {n} clips heard"
 
 
-def evaluate_all(title, systems, protocol, args):
-    """Evaluate (name, recognizer, calibrate) by one protocol: a dict of name to evaluation."""
-    return {
-        name: evaluate(system, protocol, calibrate=n, name=name, random_state=args.seed, verbose=0)
-        for name, system, n in tqdm(systems, desc=title, unit="system", disable=args.json)
-    }
+def systems_of(part, options):
+    """What a part compares: list of (name, recognizer, clips to calibrate with)."""
+    ours, plain = recommended(**options), ("classic", classic(balance=False, **options), 0)
+    if part == "networks":
+        plain = EmotionRecognizer(PlainLSTM(), balance=False, **options)
+        deep, both = DeepEmotionRecognizer(**options), EnsembleRecognizer(**options)
+        ours = {"default": ours, "lstm": deep, "ensemble": both}
+        heard = [(calibrated("all", name), rec, "all") for name, rec in ours.items()]
+        return [("plain LSTM", plain, 0), *((name, rec, 0) for name, rec in ours.items()), *heard]
+    handfuls = {"tasks": (10, "all"), "regression": ()}.get(part, HANDFULS)
+    return [plain, ("default", ours, 0), *((calibrated(n), ours, n) for n in handfuls)]
 
 
 def bench_part(part, args):
-    """Measure our systems: yields a Table for each set of emotions."""
-    handfuls = {"tasks": (10, "all"), "regression": ()}.get(part, HANDFULS)
-    for emotions, corpora in SETS[part].items():
+    """Measure our systems: yields a Table for each task."""
+    for emotions, corpora, protocol in TASKS[part]:
         options = {
             "emotions": emotions.split(","),
             "classification": part != "regression",
@@ -214,14 +289,20 @@ def bench_part(part, args):
             "verbose": 0,
             **corpora_options(corpora),
         }
-        ours = recommended(**options)
-        systems = [
-            ("classic", classic(balance=False, **options), 0),
-            ("default", ours, 0),
-            *((calibrated(n), ours, n) for n in handfuls),
-        ]
-        found = evaluate_all(f"{part}: {emotions}", systems, PROTOCOLS[part], args)
-        yield Table(part, emotions, found, [compare(found["default"], found["classic"])])
+        systems = tqdm(systems_of(part, options), f"{part}: {emotions}", unit="system",
+                       disable=args.json)  # fmt: skip
+        found = {
+            name: evaluate(system, protocol, calibrate=n, name=name, random_state=args.seed,
+                           verbose=0)
+            for name, system, n in systems
+        }  # fmt: skip
+        if part == "networks":
+            pairs = [(a, b) for a in ("lstm", "ensemble") for b in ("default", "plain LSTM")]
+            remarks = [compare(found[first], found[second]) for first, second in pairs]
+            remarks += timed(options) if protocol == "standard" else []
+        else:
+            remarks = [compare(found["default"], found["classic"])]
+        yield Table(part, emotions, found, remarks)
 
 
 def bench_opensmile(found, args):
@@ -243,7 +324,7 @@ def bench(args):
     """Yield the tables of every part that the corpora are there for."""
     there = {c for g in CORPUS_GROUPS for c in list_clips(g, data_dir=args.data_dir)["corpus"]}
     for part in args.only:
-        needed = {corpus for corpora in SETS[part].values() for corpus in corpora}
+        needed = {corpus for task in TASKS[part] for corpus in task.corpora}
         if lacking := needed - there:
             hints = [g.how_to_get for g in CORPUS_GROUPS.values() if lacking & set(g.corpora)]
             print(
@@ -367,14 +448,16 @@ def main(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", default=",".join(SETS), help="default %(default)s")
+    parser.add_argument(
+        "--only", default="emodb,ravdess,tasks,regression", help="default %(default)s"
+    )
     parser.add_argument("--picture", metavar="FILE", help="draw the gain of calibration (PNG)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
     parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     args = parser.parse_args(argv)
     try:
-        args.only = [check_name(part, SETS, "part") for part in args.only.split(",")]
+        args.only = [check_name(part, TASKS, "part") for part in args.only.split(",")]
         tables = []
         for table in bench(args):
             tables.append(table)

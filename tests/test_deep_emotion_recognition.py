@@ -11,14 +11,17 @@ from create_csv import list_audio
 from data_extractor import ragged, speaker_groups
 from deep_emotion_recognition import (
     SEGMENT,
+    STEP,
     DeepEmotionRecognizer,
     EnsembleRecognizer,
     FrameNetwork,
     FrameScaler,
     VoiceScaler,
+    as_function,
     build_network,
     clip_statistics,
     predict_batches,
+    segments,
     varied,
 )
 from emotion_recognition import EmotionRecognizer, recommended
@@ -69,16 +72,16 @@ def matrices(lengths=(60, 7, 33, 130), n_columns=5):
 def test_padding_never_changes_a_prediction(cell):
     X = matrices()
     network = build_network(5, 3, n_rnn_layers=2, rnn_units=6, dense_units=6, cell=cell)
-    statistics = clip_statistics(X)
-    together = predict_batches(network, X, statistics)
-    alone = [predict_batches(network, X[[i]], statistics[[i]])[0] for i in range(len(X))]
+    steps, statistics, hear = [segments(x) for x in X], clip_statistics(X), as_function(network)
+    together = predict_batches(hear, steps, statistics)
+    alone = [predict_batches(hear, [steps[i]], statistics[[i]])[0] for i in range(len(X))]
     np.testing.assert_allclose(together, alone, atol=1e-5)
     assert np.ptp(together, axis=0).max() > 1e-3  # the clips are told apart
     noise = network.predict_on_batch([
-        np.pad(X[1][None], ((0, 0), (0, 93), (0, 0)), constant_values=9.0),
-        np.pad(np.ones((1, 7)), ((0, 0), (0, 93))), statistics[[1]],
+        np.pad(steps[1][None], ((0, 0), (0, 93), (0, 0)), constant_values=9.0),
+        np.pad(np.ones((1, len(steps[1]))), ((0, 0), (0, 93))), statistics[[1]],
     ])  # fmt: skip
-    np.testing.assert_allclose(noise[0], alone[1], atol=1e-5)
+    np.testing.assert_allclose(noise[0].mean(axis=0), alone[1], atol=1e-5)
 
 
 def test_the_same_clip_alone_and_among_others_has_the_same_probabilities(rec, clips):
@@ -92,7 +95,9 @@ def test_the_same_clip_alone_and_among_others_has_the_same_probabilities(rec, cl
 def test_a_clip_of_a_few_frames_is_heard():
     X = matrices((1, 2, SEGMENT))
     network = build_network(5, 2, rnn_units=4, dense_units=4)
-    assert np.isfinite(predict_batches(network, X, clip_statistics(X))).all()
+    steps = [segments(x) for x in X]
+    assert [len(own) for own in steps] == [1, 1, 1]
+    assert np.isfinite(predict_batches(as_function(network), steps, clip_statistics(X))).all()
 
 
 def test_frames_are_standardised_by_those_of_the_training_clips():
@@ -127,7 +132,15 @@ def test_variations_keep_the_columns_and_repeat_by_seed():
     lengths = {len(varied(frames, np.random.default_rng(seed))) for seed in range(20)}
     assert len(lengths) > 5 and 80 < min(lengths) < 100 < max(lengths) < 125
     assert first.dtype == np.float32 and first.shape[1] == 5
-    assert len(varied(frames[:1], np.random.default_rng(0))) == SEGMENT
+    assert len(varied(frames[:1], np.random.default_rng(0))) == 1
+
+
+def test_segments_are_mean_and_deviation_of_overlapping_frames():
+    X = matrices((SEGMENT + 2 * STEP + 3,))[0]
+    steps = segments(X)
+    assert steps.shape == (3, 10) and steps.dtype == np.float32
+    third = X[2 * STEP : 2 * STEP + SEGMENT]
+    np.testing.assert_allclose(steps[2], [*third.mean(axis=0), *third.std(axis=0)], rtol=1e-5)
 
 
 # learning
