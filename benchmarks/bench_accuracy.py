@@ -42,7 +42,7 @@ from audio import load_audio
 from create_csv import CORPUS_GROUPS, find_data_dir, list_clips
 from data_extractor import speaker_groups
 from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer
-from emotion_recognition import EmotionRecognizer, classic, corpora_options, recommended
+from emotion_recognition import classic, corpora_options, recommended
 from evaluation import ClassificationEvaluation, compare, evaluate, in_words
 from parameters import SAMPLE_RATE
 from utils import check_name, replacing
@@ -269,7 +269,7 @@ def systems_of(part, options):
     """What a part compares: list of (name, recognizer, clips to calibrate with)."""
     ours, plain = recommended(**options), ("classic", classic(balance=False, **options), 0)
     if part == "networks":
-        plain = EmotionRecognizer(PlainLSTM(), balance=False, **options)
+        plain = classic(model=PlainLSTM(), balance=False, **options)
         deep, both = DeepEmotionRecognizer(**options), EnsembleRecognizer(**options)
         ours = {"default": ours, "lstm": deep, "ensemble": both}
         heard = [(calibrated("all", name), rec, "all") for name, rec in ours.items()]
