@@ -58,24 +58,24 @@ class Course:
 
     @cached_property
     def std(self):
-        return np.sqrt(np.square(self.centred).mean(axis=0, dtype=np.float64))
+        return np.sqrt(_average(np.square(self.centred)))
 
     @cached_property
-    def _ordered(self):
-        return np.sort(np.ascontiguousarray(self.values.T), axis=1).T
-
-    def percentile(self, percent):
-        """Interpolate linearly, as numpy does."""
-        place = percent / 100 * (len(self.values) - 1)
-        low = int(place)
-        high = min(low + 1, len(self.values) - 1)
-        return (1 - place + low) * self._ordered[low] + (place - low) * self._ordered[high]
+    def percentiles(self):
+        """Percent to values, interpolated linearly as numpy does: dict."""
+        ordered = np.sort(np.ascontiguousarray(self.values.T), axis=1)
+        place = np.array(PERCENTS) / 100 * (len(self.values) - 1)
+        low = place.astype(int)
+        share = (place - low).astype(ordered.dtype)
+        step = ordered[:, np.minimum(low + 1, len(self.values) - 1)] - ordered[:, low]
+        values = ordered[:, low] + share * step
+        return dict(zip(PERCENTS, np.ascontiguousarray(values.T), strict=True))
 
     def moment(self, order):
         """Average a power, 3 or 4, of the standardised values; 0 where they never change."""
         square = self.centred * self.centred
         power = square * (self.centred if order == 3 else square)
-        return power.mean(axis=0, dtype=np.float64) / np.maximum(self.std, 1e-9) ** order
+        return _average(power) / np.maximum(self.std, 1e-9) ** order
 
     @cached_property
     def _waves(self):
@@ -92,28 +92,34 @@ class Course:
         if lag >= len(self.values):
             return np.zeros(self.values.shape[1])
         products = self.centred[lag:] * self.centred[:-lag]
-        return products.mean(axis=0, dtype=np.float64) / np.maximum(self.std**2, 1e-6)
+        return _average(products) / np.maximum(self.std**2, 1e-6)
 
     def change(self):
         """Average how far a value is from the one before."""
         if len(self.values) < 2:
             return np.zeros(self.values.shape[1])
-        return np.abs(np.diff(self.values, axis=0)).mean(axis=0, dtype=np.float64)
+        return _average(np.abs(np.diff(self.values, axis=0)))
 
 
+def _average(values):
+    """Mean over the frames (n_columns,) float64; as a product, in a tenth of numpy's time."""
+    return (np.ones(len(values), values.dtype) @ values).astype(np.float64) / len(values)
+
+
+PERCENTS = 1, 5, 25, 50, 75, 95, 99
 N_WAVES = 6
 FUNCTIONALS = {
     "mean": lambda course: course.mean,
     "std": lambda course: course.std,
-    "p1": lambda course: course.percentile(1),
-    "p5": lambda course: course.percentile(5),
-    "p25": lambda course: course.percentile(25),
-    "p50": lambda course: course.percentile(50),
-    "p75": lambda course: course.percentile(75),
-    "p95": lambda course: course.percentile(95),
-    "p99": lambda course: course.percentile(99),
-    "iqr": lambda course: course.percentile(75) - course.percentile(25),
-    "range": lambda course: course.percentile(95) - course.percentile(5),
+    "p1": lambda course: course.percentiles[1],
+    "p5": lambda course: course.percentiles[5],
+    "p25": lambda course: course.percentiles[25],
+    "p50": lambda course: course.percentiles[50],
+    "p75": lambda course: course.percentiles[75],
+    "p95": lambda course: course.percentiles[95],
+    "p99": lambda course: course.percentiles[99],
+    "iqr": lambda course: course.percentiles[75] - course.percentiles[25],
+    "range": lambda course: course.percentiles[95] - course.percentiles[5],
     "skew": lambda course: np.cbrt(course.moment(3)),
     "kurtosis": lambda course: np.log1p(course.moment(4)),
     "change": lambda course: course.change(),
@@ -163,8 +169,9 @@ def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=None):
 
     Parameters
     ----------
-    y : np.ndarray of float, shape (n_samples,)
-        Mono signal, any length from one sample.
+    y : np.ndarray of float, shape (n_samples,), or voice.Voice
+        Mono signal, any length from one sample; or a voice whose frames are measured already, for
+        `VOICE_FEATURES` only.
     sr : int
         Sampling rate in Hz.
     features : sequence of str
@@ -198,7 +205,9 @@ def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=None):
     >>> extract(y, features=["mel"], functionals="frames").shape
     (32, 128)
     """
-    y, names, own = _check_signal(y), _check_features(features), check_functionals(functionals)
+    names, own = _check_features(features), check_functionals(functionals)
+    if not isinstance(y, voice.Voice):
+        y = _check_signal(y)
     if own == FRAMES:
         return _sounding_frames(y, sr, names)
     parts = []
@@ -206,7 +215,7 @@ def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=None):
         course = Course(frames(y, sr, features=five).values)
         parts += [FUNCTIONALS[f](course) for f in own or DEFAULT_FUNCTIONALS]
     if spoken := [name for name in names if name in VOICE_FEATURES]:
-        clip = voice.Voice(y, _check_rate(sr))
+        clip = _voice(y, sr)
         for name in spoken:
             parts += _voice_parts(clip, name, own or VOICE_FUNCTIONALS)
     return np.concatenate(parts).astype(np.float32)
@@ -216,8 +225,13 @@ def _sounding_frames(y, sr, names):
     """The frame matrix without the silence around it, where the features know of silence."""
     if not set(names) <= set(VOICE_FEATURES):
         return frames(y, sr, features=names).values
-    clip = voice.Voice(y, _check_rate(sr))
+    clip = _voice(y, sr)
     return clip.columns(names)[clip.rows("active")]
+
+
+def _voice(y, sr):
+    """A signal measured, or one that is already."""
+    return y if isinstance(y, voice.Voice) else voice.Voice(y, _check_rate(sr))
 
 
 def _voice_parts(clip, name, functionals):

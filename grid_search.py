@@ -54,6 +54,8 @@ N_RANDOM = 60  # candidates of a random search
 NESTED = {"n_estimators", "n_neighbors", "weights"}
 """Parameters whose values one fit can score: the first trees of 100 are those of 50, and the
 distances between clips are the same however many neighbours count, and how much."""
+SHARED = NESTED | {"max_iter"}
+"""Those whose values one fit may score: a network that ends of itself needs no more iterations."""
 
 
 class Search:
@@ -168,7 +170,7 @@ class Search:
             for params in candidates
         ]
         tasks = []
-        for family in families(candidates):
+        for family in families(candidates, SHARED):
             for fold, (_, test) in enumerate(self.folds):
                 unknown = [i for i in family if keys[i][fold] not in self.journal.scores]
                 if unknown:
@@ -243,8 +245,8 @@ class Journal:
             self.path.unlink(missing_ok=True)
 
 
-def families(candidates):
-    """Group candidates that one fit can score, those that differ only in `NESTED` parameters.
+def families(candidates, nested=NESTED):
+    """Group candidates that one fit can score, those that differ only in `nested` parameters.
 
     Returns
     -------
@@ -258,7 +260,7 @@ def families(candidates):
     """
     found = defaultdict(list)
     for i, params in enumerate(candidates):
-        found[json.dumps(sorted(p for p in params.items() if p[0] not in NESTED))].append(i)
+        found[json.dumps(sorted(p for p in params.items() if p[0] not in nested))].append(i)
     return list(found.values())
 
 
@@ -289,7 +291,7 @@ def predictions(name, family, X, y, X_test, random_state=0):
     name : str
         A class name of parameters.py.
     family : list of dict
-        Parameters that differ only in `NESTED` ones.
+        Parameters that differ only in `SHARED` ones.
     X, X_test : ndarray (n_clips, n_features)
         Standardised.
     y : ndarray (n_clips,)
@@ -301,6 +303,8 @@ def predictions(name, family, X, y, X_test, random_state=0):
     """
     if "n_neighbors" in family[0]:
         return _by_neighbors(name, family, X, y, X_test)
+    if "max_iter" in family[0]:
+        return _by_iterations(name, family, X, y, X_test, random_state)
     model = make_estimator(name, max(family, key=lambda params: params.get("n_estimators", 0)))
     if "random_state" in model.get_params():
         model.set_params(random_state=random_state)
@@ -324,6 +328,17 @@ def _by_neighbors(name, family, X, y, X_test):
         model = make_estimator(name, options | {"metric": "precomputed"})
         guesses.append(model.fit(np.zeros((len(X), len(X))), y).predict(distances))
     return guesses
+
+
+def _by_iterations(name, family, X, y, X_test, random_state):
+    """Networks that may learn for longer, fitted again only if they had not ended by then."""
+    guesses, model = {}, None
+    for max_iter in sorted({params["max_iter"] for params in family}, reverse=True):
+        if model is None or model.n_iter_ > max_iter:
+            params = family[0] | {"max_iter": max_iter}
+            model = make_estimator(name, params).set_params(random_state=random_state).fit(X, y)
+        guesses[max_iter] = model.predict(X_test)
+    return [guesses[params["max_iter"]] for params in family]
 
 
 def _staged(model, X):

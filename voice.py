@@ -13,6 +13,7 @@ import numpy as np
 
 WINDOW, HOP = 0.025, 0.010  # seconds
 PITCH_WINDOW = 0.050  # seconds: three periods of the deepest voice
+CONTEXT = (PITCH_WINDOW - WINDOW) / 2  # seconds that the pitch hears beside a frame
 PITCH_RANGE = 60, 500  # Hz
 OCTAVE_COST = 0.02  # of the autocorrelation, for each octave that a pitch is lower
 ACTIVE, VOICED = 1e-3, 1e-2  # energy of a frame, against the clip's level
@@ -111,16 +112,49 @@ class Voice:
         Mono signal.
     sr : int
         Hz.
+    context : int
+        Of a piece of a clip: samples at both ends that belong to its neighbours, where the pitch
+        of the frames beside them looks. It looks no further than `CONTEXT` seconds. A piece must
+        be centred already; a clip needn't.
     """
 
-    def __init__(self, y, sr):
+    def __init__(self, y, sr, context=0):
         self.sr, self.window, self.hop = sr, round(WINDOW * sr), round(HOP * sr)
-        y = y - y.mean(dtype=np.float64)
-        energy = np.square(_windows(y, self.window, self.hop)).mean(axis=1)
-        level = np.percentile(energy[energy >= ACTIVE * energy.max()], 95) + 1e-12
-        self.y = (y / np.sqrt(level)).astype(np.float32)
-        self.power_of_frames = energy / level
+        y, self.context = y if context else y - y.mean(dtype=np.float64), context
+        inner = y[context : len(y) - context]
+        self._set_level(np.square(_windows(inner, self.window, self.hop)).mean(axis=1))
+        self._wide = (y / np.sqrt(self.level)).astype(np.float32)
+        self.y = self._wide[context : len(y) - context]
+
+    def _set_level(self, energy):
+        """Relate the energy of the frames to that of the loud ones among them."""
+        self.level = np.percentile(energy[energy >= ACTIVE * energy.max()], 95) + 1e-12
+        self.power_of_frames = energy / self.level
         self.n_frames = len(energy)
+
+    @classmethod
+    def joined(cls, pieces, frames=slice(None)):
+        """The voice of consecutive pieces, at one level, whose frames aren't measured again.
+
+        Parameters
+        ----------
+        pieces : list of Voice
+            Each with the context that joins it to its neighbours.
+        frames : slice
+            Which of all their frames.
+        """
+        clip, first = cls.__new__(cls), pieces[0]
+        clip.sr, clip.window, clip.hop = first.sr, first.window, first.hop
+
+        def together(values):
+            return np.concatenate([values(piece) for piece in pieces])[frames]
+
+        clip._set_level(together(lambda piece: piece.power_of_frames * piece.level))
+        power = together(lambda piece: piece.power_of_bands * np.float32(piece.level))
+        clip.power_of_bands = power / np.float32(clip.level)
+        for name in ("shape", "hz", "periodic", "harmonics"):
+            setattr(clip, name, together(lambda piece, name=name: getattr(piece, name)))
+        return clip
 
     def columns(self, names):
         """The frame matrix of features: ndarray (n_frames, n_columns) float32."""
@@ -169,9 +203,14 @@ class Voice:
         return np.fft.rfftfreq(self._n_fft, 1 / self.sr)
 
     @cached_property
+    def power_of_bands(self):
+        """Energies of mel bands (n_frames, 26)."""
+        return self.power @ mel_filters(self.sr, self._n_fft).T
+
+    @cached_property
     def bands(self):
         """Log energies of mel bands (n_frames, 26)."""
-        return np.log(self.power @ mel_filters(self.sr, self._n_fft).T + np.float32(FLOOR))
+        return np.log(self.power_of_bands + np.float32(FLOOR))
 
     @cached_property
     def cepstra(self):
@@ -236,8 +275,8 @@ class Voice:
         lowest, highest = PITCH_RANGE
         shortest, longest = int(self.sr // highest), int(self.sr // lowest) + 1
         n_fft = scipy.fft.next_fast_len(width + longest + 1, real=True)
-        before = (width - self.window) // 2
-        rows = _windows(np.pad(self.y, (before, width)), width, self.hop)[: self.n_frames]
+        before = max(0, (width - self.window) // 2 - self.context)
+        rows = _windows(np.pad(self._wide, (before, width)), width, self.hop)[: self.n_frames]
         rows = rows - rows.mean(axis=1, keepdims=True)
         window = np.hanning(width).astype(np.float32)
         spectrum = scipy.fft.rfft(rows * window, n_fft)
@@ -256,22 +295,31 @@ class Voice:
         return hz, np.clip(middle, 1e-3, 1 - 1e-3), power, n_fft
 
     @cached_property
+    def hz(self):
+        """Pitch in Hz (n_frames,), of unvoiced frames too."""
+        return self._periodicity[0]
+
+    @cached_property
+    def periodic(self):
+        """How periodic a frame is, 0 to 1 (n_frames,)."""
+        return self._periodicity[1]
+
+    @cached_property
     def voiced(self):
         """Whether a frame is periodic and loud enough (n_frames,)."""
-        return (self._periodicity[1] > HARMONIC) & (self.power_of_frames > VOICED)
+        return (self.periodic > HARMONIC) & (self.power_of_frames > VOICED)
 
     @cached_property
     def pitch(self):
         """Semitones over 1 Hz (n_frames,), of unvoiced frames too."""
-        return 12 * np.log2(self._periodicity[0])
+        return 12 * np.log2(self.hz)
 
     @property
     def harmonicity(self):
         """Log ratio of a frame's harmonic to its other energy (n_frames,)."""
-        height = self._periodicity[1]
-        return np.log(height / (1 - height))
+        return np.log(self.periodic / (1 - self.periodic))
 
-    @property
+    @cached_property
     def harmonics(self):
         """Log power at the harmonics over a frame's, and of the first over the next (n_frames, 11).
 
@@ -302,14 +350,14 @@ class Voice:
     def prosody(self):
         """Energy, flux, pitch and their changes (n_frames, 16)."""
         change = np.diff(self.bands, axis=0, prepend=self.bands[:1])
-        groups = np.array_split(change[:, : N_BANDS // N_FLUXES * N_FLUXES], N_FLUXES, axis=1)
+        width = N_BANDS // N_FLUXES
+        groups = change[:, : width * N_FLUXES].reshape(-1, N_FLUXES, width)
         glide = np.diff(self.pitch, prepend=self.pitch[:1])
         return np.column_stack([
             self.energy, np.abs(change).mean(axis=1), self.contour, self.pitch,
             np.where(np.abs(glide) < 6, glide, 0),  # more than that in 10 ms is an octave error
             np.diff(self.energy, prepend=self.energy[:1]),
-            *(np.maximum(group, 0).mean(axis=1) for group in groups),
-            *(np.maximum(-group, 0).mean(axis=1) for group in groups),
+            np.maximum(groups, 0).mean(axis=2), np.maximum(-groups, 0).mean(axis=2),
         ])  # fmt: skip
 
     # facts of the clip
@@ -352,15 +400,15 @@ class Voice:
         """How pitch and energy go within voiced runs: mean, std, min, max, first and last."""
         runs = []
         for first, last in _runs(self.voiced):
-            if last - first < SHORTEST_RUN:
+            n = last - first
+            if n < SHORTEST_RUN:
                 continue
             pitch, energy = self.pitch[first:last], self.energy[first:last]
-            time = np.linspace(-1, 1, last - first)
-            time /= time @ time
+            time = np.arange(1 - n, n, 2) * (3 / (n * (n + 1)))  # -1 to 1, over its squares
+            top, loudest = pitch.argmax(), energy.argmax()
             runs.append([
-                time @ pitch, np.ptp(pitch), pitch.mean(), pitch[-1] - pitch[0], time @ energy,
-                energy.max(), last - first, pitch.argmax() / len(pitch),
-                energy.argmax() / len(pitch),
+                time @ pitch, pitch[top] - pitch.min(), pitch.mean(), pitch[-1] - pitch[0],
+                time @ energy, energy[loudest], n, top / n, loudest / n,
             ])  # fmt: skip
         if not runs:
             return np.zeros(6 * len(_RUN))
@@ -405,8 +453,10 @@ def rasta(x):
     """Band-pass each column over time, 0.9 to 13.5 Hz (RASTA, Hermansky and Morgan 1994)."""
     padded = np.concatenate([np.repeat(x[:1], 4, axis=0), x])
     filtered = 0.2 * (padded[4:] - padded[:-4]) + 0.1 * (padded[3:-1] - padded[1:-3])
-    for now, before in zip(filtered[1:], filtered[:-1], strict=True):
-        now += 0.94 * before
+    lag = 1  # y[n] = x[n] + 0.94 y[n - 1], unrolled: sums of 2, 4, 8, ... terms
+    while lag < len(x):
+        filtered[lag:] = filtered[lag:] + 0.94**lag * filtered[:-lag]
+        lag *= 2
     return filtered
 
 

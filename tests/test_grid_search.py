@@ -420,3 +420,23 @@ def test_scores_are_of_the_model_that_is_saved(rec, tmp_path):
         guesses = fitted.predict(scaler.transform(rec.X_train[test]))
         found.append(balanced_accuracy_score(rec.y_train[test], guesses))
     assert score == pytest.approx(np.mean(found))
+
+
+@pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])
+def test_networks_of_several_max_iter_predict_as_if_each_was_fitted_alone(name, monkeypatch):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 5)), np.repeat([0, 1, 2], 20)
+    family = [{"hidden_layer_sizes": [8], "alpha": 0.01, "tol": 1e-2, "max_iter": n}
+              for n in (5, 400, 300)]  # fmt: skip
+    alone = [make_estimator(name, params).set_params(random_state=3).fit(X, y) for params in family]
+    assert alone[0].n_iter_ == 5 < alone[1].n_iter_ == alone[2].n_iter_ < 300
+    fits = []
+    kind = type(alone[0])
+    fit = kind.fit
+    monkeypatch.setattr(
+        kind, "fit", lambda self, *data: fits.append(self.max_iter) or fit(self, *data)
+    )
+    guesses = gs.predictions(name, family, X, y, X + 0.1, random_state=3)
+    for model, guess in zip(alone, guesses, strict=True):
+        np.testing.assert_array_equal(model.predict(X + 0.1), guess)
+    assert fits == [400, 5]
