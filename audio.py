@@ -136,7 +136,7 @@ def load_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, min_duration=0.1):
     return y
 
 
-def stream_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, block_duration=60.0):
+def stream_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, block_duration=60.0, mono=True):
     """Load any sound block by block, in memory that doesn't grow with its length.
 
     Parameters
@@ -145,12 +145,14 @@ def stream_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, block_duration=60.0):
         As for `load_audio`.
     block_duration : float, default=60.0
         Length of a block in seconds.
+    mono : bool, default=True
+        Mix the channels; else each is kept.
 
     Yields
     ------
     y : np.ndarray of float32, shape (round(block_duration * sr),)
         Consecutive blocks, the last of them as long as what is left. Put together they are what
-        `load_audio` returns.
+        `load_audio` returns. Not mono: (round(block_duration * sr), n_channels).
 
     Raises
     ------
@@ -167,22 +169,25 @@ def stream_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, block_duration=60.0):
     size = round(block_duration * sr)
     if size < 1:
         raise ValueError(f"block_duration={block_duration} s holds no sample; pass a larger one")
-    held = np.empty(0, np.float32)
-    for chunk in _chunks(source, sr, orig_sr):
-        held = np.concatenate([held, chunk])
+    held = None
+    for chunk in _chunks(source, sr, orig_sr, mono):
+        held = chunk if held is None else np.concatenate([held, chunk])
         n_whole = len(held) - len(held) % size
-        yield from held[:n_whole].reshape(-1, size)
+        yield from held[:n_whole].reshape(-1, size, *held.shape[1:])
         held = held[n_whole:]
     if len(held):
         yield held
 
 
-def _chunks(source, sr, orig_sr):
-    """Yield (n,) float32 at `sr`: decoded, mixed down, resampled, checked. Raises AudioError."""
+def _chunks(source, sr, orig_sr, mono=True):
+    """Yield (n,) float32 at `sr`: decoded, mixed down, resampled, checked. Raises AudioError.
+
+    Not mono: (n, n_channels).
+    """
     try:
         _check_rate(sr)
         n_samples = 0
-        for chunk in _resampled(_decoded(source, orig_sr), sr):
+        for chunk in _resampled(_decoded(source, orig_sr), sr, mono):
             if not np.isfinite(chunk).all():
                 raise AudioError("NaN or infinite samples; repair the recording or leave it out")
             n_samples += len(chunk)
@@ -196,16 +201,18 @@ def _chunks(source, sr, orig_sr):
         raise AudioError(f"{_describe(source)}: can't be read ({reason}); {ADVICE}") from error
 
 
-def _resampled(blocks, sr):
-    """Turn (rate, (n, n_channels)) blocks into (n,) float32 ones at `sr`."""
+def _resampled(blocks, sr, mono=True):
+    """Turn (rate, (n, n_channels)) blocks into (n,) float32 ones at `sr`, or (n, n_channels)."""
     resampler = None
     for rate, frames in blocks:
+        y = _mono(frames) if mono else np.ascontiguousarray(frames, dtype=np.float32)
         if resampler is None:
             _check_rate(rate)
-            resampler = soxr.ResampleStream(rate, sr, 1) if rate != sr else _AsIs()
-        yield resampler.resample_chunk(_mono(frames))
+            n_channels = 1 if mono else frames.shape[1]
+            resampler = soxr.ResampleStream(rate, sr, n_channels) if rate != sr else _AsIs()
+        yield resampler.resample_chunk(y)
     if resampler:
-        yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
+        yield resampler.resample_chunk(y[:0], last=True)
 
 
 class _AsIs:

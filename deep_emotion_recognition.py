@@ -44,7 +44,7 @@ import evaluation
 from data_extractor import ragged
 from emotion_recognition import EmotionRecognizer, SpeakerScaler, recommended, temperature
 from features import FRAMES, FUNCTIONALS, Course, check_name
-from utils import replacing
+from utils import quiet_stderr, replacing
 
 DEEP_FEATURES = ("spectrum", "prosody", "quality")
 STATISTICS = ("mean", "std", "change", "p5", "p50", "p95", *(f"wave{i}" for i in range(1, 7)),
@@ -489,7 +489,7 @@ def _tensorflow():
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _quiet_stderr():  # it greets in several lines, and tells of every GPU that isn't there
+    with quiet_stderr():  # it greets in several lines, and tells of every GPU that isn't there
         try:
             import tensorflow as tf
         except ImportError as error:
@@ -501,19 +501,6 @@ def _tensorflow():
             with suppress(RuntimeError):  # already in use
                 tf.config.experimental.set_memory_growth(gpu, True)
     return tf
-
-
-@contextmanager
-def _quiet_stderr():
-    """Keep what C++ code writes to file descriptor 2 from the user's screen."""
-    kept = os.dup(2)
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 @contextmanager
@@ -907,6 +894,12 @@ class EnsembleRecognizer(EmotionRecognizer):
     def _features(self, audio, sr):
         views = [member._features(audio, sr) for member in self.members]
         return Views([X for X, _ in views]), views[0][1]
+
+    def _window(self, y):
+        return Views([member._window(y) for member in self.members])
+
+    def _strangeness(self, X):
+        return max(m._strangeness(x) for m, x in zip(self.members, X, strict=True))
 
     def _scores(self, X):
         return self._probabilities(X)

@@ -7,6 +7,7 @@
     python emotion_recognition.py --corpora emodb --features mfcc,chroma,mel,contrast,tonnetz
     python emotion_recognition.py --picture confusion.png call.wav
     python emotion_recognition.py --json call.wav > result.json
+    python emotion_recognition.py timeline call.wav --plot    # emotion over time; --help says more
 
 From Python:
 
@@ -15,6 +16,7 @@ From Python:
     rec = recommended(emotions=["sad", "neutral", "happy"]).train()
     rec.test_score(), rec.predict("call.wav"), rec.predict_proba("call.wav")
     rec.calibrate(["ann 1.wav", "ann 2.wav", "ann 3.wav"]).predict("ann 4.wav")
+    rec.predict_timeline("call.wav")
 
     from sklearn.svm import SVC, SVR
     rec = EmotionRecognizer(model=SVC(), emotions=["sad", "neutral", "happy"]).train()
@@ -49,6 +51,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
 
 import evaluation
+import timeline
+from audio import AudioError
 from create_csv import (
     CORPUS_GROUPS,
     PARTITIONS,
@@ -67,7 +71,13 @@ from data_extractor import (
     speaker_groups,
     stratified_order,
 )
-from features import DEFAULT_FEATURES, FEATURES, RECOMMENDED_FEATURES, VOICE_FEATURES
+from features import (
+    DEFAULT_FEATURES,
+    FEATURES,
+    RECOMMENDED_FEATURES,
+    VOICE_FEATURES,
+    extract,
+)
 from parameters import CLASSIFIERS, REGRESSORS
 from utils import (
     AVAILABLE_EMOTIONS,
@@ -559,7 +569,7 @@ class EmotionRecognizer:
         self._check_not_calibrated()
         fit = self._fit(slice(None))
         self._fits = {"average": fit}
-        self.scaler_, self.model = fit.scaler, fit.model
+        self.scaler_, self.model, self.usual_ = fit.scaler, fit.model, fit.usual
         if self.verbose:
             print(f"[+] {_name(self.model)} trained on {len(self.X_train)} clips")
         return self
@@ -572,7 +582,8 @@ class EmotionRecognizer:
             speakers = self.speaker_scaler().fit(X, groups, y)
             X = speakers.transform(X, groups)
         pipeline = self._pipeline(self.model).fit(X, y, **self._fit_params(groups))
-        return _Fit(speakers, pipeline["scaler"], pipeline["model"])
+        usual = np.percentile(_distances(pipeline["scaler"].transform(X)), 99)
+        return _Fit(speakers, pipeline["scaler"], pipeline["model"], usual)
 
     def _fit_params(self, groups):
         """What else the pipeline's fit is told, for a model that learns from more than X and y."""
@@ -620,7 +631,7 @@ class EmotionRecognizer:
         own = self._fits["own"]
         calibrated = copy.copy(self)
         calibrated.voice_ = own.speakers.statistics(self._features(list(recordings), sr)[0], labels)
-        calibrated.scaler_, calibrated.model = own.scaler, own.model
+        calibrated.scaler_, calibrated.model, calibrated.usual_ = own.scaler, own.model, own.usual
         return calibrated
 
     def _pipeline(self, model):
@@ -793,6 +804,75 @@ class EmotionRecognizer:
         ordered = [{emotion: row[emotion] for emotion in self.emotions} for row in rows]
         return ordered if is_list else ordered[0]
 
+    def predict_timeline(self, audio, *, sr=None, window=3.0, hop=1.0, smooth=1, vad=True,
+                         channels="mix", report=True):  # fmt: skip
+        """Name the emotions of a long recording over time, in memory that doesn't grow with it.
+
+        Parameters
+        ----------
+        audio : path, binary file object or array (n_samples,) or (n_samples, n_channels)
+            Any audio file; an array goes with its rate.
+        sr : int, optional
+            Hz; the sampling rate of an array.
+        window : float
+            Seconds that are listened to at a time: the last ones of an utterance, as a microphone
+            has them; see `timeline.Timeline`.
+        hop : float
+            Seconds from row to row; a multiple of 0.05.
+        smooth : int
+            Rows of an utterance whose probabilities are averaged, the last being the row itself.
+        vad : bool
+            Leave out what isn't speech.
+        channels : {"mix", "split"}
+            "split": a timeline for each channel, as of a call with a speaker on each.
+        report : bool
+            Look for what makes the result doubtful: `attrs["warnings"]`, a list of str.
+
+        Returns
+        -------
+        DataFrame, or a list of them for "split"
+            start, end (seconds), emotion, confidence, and the probability of each emotion.
+            `attrs` has duration (seconds) and warnings.
+
+        Raises
+        ------
+        AudioError
+            If the recording can't be read.
+        ValueError
+            For regression, and for settings that make no sense.
+        """
+        self._check_trained()
+        return timeline.predict_timeline(
+            self, audio, sr=sr, window=window, hop=hop, smooth=smooth, vad=vad,
+            channels=channels, report=report,
+        )  # fmt: skip
+
+    def listen(self, y):
+        """What one window of sound says.
+
+        Parameters
+        ----------
+        y : ndarray (n_samples,) at 16 kHz, or voice.Voice
+
+        Returns
+        -------
+        probabilities : ndarray (n_classes,)
+            In the order of `classes_`.
+        strangeness : float
+            How far the features are from those of the training clips; beyond 1 is farther than 99
+            in 100 of these.
+        """
+        X = self._window(y)
+        return self._probabilities(X)[0], self._strangeness(X)
+
+    def _window(self, y):
+        """The features of one window."""
+        return extract(y, features=self.features, functionals=self.functionals)[np.newaxis]
+
+    def _strangeness(self, X):
+        mean, scale = self.scaler_.mean_, self.scaler_.scale_
+        return float(_distances((self._by_voice(X) - mean) / scale)[0] / self.usual_)
+
     @property
     def classes_(self):
         """The emotions in the order of `_scores`."""
@@ -839,10 +919,13 @@ class EmotionRecognizer:
 
     def _standardised(self, X):
         """Features as the model wants them, by the calibrated voice if there is one."""
-        if self.voice_ is not None:
-            mean, std = self.voice_
-            X = (X - mean) / std
-        return self.scaler_.transform(X)
+        return self.scaler_.transform(self._by_voice(X))
+
+    def _by_voice(self, X):
+        if self.voice_ is None:
+            return X
+        mean, std = self.voice_
+        return (X - mean) / std
 
     def _scores(self, X):
         """Probabilities or decision values (n_clips, n_classes): the highest one is the label."""
@@ -982,9 +1065,14 @@ class EmotionRecognizer:
 class _Fit:
     """A fitted scaler and model; the speakers' too if each was standardised by its own voice."""
 
-    def __init__(self, speakers, scaler, model):
-        self.speakers, self.scaler, self.model = speakers, scaler, model
+    def __init__(self, speakers, scaler, model, usual):
+        self.speakers, self.scaler, self.model, self.usual = speakers, scaler, model, usual
         self.temperature = None
+
+
+def _distances(Z, limit=10.0):
+    """Mean square of standardised features, of each clip: ndarray (n_clips,)."""
+    return np.array([np.square(np.clip(z, -limit, limit)).mean() for z in Z])
 
 
 def _score_fold(place, pipeline, X, y, train, test, classification):
@@ -1210,6 +1298,14 @@ def _parse_args(argv):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("files", nargs="*", metavar="FILE", help="recordings to predict")
+    _add_model_arguments(parser)
+    parser.add_argument("--picture", metavar="FILE", help="draw the confusion matrix to a file")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    return parser.parse_args(argv)
+
+
+def _add_model_arguments(parser):
+    """What a command line says about the recognizer and what it learns from."""
     models = [name.removesuffix("Classifier") for name in CLASSIFIERS]
     parser.add_argument(
         "--model",
@@ -1231,9 +1327,91 @@ def _parse_args(argv):
     parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
     parser.add_argument("--no-balance", action="store_true", help="use all clips of each emotion")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
-    parser.add_argument("--picture", metavar="FILE", help="draw the confusion matrix to a file")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+
+
+TIMELINE_HELP = """Emotion over time, second by second of speech, in recordings of any length.
+
+    python emotion_recognition.py timeline call.wav                 # print it
+    python emotion_recognition.py timeline talk.mp4 --srt --plot    # talk.srt, talk.png beside it
+    python emotion_recognition.py timeline call.wav --channels split --csv
+"""
+
+
+def _parse_timeline_args(argv):
+    parser = argparse.ArgumentParser(
+        prog="emotion_recognition.py timeline", description=TIMELINE_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("files", nargs="+", metavar="FILE", help="recordings")
+    for name, what in (("csv", "every row with all probabilities"), ("srt", "subtitles"),
+                       ("audacity", "labels for Audacity"), ("json", "rows and warnings"),
+                       ("plot", "a picture")):  # fmt: skip
+        ending = timeline.ENDINGS[name]
+        parser.add_argument(f"--{name}", action="store_true", help=f"write {what} (*{ending})")
+    parser.add_argument("--output", metavar="FOLDER", help="where to; default: beside each file")
+    parser.add_argument("--window", type=float, default=3.0,
+                        help="seconds heard at a time (default %(default)s)")  # fmt: skip
+    parser.add_argument("--hop", type=float, default=1.0,
+                        help="seconds from row to row (default %(default)s)")  # fmt: skip
+    parser.add_argument("--smooth", type=int, default=1,
+                        help="rows that are averaged (default %(default)s)")  # fmt: skip
+    parser.add_argument("--no-vad", action="store_true", help="name emotions in silence, too")
+    parser.add_argument("--channels", choices=("mix", "split"), default="mix",
+                        help="split: a timeline for each channel")  # fmt: skip
+    parser.add_argument("--no-warnings", action="store_true",
+                        help="say nothing about noise, clipping, telephone width, ...")  # fmt: skip
+    _add_model_arguments(parser)
     return parser.parse_args(argv)
+
+
+def _timeline_command(argv):
+    """emotion_recognition.py timeline; see `TIMELINE_HELP`."""
+    args = _parse_timeline_args(argv)
+    _check_files(args.files)
+    rec = _recognizer(args)
+    failed = False
+    for path in map(Path, args.files):
+        try:
+            found = rec.predict_timeline(
+                path, window=args.window, hop=args.hop, smooth=args.smooth, vad=not args.no_vad,
+                channels=args.channels, report=not args.no_warnings,
+            )  # fmt: skip
+        except AudioError as error:
+            print(f"emotion_recognition.py: {error}", file=sys.stderr)
+            failed = True
+            continue
+        tables = found if args.channels == "split" else [found]
+        for channel, table in enumerate(tables):
+            _give_timeline(path, table, channel if args.channels == "split" else None, args)
+    return int(failed)
+
+
+def _give_timeline(path, table, channel, args):
+    """Write the files that were asked for, or print the timeline; then its warnings."""
+    wanted = [name for name in timeline.ENDINGS if getattr(args, name)]
+    name = path.stem if channel is None else f"{path.stem}-{channel + 1}"
+    of_channel = "" if channel is None else f", channel {channel + 1}"
+    print(f"\n{path}{of_channel}: {len(table)} rows in {table.attrs['duration']:.1f} s")
+    if not wanted:
+        rows = timeline.segments(table)
+        print(rows.to_string(index=False, float_format="{:.2f}".format) if len(rows)
+              else "  no speech heard")  # fmt: skip
+    for kind in wanted:
+        target = Path(args.output or path.parent) / f"{name}{timeline.ENDINGS[kind]}"
+        if kind == "plot":
+            _save(timeline.draw_timeline(path, table, channel=channel), target)
+        else:
+            with replacing(target) as temporary:
+                temporary.write_text(timeline.WRITERS[kind](table))
+        print(f"  written: {target}")
+    for warning in table.attrs["warnings"]:
+        print(f"  {warning}", file=sys.stderr)
+
+
+def _check_files(paths):
+    for path in paths:
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"There is no file {path}")
 
 
 def corpora_options(names):
@@ -1354,19 +1532,14 @@ def _save(figure, path):
         figure.savefig(temporary, format=Path(path).suffix[1:] or "png", dpi=150)
 
 
-def main(argv=None):
-    """The command line; see the module's docstring."""
+def _train_command(argv):
+    """Train, score and predict; see the module's docstring."""
     args = _parse_args(argv)
-    try:
-        for path in args.files:
-            if not Path(path).is_file():
-                raise FileNotFoundError(f"There is no file {path}")
-        rec = _recognizer(args)
-        predictions = _hear(rec, args.files)
-        if args.picture:
-            _save(rec.draw_confusion_matrix().figure, args.picture)
-    except (ValueError, OSError) as error:
-        sys.exit(f"emotion_recognition.py: {error}")
+    _check_files(args.files)
+    rec = _recognizer(args)
+    predictions = _hear(rec, args.files)
+    if args.picture:
+        _save(rec.draw_confusion_matrix().figure, args.picture)
     if args.json:
         result = {
             "protocol": rec.protocol(),
@@ -1386,6 +1559,20 @@ def main(argv=None):
         if "error" in prediction:
             print(f"emotion_recognition.py: {prediction['error']}", file=sys.stderr)
     return int(any("error" in prediction for prediction in predictions))
+
+
+COMMANDS = {"timeline": _timeline_command}
+
+
+def main(argv=None):
+    """The command line; see the module's docstring."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    named = bool(argv) and argv[0] in COMMANDS
+    command, argv = (COMMANDS[argv[0]], argv[1:]) if named else (_train_command, argv)
+    try:
+        return command(argv)
+    except (ValueError, OSError) as error:
+        sys.exit(f"emotion_recognition.py: {error}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,209 @@
+"""Speech is found where it is, however a stream is cut; defects of a sound are named."""
+
+import itertools
+
+import numpy as np
+import pytest
+import soxr
+from conftest import REPO
+
+import listening
+from audio import load_audio
+from create_csv import list_audio
+from listening import (
+    DeviceError,
+    InputReport,
+    Microphone,
+    NothingHeard,
+    Recorder,
+    SpeechDetector,
+)
+from parameters import SAMPLE_RATE as SR
+
+CLIPS = list_audio(REPO / "data" / "train-custom")[::12]
+
+
+def spoken(path, level=0.05):
+    """A clip without the silence around it, at a level of its own."""
+    y = load_audio(path)
+    loud = np.flatnonzero(np.abs(y) > 0.05 * np.abs(y).max())
+    y = y[loud[0] : loud[-1] + 1]
+    return level * y / np.sqrt(np.mean(y**2))
+
+
+@pytest.fixture(scope="module")
+def talk():
+    """Clips with pauses of 1.2 s, and where each of them is: (start, end) in seconds."""
+    parts, places, n = [np.zeros(round(1.2 * SR))], [], round(1.2 * SR)
+    for path in CLIPS:
+        y = spoken(path)
+        places.append((n / SR, (n + len(y)) / SR))
+        parts += [y, np.zeros(round(1.2 * SR))]
+        n += len(y) + len(parts[-1])
+    return np.concatenate(parts).astype(np.float32), places
+
+
+def noisy(y, decibels, seed=0):
+    noise = np.random.default_rng(seed).standard_normal(len(y))
+    return (y + 10 ** (decibels / 20) * noise).astype(np.float32)
+
+
+@pytest.mark.parametrize("noise", [None, -60, -50])
+def test_utterances_are_cut_where_they_start_and_end(talk, noise):
+    y, places = talk
+    utterances = list(Recorder([y if noise is None else noisy(y, noise)]))
+    assert len(utterances) == len(places)
+    for utterance, (start, end) in zip(utterances, places, strict=True):
+        assert -0.2 < utterance.start - start <= 0.05
+        assert -0.2 < utterance.end - end < 0.2
+        assert len(utterance.y) == round((utterance.end - utterance.start) * SR)
+
+
+def test_an_utterance_is_what_the_stream_held_there(talk):
+    y, _ = talk
+    for utterance in Recorder(np.array_split(y, 50)):
+        first = round(utterance.start * SR)
+        np.testing.assert_array_equal(utterance.y, y[first : first + len(utterance.y)])
+
+
+def test_how_a_stream_is_cut_changes_nothing(talk):
+    y = noisy(talk[0], -50)
+    whole = [u[1:] for u in Recorder([y])]
+    for width in (160, 999, 32000):
+        assert [u[1:] for u in Recorder(np.split(y, range(width, len(y), width)))] == whole
+
+
+def test_a_clip_that_begins_at_once_is_heard_from_its_beginning():
+    starts, shares = [], []
+    for path in CLIPS:
+        y = noisy(spoken(path), -50)
+        found = list(Recorder([y]))
+        starts.append(found[0].start)
+        shares.append(sum(u.end - u.start for u in found) * SR / len(y))
+    assert np.median(starts) < 0.05 and max(starts) < 0.3
+    assert np.median(shares) > 0.9
+
+
+def test_a_room_that_gets_louder_is_speech_only_until_it_is_known():
+    y = np.concatenate([noisy(np.zeros(5 * SR), -60), noisy(np.zeros(20 * SR), -35)])
+    detector = SpeechDetector()
+    detector.push(y)
+    assert len(detector.spans) == 1
+    assert (
+        4.9 < detector.spans[0].start < 5.1 and detector.spans[0].end < 5 + listening.MEMORY + 0.5
+    )
+    assert -40 < detector.floor < -33
+
+
+@pytest.mark.parametrize("decibels", [None, -70, -40, -20])
+def test_a_room_without_speech_has_no_utterances(decibels):
+    y = np.zeros(10 * SR, np.float32)
+    assert list(Recorder([y if decibels is None else noisy(y, decibels)])) == []
+
+
+def test_a_click_is_no_utterance():
+    y = noisy(np.zeros(6 * SR), -60)
+    y[3 * SR : 3 * SR + 400] += 0.5
+    assert list(Recorder([y])) == []
+    y[3 * SR : 3 * SR + 8000] += 0.3 * np.sin(2 * np.pi * 300 * np.arange(8000) / SR)
+    assert len(list(Recorder([y]))) == 1
+
+
+def test_speech_without_end_is_cut():
+    speech = np.concatenate([spoken(path) for path in CLIPS])[: 12 * SR].astype(np.float32)
+    y = noisy(np.concatenate([np.zeros(SR), speech, np.zeros(SR)]), -60)
+    found = list(Recorder([y], longest=4))
+    assert len(found) >= 3 and max(u.end - u.start for u in found) < 4.5
+    assert all(
+        a.end <= b.start + 1e-9 or b.start - a.end > -0.25 for a, b in itertools.pairwise(found)
+    )
+
+
+def test_waiting_ends(talk):
+    quiet = noisy(np.zeros(60 * SR), -60)
+    blocks = np.array_split(quiet, 3000)
+    heard = 0
+
+    def source():
+        nonlocal heard
+        for block in blocks:
+            heard += len(block)
+            yield block
+
+    with pytest.raises(NothingHeard, match="Nothing heard for 5 s"):
+        list(Recorder(source(), timeout=5))
+    assert 5 * SR <= heard < 5.5 * SR
+    y, places = talk
+    found = []
+    with pytest.raises(NothingHeard):
+        for utterance in Recorder(np.array_split(np.concatenate([y, quiet]), 5000), timeout=5):
+            found.append(utterance)
+    assert len(found) == len(places)
+
+
+def test_the_end_of_a_stream_ends_the_utterance():
+    y = noisy(np.concatenate([np.zeros(SR), spoken(CLIPS[0])]), -60)
+    (utterance,) = Recorder([y])
+    assert abs(utterance.end - len(y) / SR) < 0.2
+
+
+def test_silence_and_nothing_at_all_do_no_harm():
+    assert list(Recorder([])) == [] and list(Recorder([np.zeros(0, np.float32)])) == []
+    assert list(Recorder([np.zeros(10, np.float32)])) == []
+
+
+# reports
+
+
+def names_of(y):
+    report = InputReport()
+    for block in np.array_split(np.asarray(y, np.float32), 7):
+        report.push(block)
+    sentences = report.warnings()
+    starts = {text.split("{")[0].split(":")[0]: name for name, text in listening.REPORTS.items()}
+    return {starts[sentence.split(":")[0]] for sentence in sentences}
+
+
+def test_a_clean_recording_has_no_warnings(talk):
+    y, _ = talk
+    assert names_of(noisy(y, -70)) == set()
+
+
+@pytest.mark.parametrize("name, spoil", [
+    ("clipping", lambda y: np.clip(40 * y, -1, 1)),
+    ("quiet", lambda y: 0.003 * y),
+    ("telephone", lambda y: soxr.resample(soxr.resample(y, SR, 8000), 8000, SR)),
+    ("noise", lambda y: noisy(y, -35)),
+    ("short", lambda y: y[: round(1.4 * SR)]),
+])  # fmt: skip
+def test_what_is_wrong_with_a_sound_is_named(talk, name, spoil):
+    y, _ = talk
+    assert name in names_of(spoil(noisy(y, -70)))
+
+
+def test_real_recordings_raise_no_false_alarm(real_data):
+    paths = list_audio(real_data / "training")[::40] + list_audio(real_data / "emodb")[::20]
+    found = [names_of(load_audio(path)) for path in paths]
+    for name in ("clipping", "telephone", "noise", "short"):
+        assert np.mean([name in names for names in found]) <= 0.05, name
+
+
+# devices
+
+
+def test_without_pyaudio_there_is_one_clear_line(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pyaudio", None)
+    with pytest.raises(DeviceError, match="make mic"):
+        next(iter(Microphone()))
+
+
+def test_a_device_is_found_by_index_by_name_or_by_default():
+    devices = [{"index": 2, "name": "Built-in", "default": False},
+               {"index": 5, "name": "USB mic", "default": True}]  # fmt: skip
+    assert listening._choose(devices, None)["index"] == 5
+    assert listening._choose(devices, 2)["index"] == listening._choose(devices, "2")["index"] == 2
+    assert listening._choose(devices, "usb")["index"] == 5
+    with pytest.raises(DeviceError, match="no input device 'phone'"):
+        listening._choose(devices, "phone")
+    with pytest.raises(DeviceError, match="no microphone"):
+        listening._choose([], None)
