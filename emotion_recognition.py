@@ -1523,8 +1523,21 @@ def _print_report(rec, predictions):
     print(rec.confusion_matrix().round(1).to_string())
     for prediction in predictions:
         print(f"\n{prediction['path']}: {prediction.get('emotion', 'not heard')}")
-        for emotion, p in prediction.get("probabilities", {}).items():
-            print(f"  {emotion:10s} {p:5.3f} {'█' * round(40 * p)}".rstrip())
+        if "probabilities" in prediction:
+            print(bars(prediction["probabilities"]))
+
+
+def bars(probabilities):
+    """A line for each emotion with its probability as a bar: str.
+
+    Examples
+    --------
+    >>> print(bars({"sad": 0.1, "happy": 0.9}))
+      sad        0.100 ████
+      happy      0.900 ████████████████████████████████████
+    """
+    lines = (f"  {e:10s} {p:5.3f} {'█' * round(40 * p)}" for e, p in probabilities.items())
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _save(figure, path):
