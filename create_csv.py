@@ -64,13 +64,14 @@ CORPUS_GROUPS = {
         {"train": "training", "test": "validation"},
         ("ravdess", "tess"),
         "tess_ravdess.csv",
-        "get RAVDESS (zenodo.org/records/1188976) and TESS (doi 10.5683/SP2/E8H2MF)",
+        "get RAVDESS (zenodo.org/records/1188976) and TESS (doi 10.5683/SP2/E8H2MF) by"
+        " `python download_data.py ravdess tess`",
     ),
     "emodb": CorpusGroup(
         {"all": "emodb/wav"},
         ("emodb",),
         "emodb.csv",
-        "get EMO-DB (emodb.bilderbar.info)",
+        "get EMO-DB (emodb.bilderbar.info) by `python download_data.py emodb`",
     ),
     "custom": CorpusGroup(
         {"train": "train-custom", "test": "test-custom"},
