@@ -4,6 +4,8 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
+PULSE := pulseaudio pulseaudio-utils libasound2-plugins
+
 .PHONY: help run test bench lint mic recordings clean
 
 help:  ## list the targets
@@ -16,6 +18,9 @@ run: $(VENV)/installed  ## train and score on the bundled recordings, and predic
 test: $(VENV)/installed-dev  ## run every test
 	@command -v espeak-ng >/dev/null || echo "espeak-ng isn't installed: the test that makes the" \
 	    "bundled recordings anew is skipped. To run it, type: $(call INSTALL_HINT,espeak-ng,espeak-ng)"
+	@command -v pulseaudio >/dev/null && $(PYTHON) -c "import pyaudio" 2>/dev/null || \
+	    echo "PulseAudio or PyAudio isn't installed: the tests that speak into a virtual microphone" \
+	    "are skipped. To run them, type: make mic && $(call INSTALL_HINT,$(PULSE),pulseaudio)"
 	$(PYTHON) -m pytest
 
 bench: $(VENV)/installed-dev  ## measure speed and accuracy (some minutes, best on a quiet machine)
@@ -29,7 +34,7 @@ lint: $(VENV)/installed-dev  ## check style and formatting
 	$(PYTHON) -m ruff format --check .
 
 mic: $(VENV)/installed  ## install what the microphone needs
-	@$(call INSTALL_SYSTEM,portaudio19-dev,portaudio)
+	@$(call INSTALL_SYSTEM,portaudio19-dev python3-dev gcc,portaudio)
 	$(PYTHON) -m pip install --quiet -r requirements-mic.txt
 
 recordings: $(VENV)/installed  ## make the bundled synthetic recordings anew

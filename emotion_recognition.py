@@ -569,7 +569,7 @@ class EmotionRecognizer:
         self._check_not_calibrated()
         fit = self._fit(slice(None))
         self._fits = {"average": fit}
-        self.scaler_, self.model, self.usual_ = fit.scaler, fit.model, fit.usual
+        self.scaler_, self.model = fit.scaler, fit.model
         if self.verbose:
             print(f"[+] {_name(self.model)} trained on {len(self.X_train)} clips")
         return self
@@ -582,8 +582,7 @@ class EmotionRecognizer:
             speakers = self.speaker_scaler().fit(X, groups, y)
             X = speakers.transform(X, groups)
         pipeline = self._pipeline(self.model).fit(X, y, **self._fit_params(groups))
-        usual = np.percentile(_distances(pipeline["scaler"].transform(X)), 99)
-        return _Fit(speakers, pipeline["scaler"], pipeline["model"], usual)
+        return _Fit(speakers, pipeline["scaler"], pipeline["model"])
 
     def _fit_params(self, groups):
         """What else the pipeline's fit is told, for a model that learns from more than X and y."""
@@ -631,7 +630,7 @@ class EmotionRecognizer:
         own = self._fits["own"]
         calibrated = copy.copy(self)
         calibrated.voice_ = own.speakers.statistics(self._features(list(recordings), sr)[0], labels)
-        calibrated.scaler_, calibrated.model, calibrated.usual_ = own.scaler, own.model, own.usual
+        calibrated.scaler_, calibrated.model = own.scaler, own.model
         return calibrated
 
     def _pipeline(self, model):
@@ -859,8 +858,8 @@ class EmotionRecognizer:
         probabilities : ndarray (n_classes,)
             In the order of `classes_`.
         strangeness : float
-            How far the features are from those of the training clips; beyond 1 is farther than 99
-            in 100 of these.
+            How far the features are from those of the training clips, whoever speaks; beyond 1 is
+            farther than 99 in 100 clips of speakers that were left out.
         """
         X = self._window(y)
         return self._probabilities(X)[0], self._strangeness(X)
@@ -870,8 +869,14 @@ class EmotionRecognizer:
         return extract(y, features=self.features, functionals=self.functionals)[np.newaxis]
 
     def _strangeness(self, X):
-        mean, scale = self.scaler_.mean_, self.scaler_.scale_
-        return float(_distances((self._by_voice(X) - mean) / scale)[0] / self.usual_)
+        fit = self._fits["average"]
+        if fit.usual is None:
+            folds = self._folds(one_voice_will_do=True)
+            fit.usual = np.percentile(np.concatenate([
+                _distances(self.X_train[held_out], clone(fit.scaler).fit(self.X_train[train]))
+                for train, held_out in folds
+            ]), 99)  # fmt: skip
+        return float(_distances(X, fit.scaler)[0] / fit.usual)
 
     @property
     def classes_(self):
@@ -1065,14 +1070,15 @@ class EmotionRecognizer:
 class _Fit:
     """A fitted scaler and model; the speakers' too if each was standardised by its own voice."""
 
-    def __init__(self, speakers, scaler, model, usual):
-        self.speakers, self.scaler, self.model, self.usual = speakers, scaler, model, usual
-        self.temperature = None
+    def __init__(self, speakers, scaler, model):
+        self.speakers, self.scaler, self.model = speakers, scaler, model
+        self.temperature = self.usual = None
 
 
-def _distances(Z, limit=10.0):
-    """Mean square of standardised features, of each clip: ndarray (n_clips,)."""
-    return np.array([np.square(np.clip(z, -limit, limit)).mean() for z in Z])
+def _distances(X, scaler, limit=10.0):
+    """Mean square of features, standardised by a scaler, of each clip: ndarray (n_clips,)."""
+    Z = (np.clip((x - scaler.mean_) / scaler.scale_, -limit, limit) for x in X)
+    return np.array([np.square(z).mean() for z in Z])
 
 
 def _score_fold(place, pipeline, X, y, train, test, classification):

@@ -55,10 +55,10 @@ _NEIGHBORS = {
     "p": [1, 2, 3],
 }
 _MLP_SIZE = {
-    "hidden_layer_sizes": [(100,), (200,), (300,), (100, 100)],
+    "hidden_layer_sizes": [(50,), (100,), (200,), (100, 100)],
     "alpha": [0.001, 0.1, 10.0],
     "batch_size": [32, 128],
-    "max_iter": [100, 300],
+    "max_iter": [50, 150],
 }
 _MLP = [
     {"solver": ["adam"]} | _MLP_SIZE,
