@@ -2,6 +2,7 @@
 
     python benchmarks/bench_grid.py                              # SVC, KNeighbors, RandomForest
     python benchmarks/bench_grid.py --models SVC,KNeighbors      # a few minutes instead of many
+    python benchmarks/bench_grid.py --models SVC --random       # beside 60 candidates by chance
     python benchmarks/bench_grid.py --features mfcc,chroma,mel --json
 
 Sad, neutral and happy on the training part of the real corpora, three folds of speakers, features
@@ -56,6 +57,7 @@ def main(argv=None):
     )
     parser.add_argument("--features", default=",".join(RECOMMENDED_FEATURES),
                         help="default %(default)s")  # fmt: skip
+    parser.add_argument("--random", action="store_true", help="measure a random search, too")
     parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     args = parser.parse_args(argv)
@@ -63,7 +65,8 @@ def main(argv=None):
         EmotionLDA(), features=args.features.split(","), data_dir=args.data_dir,
         verbose=int(not args.json), **corpora_options(["emodb", "ravdess", "tess"]),
     ).load_data()  # fmt: skip
-    search = Search(rec.X_train, rec.y_train, speaker_groups(rec.train_rows_))
+    data = rec.X_train, rec.y_train, speaker_groups(rec.train_rows_)
+    search, chance = Search(*data), Search(*data, search="random")
     rows = []
     for short in args.models.split(","):
         name = short if short in CLASSIFIER_GRIDS else f"{short}Classifier"
@@ -75,6 +78,9 @@ def main(argv=None):
             "ours, s": ours, "ratio": plain / ours, "GridSearchCV, UAR": best,
             "ours, UAR": table["score"].iloc[0],
         })  # fmt: skip
+        if args.random:
+            table, seconds = timed(lambda name=name, grid=grid: chance.run(name, grid))
+            rows[-1] |= {"random, s": seconds, "random, UAR": table["score"].iloc[0]}
         if not args.json:
             print(pd.DataFrame(rows[-1:]).round(3).to_string(index=False, header=len(rows) == 1),
                   flush=True)  # fmt: skip
