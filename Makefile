@@ -28,6 +28,7 @@ bench: $(VENV)/installed-dev  ## measure speed and accuracy (some minutes, best 
 	$(PYTHON) benchmarks/bench_cache.py
 	$(PYTHON) benchmarks/bench_accuracy.py --picture images/calibration.png
 	$(PYTHON) benchmarks/bench_each_feature.py
+	$(PYTHON) benchmarks/bench_timeline.py
 	$(PYTHON) benchmarks/bench_grid.py
 
 lint: $(VENV)/installed-dev  ## check style and formatting

@@ -32,8 +32,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
@@ -42,7 +43,14 @@ from tqdm.auto import tqdm
 
 import evaluation
 from data_extractor import ragged
-from emotion_recognition import EmotionRecognizer, SpeakerScaler, recommended, temperature
+from emotion_recognition import (
+    RIDGE,
+    EmotionLDA,
+    EmotionRecognizer,
+    SpeakerScaler,
+    recommended,
+    temperature,
+)
 from features import FRAMES, FUNCTIONALS, Course, check_name
 from utils import quiet_stderr, replacing
 
@@ -146,8 +154,8 @@ def segments(frames):
 
 
 def build_network(n_columns, n_outputs, *, classification=True, n_rnn_layers=2, n_dense_layers=2,
-                  rnn_units=128, dense_units=128, cell="LSTM", bidirectional=True,
-                  dropout=(0.3, 0.3, 0.3, 0.3)):  # fmt: skip
+                  rnn_units=64, dense_units=128, cell="LSTM", bidirectional=True,
+                  dropout=(0.4, 0.4, 0.4, 0.4)):  # fmt: skip
     """A Keras network from the frames of a clip to a score for each class, or to one number.
 
     It has two heads, each of dense layers and with a loss of its own; what they say is averaged.
@@ -216,8 +224,10 @@ class FrameNetwork(BaseEstimator):
     """An ensemble of recurrent networks as a scikit-learn estimator of frame matrices.
 
     Each network leaves a group of training speakers out, and listens to them only to know when to
-    learn slower and when to stop. What the networks say of the speakers that they left out sets
-    the temperature of the probabilities (Guo et al. 2017).
+    learn slower and when to stop. A linear head on the same statistics, set by a formula
+    (`EmotionLDA`; ridge regression for numbers), has one vote beside the two of the networks'
+    heads. What is said of the speakers that were left out sets the temperature of the
+    probabilities (Guo et al. 2017).
 
     Parameters
     ----------
@@ -262,7 +272,7 @@ class FrameNetwork(BaseEstimator):
     classes_ : ndarray (n_classes,)
         Of a classifier.
     network_ : keras.Model
-        The mean of all networks.
+        The mean of all networks, and the linear head.
     temperature_ : float
     history_ : DataFrame
         network, epoch, loss, val_loss, val_accuracy (or val_mae), learning_rate.
@@ -397,10 +407,43 @@ class FrameNetwork(BaseEstimator):
             history = pd.concat(
                 [pd.read_csv(_epochs_file(folder, i)).assign(network=i) for i in range(len(folds))]
             )
-        truth = targets.argmax(axis=1)
-        kept["temperature"] = np.array(temperature(outputs, truth) if self.classification else 1.0)
+        kept |= self._set_linear_head(statistics, targets, outputs, folds)
         kept["history"] = np.array(history.to_json(orient="records"))
         return kept
+
+    def _set_linear_head(self, statistics, targets, heard, folds):
+        """The linear head, and the temperature of all heads together, by the speakers left out.
+
+        Parameters
+        ----------
+        statistics : ndarray (n_clips, n_statistics)
+        targets : ndarray (n_clips, n_outputs)
+        heard : ndarray (n_clips, n_outputs)
+            The mean of what the networks' heads said of the clips that they left out.
+        folds : list of (train, held_out)
+
+        Returns
+        -------
+        dict of ndarray
+            linear_weights (n_statistics, n_outputs), linear_offsets (n_outputs,), temperature ().
+        """
+        truth, said = targets.argmax(axis=1), np.empty_like(heard)
+        for train, held_out in folds:
+            weights, offsets = _linear_head(statistics[train], targets[train])
+            said[held_out] = statistics[held_out] @ weights + offsets
+        weights, offsets = _linear_head(statistics, targets)
+        both = 1.0
+        if self.classification:
+            own = temperature(said, truth)
+            weights, offsets = weights / own, offsets / own
+            n_heads = 1 + bool(self.n_rnn_layers)
+            votes = n_heads * heard + log_softmax(said / own, axis=1)
+            both = temperature(votes / (n_heads + 1), truth)
+        return {
+            "linear_weights": weights.astype(np.float32),
+            "linear_offsets": offsets.astype(np.float32),
+            "temperature": np.array(both),
+        }
 
     def _scaled(self, steps, statistics):
         """Standardise what `segments` and `clip_statistics` made of clips, and cut it off."""
@@ -445,9 +488,9 @@ class FrameNetwork(BaseEstimator):
                 bar.update(done - bar.n)
 
     def _restore(self, kept, n_networks):
-        """Build the networks from their weights, and one that is the mean of them."""
+        """Build the networks from their weights, and one that is the mean of them and linear."""
         _tensorflow()
-        from keras import Model, ops
+        from keras import Model, layers, ops
 
         networks = []
         for i in range(n_networks):
@@ -455,9 +498,13 @@ class FrameNetwork(BaseEstimator):
             n_arrays = len(network.get_weights())
             network.set_weights([kept[f"weights_{i}_{j}"] for j in range(n_arrays)])
             networks.append(network)
-        outputs = [network(networks[0].inputs) for network in networks]
-        mean = ops.mean(ops.stack(outputs), axis=0)
-        self.network_ = Model(networks[0].inputs, mean)
+        inputs = networks[0].inputs
+        mean = ops.mean(ops.stack([network(inputs) for network in networks]), axis=0)
+        linear = layers.Dense(mean.shape[-1], name="linear")
+        said = linear(inputs[2])
+        linear.set_weights([kept["linear_weights"], kept["linear_offsets"]])
+        said = ops.log_softmax(said) if self.classification else said
+        self.network_ = Model(inputs, ops.concatenate([mean, said[:, None]], axis=1))
         self._hear = as_function(self.network_)
         self.temperature_ = float(kept["temperature"])
         self.history_ = pd.DataFrame(json.loads(str(kept["history"])))
@@ -478,6 +525,18 @@ class FrameNetwork(BaseEstimator):
         if not self.classification:
             return outputs[:, 0].astype(float)
         return self.classes_[outputs.argmax(axis=1)]
+
+
+def _linear_head(statistics, targets):
+    """Weights (n_statistics, n_outputs) and offsets (n_outputs,) of linear scores, or numbers."""
+    if targets.shape[1] == 1:
+        model = Ridge(RIDGE).fit(statistics, targets[:, 0])
+        return model.coef_[:, np.newaxis], np.array([model.intercept_])
+    model = EmotionLDA(clip=LIMIT).fit(statistics, targets.argmax(axis=1))
+    weights = np.zeros((statistics.shape[1], targets.shape[1]))
+    offsets = np.full(targets.shape[1], -1e3)  # of a class that these clips lack
+    weights[:, model.classes_], offsets[model.classes_] = model.coef_, model.intercept_
+    return weights, offsets
 
 
 @lru_cache
