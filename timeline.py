@@ -393,7 +393,7 @@ def draw_timeline(audio, table, *, sr=None, channel=None, figure=None):
         vmax=0, extent=(0, duration / scale, 0, SAMPLE_RATE / 2000),
     )  # fmt: skip
     spectrum.set_ylabel("kHz")
-    figure.colorbar(image, ax=spectrum, label="dB", pad=0.01)
+    figure.colorbar(image, cax=spectrum.inset_axes([1.01, 0, 0.012, 1]), label="dB")
     _draw_emotions(shares, band, table, emotions, scale)
     band.set(xlabel=f"time ({unit})", xlim=(0, duration / scale))
     return figure
@@ -416,6 +416,7 @@ def _draw_emotions(shares, band, table, emotions, scale):
     shares.set(ylabel="probability", ylim=(0, 1))
     for row in segments(table).itertuples():
         band.axvspan(row.start / scale, row.end / scale, color=colour[row.emotion], linewidth=0)
-    band.set(yticks=[], ylabel="emotion")
+    band.set(yticks=[])
+    band.set_ylabel("emotion", rotation=0, ha="right", va="center")
     handles = [Patch(color=colour[emotion], label=emotion) for emotion in emotions]
     shares.legend(handles=handles, loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False)

@@ -265,14 +265,15 @@ def calibrated(n, name="default"):
     return f"{name}, {n} clips heard"
 
 
-def systems_of(part, options):
+def systems_of(part, protocol, options):
     """What a part compares: list of (name, recognizer, clips to calibrate with)."""
     ours, plain = recommended(**options), ("classic", classic(balance=False, **options), 0)
     if part == "networks":
         plain = classic(model=PlainLSTM(), balance=False, **options)
         deep, both = DeepEmotionRecognizer(**options), EnsembleRecognizer(**options)
         ours = {"default": ours, "lstm": deep, "ensemble": both}
-        heard = [(calibrated("all", name), rec, "all") for name, rec in ours.items()]
+        heard = [(calibrated("all", name), rec, "all") for name, rec in ours.items()
+                 if protocol == "standard"]  # fmt: skip
         return [("plain LSTM", plain, 0), *((name, rec, 0) for name, rec in ours.items()), *heard]
     handfuls = {"tasks": (10, "all"), "regression": ()}.get(part, HANDFULS)
     return [plain, ("default", ours, 0), *((calibrated(n), ours, n) for n in handfuls)]
@@ -289,7 +290,7 @@ def bench_part(part, args):
             "verbose": 0,
             **corpora_options(corpora),
         }
-        systems = tqdm(systems_of(part, options), f"{part}: {emotions}", unit="system",
+        systems = tqdm(systems_of(part, protocol, options), f"{part}: {emotions}", unit="system",
                        disable=args.json)  # fmt: skip
         found = {
             name: evaluate(system, protocol, calibrate=n, name=name, random_state=args.seed,
