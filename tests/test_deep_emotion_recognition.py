@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import REPO
+from scipy.special import log_softmax
 
 from create_csv import list_audio
 from data_extractor import ragged, speaker_groups
@@ -24,7 +25,7 @@ from deep_emotion_recognition import (
     segments,
     varied,
 )
-from emotion_recognition import EmotionRecognizer, recommended
+from emotion_recognition import EmotionLDA, EmotionRecognizer, recommended
 from evaluation import evaluate
 
 BUNDLED = {"data_dir": REPO / "data", "tess_ravdess": False, "emodb": False, "verbose": 0}
@@ -201,7 +202,8 @@ def test_each_network_stops_by_speakers_that_it_does_not_learn_from(monkeypatch,
     assert len(sides) == 2
     for train, held_out in sides:
         assert not set(groups[train]) & set(groups[held_out])
-    assert sorted(np.concatenate([held_out for _, held_out in sides])) == list(range(63))
+        assert sorted([*train, *held_out]) == list(range(63))
+    assert not set(sides[0][1]) & set(sides[1][1])
 
 
 @pytest.mark.parametrize("changes", [
@@ -308,3 +310,20 @@ def test_the_base_class_has_nothing_that_is_missing_here():
     for cls in (DeepEmotionRecognizer, EnsembleRecognizer):
         assert public <= set(dir(cls))
     assert FrameNetwork().get_params()["n_rnn_layers"] == 2
+
+
+def test_the_linear_head_is_the_discriminant_of_the_statistics(quick):
+    network, X = quick.model, quick.scaler_.transform(quick.X_test)
+    steps, statistics = network._scaled([segments(x) for x in X], clip_statistics(X))
+    heard = clip_statistics(quick.scaler_.transform(quick.X_train))
+    heard = np.clip(network.statistics_scaler_.transform(heard), -4, 4)
+    discriminant = EmotionLDA(clip=4).fit(heard, quick.y_train)
+    weights, offsets = network.network_.get_layer("linear").get_weights()
+    said = statistics @ weights + offsets
+    expected = discriminant.decision_function(statistics)
+    ratio = np.ptp(expected, axis=1) / np.ptp(said, axis=1)
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-3)  # the temperature
+    np.testing.assert_array_equal(said.argmax(axis=1), expected.argmax(axis=1))
+    heads = network.network_([np.zeros((1, 2, steps[0].shape[1])), np.ones((1, 2)),
+                              statistics[:1]]).numpy()  # fmt: skip
+    np.testing.assert_allclose(heads[0, -1], log_softmax(said[0]), atol=1e-4)
