@@ -55,6 +55,11 @@ _SOURCES = [Path(module.__file__).read_bytes() for module in (audio, ft, voice)]
 _SOURCES += [inspect.getsource(extract_feature).encode(), str(SAMPLE_RATE).encode()]
 
 
+def source_version():
+    """Say which code of ours makes the vectors: a digest."""
+    return hashlib.sha256(b"".join(_SOURCES)).hexdigest()[:16]
+
+
 @lru_cache(maxsize=1)
 def extraction_version():
     """Say which code makes the vectors: a digest of our sources and of the libraries they call."""

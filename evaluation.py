@@ -262,25 +262,31 @@ def with_intervals(tallies, measures, random_state=0):
     }
 
 
-def score(y_true, y_pred, groups, labels, random_state=0):
-    """Accuracy and UAR with 95 % intervals, resampled by speaker.
+def score(y_true, y_pred, groups, labels=None, random_state=0):
+    """Accuracy and UAR, or the errors of numbers, with 95 % intervals, resampled by speaker.
 
     Parameters
     ----------
     y_true, y_pred, groups : array (n_clips,)
-    labels : list
-        The classes.
+    labels : list, optional
+        The classes; without them y_true and y_pred are numbers.
     random_state : int
 
     Returns
     -------
     dict of str to float or None
-        accuracy, accuracy_low, accuracy_high, uar, uar_low, uar_high; a bound that can't be
-        estimated (see `with_intervals`) is None.
+        accuracy, accuracy_low, accuracy_high, uar, uar_low, uar_high; of numbers mae, ..., ccc,
+        ... (see `regression_measures`). A bound that can't be estimated (see `with_intervals`) is
+        None.
     """
-    counts = confusion_by_speaker(y_true, y_pred, groups, labels)
-    values = with_intervals(counts, classification_measures, random_state)
-    return _without_nan(_flat({name: values[name] for name in ("accuracy", "uar")}))
+    if labels is None:
+        names, measures = ("mae", "ccc"), regression_measures
+        tallies = moments_by_speaker(y_true, y_pred, groups)
+    else:
+        names, measures = ("accuracy", "uar"), classification_measures
+        tallies = confusion_by_speaker(y_true, y_pred, groups, labels)
+    values = with_intervals(tallies, measures, random_state)
+    return _without_nan(_flat({name: values[name] for name in names}))
 
 
 def _flat(values):

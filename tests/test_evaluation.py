@@ -253,7 +253,9 @@ def test_concordance_against_its_definition_and_at_its_edges():
     rng = np.random.default_rng(0)
     t = rng.integers(1, 6, 200).astype(float)
     p = t + rng.normal(0.3, 1, 200)
-    result = make_regression(t, p, rng.integers(0, 8, 200).astype(str))
+    groups = rng.integers(0, 8, 200).astype(str)
+    result = make_regression(t, p, groups)
+    assert evaluation.score(t, p, groups) == pytest.approx(result.scores())
     rho = np.corrcoef(t, p)[0, 1]
     gap = (t.mean() - p.mean()) ** 2
     expected = 2 * rho * t.std() * p.std() / (t.var() + p.var() + gap)
