@@ -42,6 +42,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 import evaluation
+import model_file
 from data_extractor import ragged
 from emotion_recognition import (
     RIDGE,
@@ -49,6 +50,7 @@ from emotion_recognition import (
     EmotionRecognizer,
     SpeakerScaler,
     recommended,
+    restored,
     temperature,
 )
 from features import FRAMES, FUNCTIONALS, Course, check_name
@@ -71,6 +73,7 @@ PATIENCE = 6  # epochs without better recognition of the held-out speakers
 _SOURCE = Path(__file__).read_bytes()
 
 
+@model_file.plain
 class FrameScaler(BaseEstimator):
     """Standardises every column of frame matrices by the frames that it was fitted on.
 
@@ -96,6 +99,7 @@ class FrameScaler(BaseEstimator):
         return ragged([x.astype(np.float32) for x in scaled])
 
 
+@model_file.plain
 class VoiceScaler:
     """Standardises what a speaker says by that speaker's frames; see `SpeakerScaler`.
 
@@ -221,6 +225,7 @@ def _over_time(steps, mask):
     return ops.concatenate([mean, deviation, ops.sum(attention * steps, axis=1)], axis=1)
 
 
+@model_file.plain
 class FrameNetwork(BaseEstimator):
     """An ensemble of recurrent networks as a scikit-learn estimator of frame matrices.
 
@@ -278,6 +283,8 @@ class FrameNetwork(BaseEstimator):
     history_ : DataFrame
         network, epoch, loss, val_loss, val_accuracy (or val_mae), learning_rate.
     """
+
+    not_saved = "n_jobs", "verbose", "results_dir", "logs_dir", "override"
 
     def __init__(self, *, classification=True, n_networks=4, n_rnn_layers=2, n_dense_layers=2,
                  rnn_units=64, dense_units=128, cell="LSTM", bidirectional=True, dropout=0.4,
@@ -379,8 +386,7 @@ class FrameNetwork(BaseEstimator):
 
     def _fingerprint(self, X, y, groups):
         """A digest of all that the weights depend on."""
-        apart = {"n_jobs", "verbose", "results_dir", "logs_dir", "override"}
-        settings = {k: v for k, v in self.get_params().items() if k not in apart}
+        settings = {k: v for k, v in self.get_params().items() if k not in self.not_saved}
         versions = [importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")]
         digest = hashlib.sha256(_SOURCE)
         digest.update(json.dumps([settings, versions, y.tolist(), groups.tolist()]).encode())
@@ -493,25 +499,55 @@ class FrameNetwork(BaseEstimator):
 
     def _restore(self, kept, n_networks):
         """Build the networks from their weights, and one that is the mean of them and linear."""
+        *networks, linear = self._build(n_networks)
+        for i, network in enumerate(networks):
+            n_arrays = len(network.get_weights())
+            network.set_weights([kept[f"weights_{i}_{j}"] for j in range(n_arrays)])
+        linear.set_weights([kept["linear_weights"], kept["linear_offsets"]])
+        self.temperature_ = float(kept["temperature"])
+        self.history_ = pd.DataFrame(json.loads(str(kept["history"])))
+
+    def _build(self, n_networks):
+        """Build the networks and a linear layer, which are returned, and one that joins them."""
         _tensorflow()
         from keras import Model, layers, ops
 
-        networks = []
-        for i in range(n_networks):
-            network = build_network(**self._architecture())
-            n_arrays = len(network.get_weights())
-            network.set_weights([kept[f"weights_{i}_{j}"] for j in range(n_arrays)])
-            networks.append(network)
+        networks = [build_network(**self._architecture()) for _ in range(n_networks)]
         inputs = networks[0].inputs
         mean = ops.mean(ops.stack([network(inputs) for network in networks]), axis=0)
         linear = layers.Dense(mean.shape[-1], name="linear")
         said = linear(inputs[2])
-        linear.set_weights([kept["linear_weights"], kept["linear_offsets"]])
         said = ops.log_softmax(said) if self.classification else said
+        self.n_networks_ = n_networks
         self.network_ = Model(inputs, ops.concatenate([mean, said[:, None]], axis=1))
         self._hear = as_function(self.network_)
-        self.temperature_ = float(kept["temperature"])
-        self.history_ = pd.DataFrame(json.loads(str(kept["history"])))
+        return [*networks, linear]
+
+    def __getstate__(self):
+        """What copies, pickles and files hold: the network as the bytes of a .keras file."""
+        state = super().__getstate__()
+        if "network_" not in state:
+            return state
+        plain = {"network_": model_file.network_bytes(self.network_),
+                 "history_": self.history_.to_json(orient="records")}  # fmt: skip
+        return {name: part for name, part in state.items() if name != "_hear"} | plain
+
+    def __setstate__(self, state):
+        """Build the network anew, from the settings; the file gives nothing but its weights."""
+        super().__setstate__(state)
+        if "network_" not in state:
+            return
+        _tensorflow()
+        check_name(self.cell, CELLS, "cell")
+        least = (  # what its layers have at any rate
+            self.n_rnn_layers * self.rnn_units**2 + self.n_dense_layers * self.dense_units**2
+            + self.n_columns_ * len(STATISTICS) * self.dense_units
+        )  # fmt: skip
+        if self.n_networks_ * least > model_file.n_weights(state["network_"]):
+            raise model_file.ModelFileError("its network has fewer weights than its settings need")
+        self._build(self.n_networks_)
+        model_file.load_weights(self.network_, state["network_"])
+        self.history_ = pd.DataFrame(json.loads(self.history_))
 
     def decision_function(self, X):
         """Mean log probabilities (n_clips, n_classes), or numbers (n_clips, 1)."""
@@ -560,6 +596,7 @@ def _tensorflow():
                 "DeepEmotionRecognizer needs TensorFlow, which isn't published for every Python "
                 "yet: pip install 'tensorflow>=2.16'"
             ) from error
+        tf.get_logger().setLevel("ERROR")  # it warns of five networks, each of which is traced once
         for gpu in tf.config.list_physical_devices("GPU"):
             with suppress(RuntimeError):  # already in use
                 tf.config.experimental.set_memory_growth(gpu, True)
@@ -773,6 +810,7 @@ class DeepEmotionRecognizer(EmotionRecognizer):
     """
 
     speaker_scaler = VoiceScaler
+    libraries = (*model_file.LIBRARIES, "tensorflow", "keras")
 
     def __init__(self, *, features=DEEP_FEATURES, balance=False, **options):
         ours, theirs = FrameNetwork().get_params(), super().__init__
@@ -796,6 +834,15 @@ class DeepEmotionRecognizer(EmotionRecognizer):
 
     def _fit_params(self, groups):
         return {"model__groups": groups}
+
+    def _in_short(self):
+        settings = self.model.get_params().items()
+        shown = {k: value for k, value in settings if k not in FrameNetwork.not_saved}
+        return super()._in_short() | {"model": " ".join(repr(FrameNetwork(**shown)).split())}
+
+    def _answers(self, X):
+        answers = super()._answers(X)
+        return {name: values.astype(np.float32) for name, values in answers.items()}
 
     def _standardised(self, X):
         if self.voice_ is not None:
@@ -932,14 +979,17 @@ class EnsembleRecognizer(EmotionRecognizer):
         self._check_not_calibrated()
         for member in self.members:
             member._learn()
+        self._stored = None
         return self
 
-    def calibrate(self, recordings, labels=None, *, sr=None):
-        """Adapt each member to one voice; see `EmotionRecognizer.calibrate`."""
-        calibrated = copy.copy(self)
-        calibrated.members = [m.calibrate(recordings, labels, sr=sr) for m in self.members]
-        calibrated.voice_ = calibrated.members[0].voice_
-        return calibrated
+    def _adapted(self, X, labels=None):
+        views = [None] * len(self.members) if X is None else X
+        adapted = copy.copy(self)
+        adapted.members = [
+            member._adapted(own, labels) for member, own in zip(self.members, views, strict=True)
+        ]
+        adapted.voice_ = adapted.members[0].voice_
+        return adapted
 
     def determine_best_model(self, by="cv"):
         """There is nothing to choose: all members take part."""
@@ -953,6 +1003,29 @@ class EnsembleRecognizer(EmotionRecognizer):
     def _check_trained(self):
         for member in self.members:
             member._check_trained()
+
+    @property
+    def libraries(self):
+        """What its members compute with."""
+        return tuple(dict.fromkeys(name for m in self.members for name in m.libraries))
+
+    def _in_short(self):
+        texts = [member._in_short() for member in self.members]
+        return {name: "; ".join(text[name] for text in texts) for name in texts[0]}
+
+    def _content(self):
+        members = [member._content() for member in self.members]
+        return {"class": type(self).__name__, "members": members}
+
+    @classmethod
+    def _restored(cls, content, record):
+        rec = cls.__new__(cls)
+        rec.members = [restored(member, record) for member in content["members"]]
+        first = rec.members[0]
+        settings = {name: x for name, x in first._settings().items() if name != "emotions"}
+        EmotionRecognizer.__init__(rec, **settings)
+        rec.emotions, rec.voice_, rec._stored = first.emotions, first.voice_, {"record": record}
+        return rec
 
     def _features(self, audio, sr):
         views = [member._features(audio, sr) for member in self.members]

@@ -17,6 +17,8 @@ From Python:
     rec.test_score(), rec.predict("call.wav"), rec.predict_proba("call.wav")
     rec.calibrate(["ann 1.wav", "ann 2.wav", "ann 3.wav"]).predict("ann 4.wav")
     rec.predict_timeline("call.wav")
+    rec.save("model.ser")                               # and later, without the recordings:
+    load_recognizer("model.ser").predict("call.wav")
 
     from sklearn.svm import SVC, SVR
     rec = EmotionRecognizer(model=SVC(), emotions=["sad", "neutral", "happy"]).train()
@@ -51,6 +53,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
 
 import evaluation
+import model_file
 import timeline
 from audio import AudioError
 from create_csv import (
@@ -68,17 +71,20 @@ from data_extractor import (
     AudioExtractor,
     load_data,
     on_cluster,
+    ragged,
+    source_version,
     speaker_groups,
     stratified_order,
 )
 from features import (
     DEFAULT_FEATURES,
     FEATURES,
+    FRAMES,
     RECOMMENDED_FEATURES,
     VOICE_FEATURES,
     extract,
 )
-from parameters import CLASSIFIERS, REGRESSORS
+from parameters import CLASSIFIERS, REGRESSORS, SAMPLE_RATE
 from utils import (
     AVAILABLE_EMOTIONS,
     EMOTION_SCALES,
@@ -99,9 +105,18 @@ SCORES = {True: balanced_accuracy_score, False: mean_absolute_error}  # the same
 PARTS = 0.01, 0.1, 1.0  # of the training clips, in plot_histograms
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
 """Told apart by people with any colour vision (Okabe and Ito 2008)."""
+RECOGNIZERS = "EmotionRecognizer", "DeepEmotionRecognizer", "EnsembleRecognizer"
+SAVED_SETTINGS = ("emotions", "features", "functionals", "normalize", "classification", "balance",
+                  "tess_ravdess", "emodb", "custom_db", "verbose", "random_state")  # fmt: skip
+"""Of a recognizer's settings those that aren't of one machine."""
+DEFAULT_FILE = Path(__file__).resolve().parent / "models" / "default.ser"
+N_PROBES = 8  # clips whose answers are checked when a file is loaded
+TOLERANCES = {8: 1e-6, 4: 1e-4}  # of answers, by the bytes of the numbers that they come from
+FEATURE_TOLERANCE = 0.1  # standard deviations
 RIDGE = 1000  # penalty of the recommended regressor, for some thousand standardised features
 
 
+@model_file.plain
 class EmotionLDA(ClassifierMixin, BaseEstimator):
     """Linear discriminant analysis for many features and few clips.
 
@@ -185,6 +200,7 @@ def _principal_axes(X, n_components):
     return X.T @ (axes / np.sqrt(variances[kept])) if wide else axes
 
 
+@model_file.plain
 class SpeakerScaler(BaseEstimator):
     """Standardises what a speaker says by that speaker's voice.
 
@@ -328,6 +344,8 @@ class EmotionRecognizer:
         Fitted on X_train.
     comparison_ : DataFrame
         What `determine_best_model` saw.
+    protocol_, score_ : str, dict of str to float
+        How well it hears and what that was measured on, as a file keeps it; see `save`.
 
     Raises
     ------
@@ -336,6 +354,7 @@ class EmotionRecognizer:
     """
 
     speaker_scaler = SpeakerScaler
+    libraries = model_file.LIBRARIES
 
     def __init__(self, model=None, *, emotions=DEFAULT_EMOTIONS, tess_ravdess=None, emodb=None,
                  custom_db=None, tess_ravdess_name="tess_ravdess.csv", emodb_name="emodb.csv",
@@ -368,7 +387,7 @@ class EmotionRecognizer:
         self.random_state = random_state
         self.X_train = self.X_test = self.y_train = self.y_test = None
         self.model = model
-        self.voice_ = None
+        self.voice_ = self._stored = None
         if model is None:
             self.determine_best_model()
 
@@ -487,8 +506,17 @@ class EmotionRecognizer:
 
     def _loaded(self):
         if self.X_train is None:
+            self._check_has_clips()
             self.load_data()
         return self
+
+    def _check_has_clips(self):
+        if self._stored is not None and self.X_train is None:
+            raise ValueError(
+                "This recognizer was loaded from a file, which holds no clips: protocol_ and "
+                "score_ say how well it did. load_data() reads those of the data folder, train() "
+                "learns anew from them."
+            )
 
     def get_samples_by_class(self):
         """Clips of each emotion.
@@ -544,7 +572,8 @@ class EmotionRecognizer:
         -------
         self
         """
-        self._loaded()
+        if self.X_train is None:
+            self.load_data()
         return self._learn()
 
     def fit(self, rows):
@@ -569,7 +598,7 @@ class EmotionRecognizer:
         self._check_not_calibrated()
         fit = self._fit(slice(None))
         self._fits = {"average": fit}
-        self.scaler_, self.model = fit.scaler, fit.model
+        self.scaler_, self.model, self._stored = fit.scaler, fit.model, None
         if self.verbose:
             print(f"[+] {_name(self.model)} trained on {len(self.X_train)} clips")
         return self
@@ -625,13 +654,17 @@ class EmotionRecognizer:
             check_name(label, self.emotions, "emotion")
         if labels is not None and not self.classification:
             labels = [emotion_scale(self.emotions)[label] for label in labels]
-        if "own" not in self._fits:
+        return self._adapted(self._features(list(recordings), sr)[0], labels)
+
+    def _adapted(self, X, labels=None):
+        """A copy that hears the voice whose features X are; without X nobody's in particular."""
+        if X is not None and "own" not in self._fits:
             self._fits["own"] = self._fit(slice(None), by_voice=True)
-        own = self._fits["own"]
-        calibrated = copy.copy(self)
-        calibrated.voice_ = own.speakers.statistics(self._features(list(recordings), sr)[0], labels)
-        calibrated.scaler_, calibrated.model = own.scaler, own.model
-        return calibrated
+        fit = self._fits["average" if X is None else "own"]
+        adapted = copy.copy(self)
+        adapted.voice_ = None if X is None else fit.speakers.statistics(X, labels)
+        adapted.scaler_, adapted.model = fit.scaler, fit.model
+        return adapted
 
     def _pipeline(self, model):
         """Scaler and an unfitted copy of the model, seeded where it has no seed of its own."""
@@ -869,6 +902,10 @@ class EmotionRecognizer:
         return extract(y, features=self.features, functionals=self.functionals)[np.newaxis]
 
     def _strangeness(self, X):
+        return float(_distances(X, self._fits["average"].scaler)[0] / self._fitted_usual())
+
+    def _fitted_usual(self):
+        """How far the features of 99 in 100 clips of held-out speakers are at most."""
         fit = self._fits["average"]
         if fit.usual is None:
             folds = self._folds(one_voice_will_do=True)
@@ -876,7 +913,7 @@ class EmotionRecognizer:
                 _distances(self.X_train[held_out], clone(fit.scaler).fit(self.X_train[train]))
                 for train, held_out in folds
             ]), 99)  # fmt: skip
-        return float(_distances(X, fit.scaler)[0] / fit.usual)
+        return fit.usual
 
     @property
     def classes_(self):
@@ -914,6 +951,8 @@ class EmotionRecognizer:
     def _predict(self, X):
         """Labels (n_clips,) of features (n_clips, n_features)."""
         self._check_trained()
+        if X is None:
+            self._check_has_clips()
         if not self.classification:
             return self._numbers(X) if len(X) else np.empty(0)
         return self.classes_[np.argmax(self._scores(X), axis=1)]
@@ -1008,18 +1047,23 @@ class EmotionRecognizer:
     def scores(self):
         """Accuracy and UAR on the test part with their intervals; see `evaluation.score`."""
         self._check_classifier("UAR")
+        return self._test_scores()
+
+    def _test_scores(self):
         self._check_not_calibrated()
         return evaluation.score(
             self.y_test,
             self._predict(self.X_test),
             speaker_groups(self.test_rows_),
-            self.emotions,
+            self.emotions if self.classification else None,
             self.random_state,
         )
 
     def protocol(self):
         """One line that says what the scores are measured on; see `evaluation.describe_split`."""
         rows = self._loaded().train_rows_, self.test_rows_
+        if self._stored is not None:
+            return f"loaded ({self.protocol_}); tested on {len(rows[1])} clips of the data folder"
         return evaluation.describe_split(*rows, *map(speaker_groups, rows))
 
     def confusion_matrix(self, percentage=True, labeled=True):
@@ -1066,13 +1110,174 @@ class EmotionRecognizer:
         ax.set_title(f"{_name(self.model)}, {len(self.y_test)} test clips ({unit})")
         return ax
 
+    # files
+
+    def save(self, path, *, measured=None):
+        """Keep all that a prediction needs in one file, which `load_recognizer` reads.
+
+        What else is fitted lazily is fitted now: the model that `calibrate` adapts (a second
+        training; normalize=None does without) and the temperature of the probabilities. The file
+        is written whole or not at all, after it was read back. Recordings aren't part of it, but
+        the features of some.
+
+        Parameters
+        ----------
+        path : path
+            Usually *.ser. What is there is replaced.
+        measured : evaluation.Evaluation, optional
+            Whose protocol and scores to keep in place of those of the test part.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        NotFittedError
+            Before `train`.
+        ModelFileError
+            For a model of types that skops doesn't know or doesn't trust.
+        """
+        record = self._record()
+        if measured is not None:
+            record = record | {"protocol": measured.protocol, "score": measured.scores()}
+        content = {"record": record, "recognizer": self._content()}
+        data = model_file.pack(content, model_file.model_card(record))
+        with model_file.naming(path):
+            restored(**model_file.unpack(data))  # what can't be loaded isn't worth keeping
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
+        return self
+
+    @classmethod
+    def load(cls, path):
+        """The recognizer that a file holds; see `load_recognizer`.
+
+        Raises
+        ------
+        ModelFileError
+            Also for a recognizer of another class.
+        """
+        rec = load_recognizer(path)
+        if not isinstance(rec, cls):
+            raise model_file.ModelFileError(
+                f"{path} holds another class of recognizer, {_name(rec)} and not {cls.__name__}; "
+                "load_recognizer(path) takes any."
+            )
+        return rec
+
+    def card(self):
+        """What this recognizer is and isn't, in Markdown: what `save` puts into the file."""
+        return model_file.model_card(self._record())
+
+    @property
+    def protocol_(self):
+        """What `score_` was measured on, in one line."""
+        return self._record()["protocol"]
+
+    @property
+    def score_(self):
+        """The scores of the test part, or of what `save` was given; None without any."""
+        return self._record()["score"]
+
+    def _record(self):
+        """Where a recognizer comes from and how well it hears, as plain values."""
+        self._check_trained()
+        if self._stored is not None:
+            return self._stored["record"]
+        clips = self.train_rows_.assign(speaker=speaker_groups(self.train_rows_))
+        corpora = clips.groupby("corpus")["speaker"].agg(["size", "nunique"])
+        says, scale = self.emotions, None if self.classification else emotion_scale(self.emotions)
+        if scale:
+            says = [f"{emotion} {scale[emotion]}" for emotion in sorted(scale, key=scale.get)]
+        tested = len(self.y_test) > 0
+        return {
+            **self._in_short(),
+            "says": ", ".join(says) + ("; to one voice" if self.voice_ is not None else ""),
+            "corpora": {name: [int(n) for n in row] for name, row in corpora.T.items()},
+            "clips": clips["emotion"].value_counts().to_dict(),
+            "protocol": self.protocol() if tested else "no clips were kept back",
+            "score": self._adapted(None)._test_scores() if tested else None,
+            "versions": self._versions(),
+        }
+
+    def _in_short(self):
+        """What it is and what it hears, as texts."""
+        unit = "values a frame" if self.functionals == FRAMES else "values"
+        hears = f"{self.scaler_.n_features_in_:,} {unit}: {', '.join(self.features)}"
+        return {"model": " ".join(repr(self.model).split()), "hears": hears}
+
+    def _versions(self):
+        return {**model_file.versions(self.libraries), "feature code": source_version()}
+
+    def _content(self):
+        """All that a prediction needs; see `model_file.pack`."""
+        check_name(type(self).__name__, RECOGNIZERS, "class of recognizers that can be saved")
+        probe = self._probe()  # fits what isn't fitted yet
+        return {
+            "class": type(self).__name__,
+            "settings": {name: getattr(self, name) for name in SAVED_SETTINGS},
+            "fits": {name: vars(fit) for name, fit in self._fits.items()},
+            "voice": self.voice_,
+            "probe": probe,
+        }
+
+    @classmethod
+    def _restored(cls, content, record):
+        """The recognizer of `_content`, if it computes what it did."""
+        settings = {name: content["settings"][name] for name in SAVED_SETTINGS}
+        emotions = settings.pop("emotions")  # may be words that no clip here has
+        rec = cls.__new__(cls)
+        EmotionRecognizer.__init__(rec, content["fits"]["average"]["model"], **settings)
+        rec.emotions = emotions
+        rec._fits = {name: _Fit(**fit) for name, fit in content["fits"].items()}
+        rec._stored = {"record": record, "probe": content["probe"]}
+        fit = rec._fits["average" if content["voice"] is None else "own"]
+        rec.voice_, rec.scaler_, rec.model = content["voice"], fit.scaler, fit.model
+        if rec.classification and sorted(rec.classes_) != sorted(emotions):
+            raise model_file.ModelFileError(f"its model knows {rec.classes_}, not {emotions}")
+        rec._check_probe()
+        return rec
+
+    def _probe(self):
+        """Some clips' features and what is said of them, and a sound and its features."""
+        if self._stored is not None:
+            return self._stored["probe"]
+        self._fitted_usual()
+        X = self.X_train[stratified_order(self.y_train)[:N_PROBES]]
+        sound = _probe_sound()
+        heard = self._features(sound, SAMPLE_RATE)[0][0]
+        return {"X": X, "answers": self._answers(X), "sound": sound, "heard": heard}
+
+    def _answers(self, X):
+        """What is said of features, and of those of one voice if calibrated to it."""
+        voices = {"average": None, "own": X} if self.normalize == "speaker" else {"average": None}
+        adapted = {name: self._adapted(own) for name, own in voices.items()}
+        return {name: rec._probabilities(X) if self.classification else rec._numbers(X)
+                for name, rec in adapted.items()}  # fmt: skip
+
+    def _check_probe(self):
+        """Compare what is computed here with what was when it was saved."""
+        probe, saved = self._stored["probe"], self._stored["record"]["versions"]
+        here, scale = self._versions(), self._fits["average"].scaler.scale_
+        heard = self._features(probe["sound"], SAMPLE_RATE)[0][0]
+        model_file.check_same(
+            "features, in standard deviations,", heard / scale, probe["heard"] / scale,
+            FEATURE_TOLERANCE, saved, here, refused=np.inf,
+        )  # fmt: skip
+        X = probe["X"] if isinstance(probe["X"], np.ndarray) else ragged(probe["X"])
+        for name, answers in self._answers(X).items():
+            expected = probe["answers"][name]
+            tolerance = TOLERANCES[expected.dtype.itemsize]
+            model_file.check_same("answers", answers, expected, tolerance, saved, here)
+
 
 class _Fit:
     """A fitted scaler and model; the speakers' too if each was standardised by its own voice."""
 
-    def __init__(self, speakers, scaler, model):
+    def __init__(self, speakers, scaler, model, temperature=None, usual=None):
         self.speakers, self.scaler, self.model = speakers, scaler, model
-        self.temperature = self.usual = None
+        self.temperature, self.usual = temperature, usual
 
 
 def _distances(X, scaler, limit=10.0):
@@ -1110,6 +1315,68 @@ def temperature(scores, truth):
         return -likelihoods[np.arange(len(truth)), truth].mean()
 
     return float(np.exp(minimize_scalar(loss, bounds=(-5, 5), method="bounded").x))
+
+
+def load_recognizer(path=None):
+    """The recognizer that a file of `EmotionRecognizer.save` holds.
+
+    It predicts and calibrates as the saved one did, and has no clips. Nothing in the file is run,
+    whoever made it. A sound and some clips' features in it are heard again: if the sound's features
+    are off by more than a tenth of a standard deviation, or the clips' answers by more than 1e-6
+    (1e-4 of what computes with 32 bits), a warning names the versions that changed. If none did, or
+    an answer is off by more than 0.05, the file is refused.
+
+    Parameters
+    ----------
+    path : path, optional
+        Default `models/default.ser` of the repository.
+
+    Returns
+    -------
+    EmotionRecognizer
+        Of the class that was saved.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no file.
+    ModelFileError
+        If it isn't sound, or doesn't compute what it did.
+
+    Warns
+    -----
+    ModelFileWarning
+        If it computes something a little different.
+    """
+    if path is None and not DEFAULT_FILE.is_file():
+        raise FileNotFoundError(
+            f"There is no {DEFAULT_FILE}; give the path of another file, or make this one: "
+            f"recommended().train().save({str(DEFAULT_FILE)!r})"
+        )
+    path = DEFAULT_FILE if path is None else path
+    content = model_file.read(path)
+    with model_file.naming(path):
+        return restored(**content)
+
+
+def restored(recognizer, record):
+    """The recognizer of `_content`, which comes of `_record`."""
+    name = check_name(recognizer["class"], RECOGNIZERS, "class of recognizer")
+    if name == "EmotionRecognizer":
+        return EmotionRecognizer._restored(recognizer, record)
+    import deep_emotion_recognition as deep
+
+    return getattr(deep, name)._restored(recognizer, record)
+
+
+def _probe_sound():
+    """A second of something like two sung syllables: ndarray (n_samples,) int16."""
+    t = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    phase = 2 * np.pi * (150 * t - 4 * np.cos(2 * np.pi * 1.5 * t))
+    harmonics = sum(np.sin(k * phase) / (1 + abs(k - 4)) for k in range(1, 21))
+    noise = np.random.default_rng(0).normal(scale=0.05, size=len(t))
+    y = harmonics * np.sin(2 * np.pi * t) ** 2 + noise
+    return (y * 20000 / abs(y).max()).astype(np.int16)
 
 
 def _recommended_model(classification):

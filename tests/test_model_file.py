@@ -1,0 +1,819 @@
+"""Recognizers as files: the same after loading, and nothing that a hostile file could do."""
+
+import io
+import json
+import os
+import pickle
+import stat
+import struct
+import subprocess
+import sys
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+from conftest import REPO
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.decomposition import PCA
+from sklearn.ensemble import (
+    BaggingClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    StackingClassifier,
+)
+from sklearn.exceptions import NotFittedError
+from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+
+import emotion_recognition
+import model_file
+from audio import load_audio
+from create_csv import list_audio
+from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer
+from emotion_recognition import EmotionLDA, EmotionRecognizer, load_recognizer, recommended
+from evaluation import evaluate
+from model_file import ModelFileError, ModelFileWarning, model_card, pack, read, unpack
+from parameters import CLASSIFIERS, REGRESSORS
+from utils import AVAILABLE_EMOTIONS, make_estimator
+
+BUNDLED = {"data_dir": REPO / "data", "tess_ravdess": False, "emodb": False, "verbose": 0,
+           "n_jobs": 1}  # fmt: skip
+ODD_ORDER = ["sad", "angry", "happy"]
+FEW = {"features": ["mfcc"], "functionals": ["mean", "std"]}
+TINY = {"n_estimators": 4, "max_iter": 5, "max_depth": 3}
+NETWORK = {"rnn_units": 4, "dense_units": 8, "n_rnn_layers": 0, "n_dense_layers": 1, "epochs": 1,
+           "n_networks": 2}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return [str(path) for path in list_audio(REPO / "data" / "test-custom")][::9]
+
+
+@pytest.fixture(scope="module")
+def rec():
+    """The recommended recognizer."""
+    return recommended(emotions=ODD_ORDER, **BUNDLED).train()
+
+
+@pytest.fixture(scope="module")
+def path(rec, tmp_path_factory):
+    """Its file, which no test changes."""
+    path = tmp_path_factory.mktemp("saved") / "model.ser"
+    rec.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory):
+    """A network without recurrent layers, whose graphs take TensorFlow seconds to make."""
+    folder = str(tmp_path_factory.mktemp("deep"))
+    return DeepEmotionRecognizer(**BUNDLED, **NETWORK, results_dir=folder, logs_dir=None).train()
+
+
+@pytest.fixture(scope="module")
+def deep_path(deep, tmp_path_factory):
+    path = tmp_path_factory.mktemp("deep_saved") / "deep.ser"
+    deep.save(path)
+    return path
+
+
+def members(path):
+    """What is in a file, but for its manifest: dict of name to bytes."""
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        return {name: archive.read(name) for name in names if name != "manifest.json"}
+
+
+def tampered(path, changed, tmp_path):
+    """A copy with other members, whose digests are right: what an attacker would make."""
+    copy = tmp_path / "tampered.ser"
+    copy.write_bytes(model_file._sealed(members(path) | changed))
+    return copy
+
+
+def rezip(data, changed):
+    """A zip with other members: bytes."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        old = {name: archive.read(name) for name in archive.namelist()}
+    return model_file._zip(old | changed)
+
+
+def saved(recognizer, tmp_path):
+    return load_recognizer(recognizer.save(tmp_path / "own.ser") and tmp_path / "own.ser")
+
+
+def answers(recognizer, clips):
+    if recognizer.classification:
+        return [list(p.values()) for p in recognizer.predict_proba(clips)]
+    return recognizer.predict(clips)
+
+
+# the same after loading
+
+
+def test_a_loaded_recognizer_says_the_same(rec, path, clips):
+    loaded = load_recognizer(path)
+    assert loaded.predict(clips) == rec.predict(clips)
+    assert loaded.predict_proba(clips) == rec.predict_proba(clips)
+    assert list(loaded.predict_proba(clips[0])) == ODD_ORDER
+    assert loaded.predict(clips[0]) == rec.predict(clips[0])
+    assert loaded.predict([]) == []
+    for labels in (None, "sad", ["sad", "happy", "sad"]):
+        ours, theirs = (r.calibrate(clips[:3], labels) for r in (rec, loaded))
+        assert theirs.predict_proba(clips) == ours.predict_proba(clips)
+    assert theirs.predict_proba(clips) != rec.predict_proba(clips)
+
+
+def test_a_loaded_recognizer_hears_emotion_over_time(rec, path, clips):
+    ours, theirs = (r.predict_timeline(clips[0], hop=0.5) for r in (rec, load_recognizer(path)))
+    assert theirs.equals(ours) and theirs.attrs == ours.attrs
+    y = load_audio(clips[0])
+    np.testing.assert_array_equal(load_recognizer(path).listen(y)[0], rec.listen(y)[0])
+    assert load_recognizer(path).listen(y)[1] == rec.listen(y)[1]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", [*CLASSIFIERS, *REGRESSORS])
+def test_every_model_of_the_project_says_the_same(name, clips, tmp_path):
+    model = make_estimator(name)
+    known = model.get_params()
+    model.set_params(**{key: value for key, value in TINY.items() if key in known})
+    rec = EmotionRecognizer(model, classification=name in CLASSIFIERS, **FEW, **BUNDLED)
+    emotions = rec.emotions
+    loaded = saved(rec.train(), tmp_path)
+    assert answers(loaded, clips) == answers(rec, clips)
+    ours, theirs = (answers(r.calibrate(clips[:3], emotions[0]), clips) for r in (rec, loaded))
+    assert ours == theirs
+    assert type(loaded.model) is type(rec.model)
+    assert loaded.model.get_params().keys() == rec.model.get_params().keys()
+
+
+@pytest.mark.parametrize("model", [
+    make_pipeline(PCA(5), LogisticRegression()),
+    BaggingClassifier(EmotionLDA(), n_estimators=2),
+    StackingClassifier([("tree", DecisionTreeClassifier())], RandomForestClassifier(3), cv=2),
+    CalibratedClassifierCV(SVC(), cv=2),
+    HistGradientBoostingClassifier(max_iter=2),
+    make_pipeline(SelectKBest(k=20), GradientBoostingClassifier(n_estimators=2)),
+], ids=lambda model: type(model).__name__)  # fmt: skip
+def test_other_models_of_scikit_learn_say_the_same(model, clips, tmp_path):
+    rec = EmotionRecognizer(model, normalize=None, **FEW, **BUNDLED).train()
+    assert answers(saved(rec, tmp_path), clips) == answers(rec, clips)
+
+
+def test_the_recommended_regressor_says_the_same(clips, tmp_path):
+    rec = recommended(classification=False, **FEW, **BUNDLED).train()
+    loaded = saved(rec, tmp_path)
+    assert loaded.predict(clips) == rec.predict(clips)
+    assert loaded.calibrate(clips[:3], "sad").predict(clips) == (
+        rec.calibrate(clips[:3], "sad").predict(clips)
+    )
+    assert loaded.score_["mae"] == pytest.approx(rec.test_score())
+    assert loaded.score_["mae_low"] < loaded.score_["mae"] < loaded.score_["mae_high"]
+
+
+def test_a_calibrated_recognizer_stays_calibrated(rec, clips, tmp_path):
+    calibrated = rec.calibrate(clips[:4])
+    loaded = saved(calibrated, tmp_path)
+    assert loaded.predict_proba(clips) == calibrated.predict_proba(clips)
+    assert loaded.calibrate(clips[4:8]).predict_proba(clips) == (
+        rec.calibrate(clips[4:8]).predict_proba(clips)
+    )
+    assert "to one voice" in loaded.card()
+    assert loaded.score_ == rec.scores()  # measured before it was calibrated
+
+
+def test_networks_say_the_same(deep, deep_path, clips):
+    loaded = DeepEmotionRecognizer.load(deep_path)
+    np.testing.assert_allclose(answers(loaded, clips), answers(deep, clips), atol=1e-6)
+    ours, theirs = (answers(r.calibrate(clips[:3]), clips) for r in (deep, loaded))
+    np.testing.assert_allclose(theirs, ours, atol=1e-6)
+    assert loaded.history_.equals(deep.history_)
+    assert "results_dir" not in loaded.card()
+    settings = members(deep_path)["header.json"].decode()
+    assert "results_dir" not in settings and str(REPO) not in settings
+
+
+def test_networks_can_be_pickled(deep):
+    copied = pickle.loads(pickle.dumps(deep.model))
+    X = deep.scaler_.transform(deep.X_test)
+    np.testing.assert_allclose(copied.predict_proba(X), deep.model.predict_proba(X), atol=1e-6)
+
+
+def test_ensembles_say_the_same(rec, deep, clips, tmp_path):
+    both = EnsembleRecognizer([recommended(**BUNDLED), deep]).train()
+    loaded = saved(both, tmp_path)
+    np.testing.assert_allclose(answers(loaded, clips), answers(both, clips), atol=1e-6)
+    ours, theirs = (r.calibrate(clips[:3]) for r in (both, loaded))
+    np.testing.assert_allclose(answers(theirs, clips), answers(ours, clips), atol=1e-6)
+    assert "EmotionLDA(); FrameNetwork(" in loaded.card()
+    with pytest.raises(ValueError, match="holds no clips"):
+        loaded.test_score()
+
+
+def test_what_was_loaded_can_be_saved_again(path, rec, clips, tmp_path):
+    again = saved(load_recognizer(path), tmp_path)
+    assert again.predict_proba(clips) == rec.predict_proba(clips)
+    assert (again.protocol_, again.score_) == (rec.protocol(), rec.scores())
+    assert again.card() == rec.card()
+    assert members(tmp_path / "own.ser") == members(path)
+
+
+def test_a_loaded_recognizer_has_a_protocol_and_no_clips(path, rec):
+    loaded = EmotionRecognizer.load(path)
+    assert loaded.protocol_ == rec.protocol()
+    assert loaded.score_ == rec.scores()
+    for method in ("test_score", "train_score", "scores", "confusion_matrix", "protocol",
+                   "get_samples_by_class", "determine_best_model"):  # fmt: skip
+        with pytest.raises(ValueError, match=r"no clips.*protocol_.*load_data\(\).*train\(\)"):
+            getattr(loaded, method)()
+    with pytest.raises(ValueError, match="no clips"):
+        loaded.test_fbeta_score(1)
+    with pytest.raises(ValueError, match="no clips"):
+        loaded.grid_search({"shrinkage": [0.1]})
+
+
+def test_a_loaded_recognizer_can_read_clips_and_learn_anew(path, rec):
+    loaded = load_recognizer(path)
+    for name in ("data_dir", "n_jobs"):
+        setattr(loaded, name, BUNDLED[name])
+    loaded.load_data()
+    assert loaded.test_score() == rec.test_score()
+    assert loaded.protocol().startswith(f"loaded ({rec.protocol()}); tested on ")
+    assert loaded.train().protocol() == rec.protocol()
+    assert loaded.test_score() == rec.test_score()
+
+
+def test_words_of_ones_own_need_no_clips_to_load(rec, path, tmp_path, clips):
+    header = members(path)["header.json"].replace(b'"happy"', b'"rude"')
+    rude = np.load(io.BytesIO(members(path)["arrays/0.npy"]))  # shows that arrays are plain .npy
+    assert rude.dtype.kind in "fU"
+    changed = {"header.json": header} | {
+        name: model_file._from_array(np.where(array == "happy", "rude", array))
+        for name, data in members(path).items()
+        if name.endswith(".npy") and (array := np.load(io.BytesIO(data))).dtype.kind == "U"
+    }
+    loaded = load_recognizer(tampered(path, changed, tmp_path))
+    assert loaded.emotions == ["sad", "angry", "rude"]
+    assert list(loaded.predict_proba(clips[0])) == loaded.emotions
+
+
+def test_a_class_loads_its_own_files_only(path):
+    with pytest.raises(ModelFileError, match=r"EmotionRecognizer and not Deep.*load_recognizer"):
+        DeepEmotionRecognizer.load(path)
+
+
+def test_only_what_is_trained_and_known_is_saved(tmp_path, rec):
+    class Own(EmotionRecognizer):
+        pass
+
+    with pytest.raises(NotFittedError):
+        recommended(**BUNDLED).save(tmp_path / "own.ser")
+    own = Own(EmotionLDA(), **FEW, **BUNDLED).train()
+    with pytest.raises(ValueError, match="EmotionRecognizer, DeepEmotionRecognizer"):
+        own.save(tmp_path / "own.ser")
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_path_the_default_model_is_loaded(monkeypatch, path, tmp_path):
+    monkeypatch.setattr(emotion_recognition, "DEFAULT_FILE", tmp_path / "default.ser")
+    with pytest.raises(FileNotFoundError, match=r"default\.ser.*train\(\)\.save"):
+        load_recognizer()
+    monkeypatch.setattr(emotion_recognition, "DEFAULT_FILE", path)
+    assert load_recognizer().emotions == ODD_ORDER
+
+
+def test_a_default_model_of_all_emotions_is_small_and_needs_little(tmp_path, clips):
+    path = tmp_path / "all.ser"
+    rec = recommended(emotions=AVAILABLE_EMOTIONS, **BUNDLED)
+    rec.fit(rec.clips()[::4]).save(path)
+    assert path.stat().st_size < 5e6
+    code = (
+        "import sys; from emotion_recognition import load_recognizer; "
+        f"rec = load_recognizer({str(path)!r}); rec.predict({clips[0]!r}); "
+        "print(sorted({'tensorflow', 'keras', 'skops', 'h5py'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+# the card, and writing
+
+
+def test_the_card_says_what_the_model_is_and_is_not(rec, path):
+    card = members(path)["card.md"].decode()
+    assert card == rec.card() == load_recognizer(path).card()
+    for text in ("EmotionLDA()", "4,659 values", "sad, angry, happy", "custom: ", rec.protocol(),
+                 f"uar {rec.scores()['uar']:.3f} (", "scikit-learn ", "numpy ", "## Limits",
+                 "load_recognizer", "synthetic"):  # fmt: skip
+        assert text in card
+    for speakers in set(rec.train_rows_["speaker"]):
+        assert speakers not in card
+
+
+def test_the_card_names_licences():
+    record = {"model": "m", "hears": "h", "says": "s", "clips": {"sad": 1}, "protocol": "p",
+              "corpora": {"ravdess": [1400, 24], "mine": [10, 2]}, "score": None,
+              "versions": {}}  # fmt: skip
+    card = model_card(record)
+    assert "CC BY-NC-SA 4.0, not for commercial use" in card
+    assert "ravdess: 1,400 clips of 24 speakers" in card
+    assert "mine: see its own" in card
+    assert "not measured" in card
+
+
+def test_another_evaluation_can_be_kept(rec, path, tmp_path):
+    measured = evaluate(rec, "group-3", verbose=0)
+    loaded = load_recognizer(rec.save(tmp_path / "m.ser", measured=measured) and tmp_path / "m.ser")
+    assert loaded.protocol_ == measured.protocol
+    assert loaded.score_ == pytest.approx(measured.scores())
+    assert f"macro_f1 {measured.scores()['macro_f1']:.3f}" in loaded.card()
+
+
+def test_without_test_clips_nothing_is_claimed(rec, tmp_path, clips):
+    everything = recommended(emotions=ODD_ORDER, **BUNDLED)
+    everything.fit(everything.clips())
+    loaded = saved(everything, tmp_path)
+    assert loaded.score_ is None
+    assert "not measured" in loaded.card() and "kept back" in loaded.protocol_
+
+
+class Unknown(ClassifierMixin, BaseEstimator):
+    """A classifier that nobody trusts."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), len(self.classes_)), 1 / len(self.classes_))
+
+
+@pytest.mark.parametrize("model", [Unknown(), KNeighborsClassifier(algorithm="kd_tree")],
+                         ids=lambda model: type(model).__name__)  # fmt: skip
+def test_what_could_not_be_loaded_is_not_saved(model, rec, path, tmp_path):
+    kept = tmp_path / "kept.ser"
+    kept.write_bytes(path.read_bytes())
+    other = EmotionRecognizer(model, normalize=None, **FEW, **BUNDLED).train()
+    with pytest.raises(ModelFileError, match=r"Unknown|KDTree.*algorithm=.brute"):
+        other.save(kept)
+    assert kept.read_bytes() == path.read_bytes()
+    assert [file.name for file in tmp_path.iterdir()] == ["kept.ser"]
+
+
+# does it still compute the same?
+
+
+def other_versions(path, tmp_path, changed, **versions):
+    header = json.loads(members(path)["header.json"])
+    header["content"]["record"]["versions"] |= versions
+    return tampered(path, changed | {"header.json": json.dumps(header).encode()}, tmp_path)
+
+
+def scaled(path, key, factor):
+    """The array that the header names so, times a number."""
+    header = json.loads(members(path)["header.json"])
+    found = []
+
+    def look(node):
+        if key in node and "$array" in (node[key] or {}):
+            found.append(node[key]["$array"])
+        return node
+
+    json.loads(json.dumps(header), object_hook=look)
+    array = np.load(io.BytesIO(members(path)[found[0]]))
+    return {found[0]: model_file._from_array(array * factor)}
+
+
+def test_a_model_that_computes_something_else_is_refused_or_named(path, tmp_path):
+    for factor in (1.0001, 3.0):
+        with pytest.raises(ModelFileError, match=r"answers are no longer.*all libraries"):
+            load_recognizer(tampered(path, scaled(path, "coef_", factor), tmp_path))
+    changed = scaled(path, "coef_", 1.0001)
+    with pytest.warns(ModelFileWarning, match=r"answers.*off by .*scikit-learn 1\.0 \(here "):
+        load_recognizer(other_versions(path, tmp_path, changed, **{"scikit-learn": "1.0"}))
+    changed = scaled(path, "coef_", 3.0)
+    with pytest.raises(ModelFileError, match=r"saved with numpy 1\.0 \(here .*Refused: install"):
+        load_recognizer(other_versions(path, tmp_path, changed, numpy="1.0"))
+
+
+def test_features_that_are_computed_otherwise_are_named(path, tmp_path):
+    changed = scaled(path, "heard", 1.1)
+    with pytest.warns(ModelFileWarning, match=r"features.*off by .*feature code 0123 \(here "):
+        load_recognizer(other_versions(path, tmp_path, changed, **{"feature code": "0123"}))
+    with pytest.raises(ModelFileError, match="features"):
+        load_recognizer(tampered(path, changed, tmp_path))
+
+
+def test_other_versions_that_compute_the_same_are_no_reason_to_warn(path, tmp_path, recwarn):
+    load_recognizer(other_versions(path, tmp_path, {}, **{"numpy": "1.0", "feature code": "0123"}))
+    assert not recwarn.list
+
+
+def test_a_later_format_says_so(path, tmp_path):
+    header = members(path)["header.json"].replace(b'"format": 1', b'"format": 2')
+    with pytest.raises(ModelFileError, match=r"its format is 2.*update the project"):
+        load_recognizer(tampered(path, {"header.json": header}, tmp_path))
+
+
+# damaged files
+
+
+def test_damaged_files_are_refused(path, tmp_path):
+    """A hundred cut short, two hundred with a flipped bit, fifty with bytes added or changed."""
+    data, rng, damaged = path.read_bytes(), np.random.default_rng(0), tmp_path / "damaged.ser"
+    for i in range(350):
+        if i < 100:
+            changed = data[: rng.integers(len(data))]
+        elif i < 300:  # half of them where the zip has its names and sizes
+            place = rng.integers(len(data)) if i % 2 else len(data) - 1 - rng.integers(4000)
+            changed = bytearray(data)
+            changed[place] ^= 1 << rng.integers(8)
+        elif i < 325:
+            changed = rng.bytes(i) + data if i % 2 else data + rng.bytes(i)
+        else:
+            place = rng.integers(len(data))
+            changed = data[:place] + rng.bytes(100) + data[place + 100 :]
+        damaged.write_bytes(changed)
+        with pytest.raises(ModelFileError, match=r"damaged\.ser: ."):
+            load_recognizer(damaged)
+
+
+def test_a_damaged_member_is_named(path, tmp_path):
+    with zipfile.ZipFile(path) as archive:
+        entry = archive.getinfo("card.md")
+    data = bytearray(path.read_bytes())
+    data[entry.header_offset + 60] ^= 4
+    (tmp_path / "model.ser").write_bytes(data)
+    with pytest.raises(ModelFileError, match=r"its member card\.md is damaged"):
+        load_recognizer(tmp_path / "model.ser")
+    own = members(path)
+    manifest = {name: model_file._digest(data) for name, data in own.items()} | {"card.md": "0"}
+    changed = model_file._zip(own | {"manifest.json": json.dumps(manifest).encode()})
+    (tmp_path / "model.ser").write_bytes(changed)
+    with pytest.raises(ModelFileError, match=r"card\.md is missing, or not as it was written"):
+        load_recognizer(tmp_path / "model.ser")
+
+
+def test_files_that_are_none_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.ser"):
+        load_recognizer(tmp_path / "nowhere.ser")
+    with pytest.raises(ModelFileError, match="something else"):
+        load_recognizer(tmp_path)
+    os.mkfifo(tmp_path / "fifo.ser")
+    with pytest.raises(ModelFileError, match="something else"):
+        load_recognizer(tmp_path / "fifo.ser")
+    none = [b"", b"PK", b"no zip" * 100, model_file._zip({}), model_file._zip({"a.txt": b"text"}),
+            model_file._sealed({})]  # fmt: skip
+    for i, data in enumerate(none):
+        file = tmp_path / f"{i}.ser"
+        file.write_bytes(data)
+        with pytest.raises(ModelFileError, match=rf"{i}\.ser: "):
+            load_recognizer(file)
+
+
+# hostile files
+
+
+class Payload:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.marker),)
+
+
+def refused(file, match="."):
+    """The file is refused, and nothing beside it is made."""
+    around = sorted(file.parent.parent.rglob("*"))
+    with pytest.raises(ModelFileError, match=match):
+        load_recognizer(file)
+    assert sorted(file.parent.parent.rglob("*")) == around
+
+
+def test_pickles_are_never_run(path, tmp_path):
+    payload = pickle.dumps(Payload(tmp_path / "was run"))
+    array = io.BytesIO()
+    np.save(array, np.array([Payload(tmp_path / "was run")]), allow_pickle=True)
+    file = tmp_path / "pickle.ser"
+    file.write_bytes(payload)
+    refused(file)
+    refused(tampered(path, {"arrays/0.npy": payload}, tmp_path))
+    refused(tampered(path, {"arrays/0.npy": array.getvalue()}, tmp_path))
+    refused(tampered(path, {"header.json": payload}, tmp_path))
+    refused(tampered(path, {"model.pkl": payload}, tmp_path), "no member 'model.pkl'")
+    assert not (tmp_path / "was run").exists()
+
+
+@pytest.mark.parametrize("name", ["../evil.npy", "/tmp/evil.npy", "arrays/../../evil.npy",
+                                  "arrays\\0.npy", "C:\\evil", "arrays/0.npy/", "", "evil.py",
+                                  "Card.md", "arrays/٣.npy"])  # fmt: skip
+def test_other_names_are_refused(name, path, tmp_path):
+    folder = tmp_path / "a" / "b"
+    folder.mkdir(parents=True)
+    refused(tampered(path, {name: b"evil"}, folder), "has no member|damaged|two members")
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFDIR, stat.S_IFIFO])
+def test_links_are_refused(kind, path, tmp_path):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in members(path).items():
+            entry = zipfile.ZipInfo(name)
+            if name == "card.md":
+                entry.external_attr, data = (kind | 0o777) << 16, b"/etc/passwd"
+            archive.writestr(entry, data)
+    (tmp_path / "link.ser").write_bytes(file.getvalue())
+    refused(tmp_path / "link.ser", r"no member 'card\.md'")
+
+
+def test_members_twice_are_refused(path, tmp_path):
+    file = tmp_path / "twice.ser"
+    file.write_bytes(path.read_bytes())
+    with zipfile.ZipFile(file, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("card.md", "another one")
+    refused(file, r"two members card\.md")
+
+
+def bombs(path):
+    """Small files that unpack to much: by their own word, by a lie, by number, one in another."""
+    much = b"\0" * 2**27
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("card.md", much)
+    honest = zipped.getvalue()
+    size = struct.pack("<L", len(much))
+    yield "honest", honest
+    yield "lying", honest.replace(size, struct.pack("<L", 10))
+    yield "many", model_file._zip({f"arrays/{i}.npy": b"" for i in range(70_000)})
+    overlapping = bytearray(model_file._zip({"card.md": b"x" * 100, "header.json": b"x" * 100}))
+    place = overlapping.rfind(b"PK\x01\x02")
+    overlapping[place + 42 : place + 46] = bytes(4)  # the second begins where the first does
+    yield "overlapping", bytes(overlapping)
+    array = io.BytesIO()
+    header = {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
+    np.lib.format.write_array_header_1_0(array, header)
+    yield "array", model_file._sealed(members(path) | {"arrays/0.npy": array.getvalue()})
+    nested = io.BytesIO()
+    with zipfile.ZipFile(nested, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("schema.json", b" " * 2**26)
+    own = members(path)
+    header = json.loads(own["header.json"])
+    header["content"]["recognizer"]["fits"]["average"]["model"] = {"$model": "models/0.skops"}
+    own |= {"header.json": json.dumps(header).encode(), "models/0.skops": nested.getvalue()}
+    yield "nested", model_file._sealed(own)
+    header["content"]["more"] = [{"$array": "arrays/0.npy"}] * 10**5
+    yield (
+        "repeating",
+        model_file._sealed(members(path) | {"header.json": json.dumps(header).encode()}),
+    )
+    yield "json", model_file._sealed(own | {"header.json": b"[" + b"[]," * 6 * 10**6 + b"[]]"})
+    deep = {"format": 1, "content": None}
+    text = json.dumps(deep).replace("null", "[" * 10**6 + "]" * 10**6)
+    yield "deep", model_file._sealed(own | {"header.json": text.encode()})
+
+
+def test_bombs_are_refused_before_they_fill_the_memory(path, tmp_path):
+    for name, data in bombs(path):
+        file = tmp_path / f"{name}.ser"
+        file.write_bytes(data)
+        assert len(data) < 10e6
+        tracemalloc.start()
+        refused(file)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 100e6, (name, peak)
+
+
+# hostile models
+
+
+@pytest.fixture(scope="module")
+def forest(tmp_path_factory):
+    """The file of a forest."""
+    path = tmp_path_factory.mktemp("forest") / "forest.ser"
+    model = RandomForestClassifier(2, max_depth=2)
+    EmotionRecognizer(model, normalize=None, **FEW, **BUNDLED).train().save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory):
+    """The file of a support vector machine."""
+    path = tmp_path_factory.mktemp("machine") / "machine.ser"
+    EmotionRecognizer(SVC(), normalize=None, **FEW, **BUNDLED).train().save(path)
+    return path
+
+
+def with_model(path, tmp_path, change):
+    """A copy whose scikit-learn model was changed; `change` gets its schema and its members."""
+    name = next(name for name in members(path) if name.endswith(".skops"))
+    with zipfile.ZipFile(io.BytesIO(members(path)[name])) as archive:
+        inner = {own: archive.read(own) for own in archive.namelist()}
+    schema = json.loads(inner["schema.json"])
+    change(schema, inner)
+    inner["schema.json"] = json.dumps(schema).encode()
+    return tampered(path, {name: model_file._zip(inner)}, tmp_path)
+
+
+@pytest.mark.parametrize("loader", ["ObjectNode", "FunctionNode", "ConstructorFromReduceNode",
+                                    "TypeNode", "PartialNode", "MethodNode",
+                                    "OperatorFuncNode"])  # fmt: skip
+def test_models_of_types_that_are_not_trusted_are_refused(loader, machine, tmp_path):
+    marker = tmp_path / "was run"
+    text = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "__id__": 7,
+            "content": json.dumps(str(marker)), "is_json": True}  # fmt: skip
+    args = {"__class__": "tuple", "__module__": "builtins", "__loader__": "TupleNode",
+            "content": [text], "__id__": 8}  # fmt: skip
+
+    def change(schema, inner):
+        evil = {"__class__": "mkdir", "__module__": "os", "__loader__": loader, "__id__": 9,
+                "content": args, "attrs": args}  # fmt: skip
+        if loader == "PartialNode":
+            function = {"__class__": "mkdir", "__module__": "os", "__loader__": "FunctionNode"}
+            evil["content"] = {"func": function, "args": args, "kwds": text, "namespace": text}
+        schema["content"]["content"]["predict"] = evil
+
+    refused(with_model(machine, tmp_path, change))
+    assert not marker.exists()
+
+
+def arrays_of(inner, key, schema):
+    """The name of the array that an attribute is stored in."""
+    found = []
+    json.loads(json.dumps(schema), object_hook=lambda node: found.append(node.get(key)) or node)
+    return next(node["file"] for node in found if isinstance(node, dict) and "file" in node)
+
+
+@pytest.mark.parametrize("field, value", [("left_child", 10**6), ("right_child", 0),
+                                          ("left_child", -5), ("feature", 10**6),
+                                          ("feature", -3)])  # fmt: skip
+def test_trees_whose_indices_point_outside_are_refused(field, value, forest, tmp_path):
+    def change(schema, inner):
+        name = arrays_of(inner, "nodes", schema)
+        nodes = np.load(io.BytesIO(inner[name])).copy()
+        nodes[field][0] = value
+        inner[name] = model_file._from_array(nodes)
+
+    refused(with_model(forest, tmp_path, change), "point outside")
+
+
+def test_a_tree_wider_than_its_forest_is_refused(forest, tmp_path):
+    def change(schema, inner):
+        schema["content"]["content"]["n_features_in_"]["content"] = "2"
+
+    refused(with_model(forest, tmp_path, change))
+
+
+def test_a_tree_is_checked_wherever_it_stands():
+    """What its own width allows may be too wide for a forest that it is in, too."""
+    X, y = np.random.default_rng(0).normal(size=(50, 3)), np.arange(50) % 2
+    model = RandomForestClassifier(1, max_features=None).fit(X, y)
+    model.n_features_in_ = 1
+    with pytest.raises(ModelFileError, match="point outside"):
+        model_file._check_indices([model.estimators_[0], model])
+
+
+def test_trees_with_other_outputs_than_they_say_are_refused(forest, tmp_path):
+    def change(schema, inner):
+        def enlarge(node):
+            if node.get("__loader__") == "TreeNode":
+                node["__reduce__"]["args"]["content"][2]["content"] = "1000000"
+            return node
+
+        schema |= json.loads(json.dumps(schema), object_hook=enlarge)
+
+    refused(with_model(forest, tmp_path, change), "other outputs")
+
+
+@pytest.mark.parametrize("key", ["_intercept_", "_dual_coef_", "support_", "_n_support"])
+def test_support_vectors_that_do_not_fit_are_refused(key, machine, tmp_path):
+    def change(schema, inner):
+        name = arrays_of(inner, key, schema)
+        inner[name] = model_file._from_array(np.load(io.BytesIO(inner[name]))[:1].copy())
+
+    refused(with_model(machine, tmp_path, change), "point outside|altered")
+
+
+def test_an_array_is_read_once(machine, tmp_path):
+    def change(schema, inner):
+        own = schema["content"]["content"]
+        own["copy"] = own["support_vectors_"] | {"__id__": 1}
+
+    refused(with_model(machine, tmp_path, change), "share")
+
+
+# hostile networks
+
+
+def with_network(path, tmp_path, change):
+    """A copy whose .keras file was changed; `change` gets its members."""
+    name = next(name for name in members(path) if name.endswith(".keras"))
+    with zipfile.ZipFile(io.BytesIO(members(path)[name])) as archive:
+        inner = {own: archive.read(own) for own in archive.namelist()}
+    change(inner)
+    return tampered(path, {name: model_file._zip(inner)}, tmp_path)
+
+
+def test_layers_in_a_network_are_never_built(deep, deep_path, tmp_path, clips):
+    """A Lambda layer holds code of Python; in our files it is as if it weren't there."""
+    import keras
+
+    marker = tmp_path / "was run"
+    code = eval(f"lambda x: (__import__('os').mkdir({str(marker)!r}), x)[1]")
+    inputs = keras.Input((3,))
+    evil = keras.Model(inputs, keras.layers.Lambda(code, output_shape=(3,))(inputs))
+    marker.rmdir() if marker.exists() else None
+    data = model_file.network_bytes(evil)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        config = archive.read("config.json")
+        weights = archive.read("model.weights.h5")
+    assert b"lambda" in config.lower()
+    file = with_network(deep_path, tmp_path, lambda inner: inner.update({"config.json": config}))
+    loaded = load_recognizer(file)
+    np.testing.assert_allclose(answers(loaded, clips), answers(deep, clips), atol=1e-6)
+    refused(with_network(deep_path, tmp_path, lambda inner: inner.update(
+        {"config.json": config, "model.weights.h5": weights})))  # fmt: skip
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("kind", ["external link", "soft link", "external", "bomb", "damaged"])
+def test_weights_that_point_outside_or_are_a_bomb_are_refused(kind, deep_path, tmp_path):
+    import h5py
+
+    def change(inner):
+        file = io.BytesIO(inner["model.weights.h5"])
+        with h5py.File(file, "r+") as h5:
+            if kind == "external link":
+                h5["more"] = h5py.ExternalLink("/etc/hostname", "/")
+            elif kind == "soft link":
+                h5["more"] = h5py.SoftLink("/layers")
+            elif kind == "external":
+                h5.create_dataset("more", (10,), "u1", external=[("/etc/hostname", 0, 10)])
+            elif kind == "bomb":
+                h5.create_dataset("more", (10**12,), "f4", chunks=(10**6,), compression="gzip")
+        inner["model.weights.h5"] = file.getvalue()
+        if kind == "damaged":
+            inner["model.weights.h5"] = inner["model.weights.h5"][:3000]
+
+    refused(with_network(deep_path, tmp_path, change))
+
+
+@pytest.mark.parametrize("setting", ["rnn_units", "dense_units", "n_networks_", "n_columns_"])
+def test_networks_larger_than_their_weights_are_refused(setting, deep_path, tmp_path):
+    header = json.loads(members(deep_path)["header.json"])
+    state = header["content"]["recognizer"]["fits"]["average"]["model"]["state"]
+    state |= {"n_rnn_layers": 1, setting: 10**6}
+    changed = {"header.json": json.dumps(header).encode()}
+    refused(tampered(deep_path, changed, tmp_path), "fewer weights than its settings need")
+
+
+def test_a_network_cannot_choose_its_layers(deep_path, tmp_path):
+    header = members(deep_path)["header.json"].replace(b'"cell": "LSTM"', b'"cell": "Lambda"')
+    refused(tampered(deep_path, {"header.json": header}, tmp_path), "LSTM, GRU, SimpleRNN")
+
+
+def test_without_tensorflow_a_network_says_that_it_needs_it(monkeypatch, deep_path):
+    def absent():
+        raise ModuleNotFoundError("DeepEmotionRecognizer needs TensorFlow")
+
+    monkeypatch.setattr("deep_emotion_recognition._tensorflow", absent)
+    with pytest.raises(ModuleNotFoundError, match="needs TensorFlow"):
+        load_recognizer(deep_path)
+
+
+# values
+
+
+def test_values_come_back_as_they_were():
+    content = {
+        "none": None, "yes": True, "number": 3, "real": 0.1, "text": "früh \x00 \ud83d",
+        "list": [1, [2.5, None]], "numpy": np.float64(0.1), "labels": np.array(["a", "bcd"]),
+        "array": np.arange(6, dtype=np.float32).reshape(2, 3).T, "by number": {0.0: "a", 2.0: "b"},
+        "frames": np.array([np.zeros((2, 3)), np.ones((1, 3))], dtype=object),
+    }  # fmt: skip
+    content["text"] = "früh \x00 →"
+    found = unpack(pack(content, "a card"))
+    assert found["numpy"] == 0.1 and found["by number"] == {0.0: "a", 2.0: "b"}
+    np.testing.assert_array_equal(found["array"], content["array"])
+    assert found["array"].dtype == np.float32
+    assert found["labels"].tolist() == ["a", "bcd"]
+    assert [len(frames) for frames in found["frames"]] == [2, 1]
+    for name in ("none", "yes", "number", "real", "text", "list"):
+        assert found[name] == content[name]
+
+
+def test_the_same_model_gives_the_same_bytes(rec, path, tmp_path):
+    rec.save(tmp_path / "again.ser")
+    assert (tmp_path / "again.ser").read_bytes() == path.read_bytes()
+    assert read(path)["record"]["protocol"] == rec.protocol()
