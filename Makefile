@@ -30,6 +30,7 @@ bench: $(VENV)/installed-dev  ## measure speed and accuracy (some minutes, best 
 	$(PYTHON) benchmarks/bench_each_feature.py
 	$(PYTHON) benchmarks/bench_timeline.py
 	$(PYTHON) benchmarks/bench_grid.py
+	$(PYTHON) benchmarks/bench_versions.py
 
 lint: $(VENV)/installed-dev  ## check style and formatting
 	$(PYTHON) -m ruff check .
