@@ -21,7 +21,7 @@ test: $(VENV)/installed-dev  ## run every test
 	@command -v pulseaudio >/dev/null && $(PYTHON) -c "import pyaudio" 2>/dev/null || \
 	    echo "PulseAudio or PyAudio isn't installed: the tests that speak into a virtual microphone" \
 	    "are skipped. To run them, type: make mic && $(call INSTALL_HINT,$(PULSE),pulseaudio)"
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 bench: $(VENV)/installed-dev  ## measure speed and accuracy (some minutes, best on a quiet machine)
 	$(PYTHON) benchmarks/bench_features.py
