@@ -43,6 +43,7 @@ from tqdm.auto import tqdm
 
 import evaluation
 import model_file
+import voice
 from data_extractor import ragged
 from emotion_recognition import (
     RIDGE,
@@ -53,14 +54,17 @@ from emotion_recognition import (
     restored,
     temperature,
 )
-from features import FRAMES, FUNCTIONALS, Course, check_name
+from features import FRAMES, FUNCTIONALS, Course, check_name, feature_names
 from utils import quiet_stderr, replacing
 
 DEEP_FEATURES = ("spectrum", "prosody", "quality")
 STATISTICS = ("mean", "std", "change", "p5", "p50", "p95", *(f"wave{i}" for i in range(1, 7)),
               "echo5", "echo10", "echo20", "echo40")  # fmt: skip
-"""Functionals of the frames that the dense layers hear beside the recurrent ones."""
+"""Functionals of the frames that are heard beside the recurrent layers."""
+VOICED_STATISTICS = ("mean", "std", "change", "p5", "p50", "p95")
+"""Those of the voiced frames, where these can be told."""
 
+BANDS = frozenset(voice.COLUMNS["spectrum"][: voice.N_BANDS])
 CELLS = ("LSTM", "GRU", "SimpleRNN")
 SEGMENT, STEP = 32, 16  # frames that a step of the recurrent layers hears, and until the next
 ATTENTION = 64  # units that decide how much a step counts
@@ -69,6 +73,7 @@ BUCKETS = 8, 10, 12, 16, 24, 48  # steps: clips of similar length share a batch
 STATISTICS_DROPOUT, STEPS_DROPOUT = 0.5, 0.1
 SMOOTHING = 0.1  # of the labels
 HELD_OUT = 5  # a network leaves the fifth part of the speakers out
+SHARES = tuple(i / 10 for i in range(11))  # of the networks, beside the linear head
 PATIENCE = 6  # epochs without better recognition of the held-out speakers
 _SOURCE = Path(__file__).read_bytes()
 
@@ -136,15 +141,29 @@ class VoiceScaler:
 # the network
 
 
-def clip_statistics(X):
-    """Sum up the frames of every clip: ndarray (n_clips, n_columns * len(STATISTICS)) float32.
+def clip_statistics(X, columns=()):
+    """Sum up the frames of every clip: ndarray (n_clips, n_statistics) float32.
 
     Parameters
     ----------
     X : array (n_clips,) of ndarray (n_frames, n_columns)
+        Standardised.
+    columns : list of str, optional
+        Names of the columns, which tell what is best left to others (the cepstra hold what the
+        bands do), and which frames are voiced: more harmonic than the average, and not faint.
     """
-    vectors = [[FUNCTIONALS[name](course) for name in STATISTICS] for course in map(Course, X)]
-    return np.array(vectors, dtype=np.float32).reshape(len(X), -1)
+    kept = [i for i, name in enumerate(columns) if name not in BANDS] or slice(None)
+    told = [columns.index(name) for name in ("harmonicity", "energy") if name in columns]
+    vectors = []
+    for x in X:
+        whole = Course(x[:, kept])
+        vector = [FUNCTIONALS[name](whole) for name in STATISTICS]
+        if len(told) == 2:
+            voiced = (x[:, told] > (0, -0.5)).all(axis=1)
+            part = Course(x[voiced][:, kept]) if voiced.sum() > 5 else whole
+            vector += [FUNCTIONALS[name](part) for name in VOICED_STATISTICS]
+        vectors.append(np.concatenate(vector))
+    return np.array(vectors, dtype=np.float32)
 
 
 def segments(frames):
@@ -158,8 +177,8 @@ def segments(frames):
     return np.hstack([windows.mean(axis=-1), windows.std(axis=-1)])
 
 
-def build_network(n_columns, n_outputs, *, classification=True, n_rnn_layers=2, n_dense_layers=2,
-                  rnn_units=64, dense_units=128, cell="LSTM", bidirectional=True,
+def build_network(n_columns, n_statistics, n_outputs, *, classification=True, n_rnn_layers=2,
+                  n_dense_layers=2, rnn_units=64, dense_units=128, cell="LSTM", bidirectional=True,
                   dropout=(0.4, 0.4, 0.4, 0.4)):  # fmt: skip
     """A Keras network from the frames of a clip to a score for each class, or to one number.
 
@@ -170,7 +189,7 @@ def build_network(n_columns, n_outputs, *, classification=True, n_rnn_layers=2, 
 
     Parameters
     ----------
-    n_columns, n_outputs : int
+    n_columns, n_statistics, n_outputs : int
     classification : bool
     n_rnn_layers, n_dense_layers, rnn_units, dense_units, cell, bidirectional, dropout
         See `FrameNetwork`; here `dropout` has a number for each layer.
@@ -186,7 +205,7 @@ def build_network(n_columns, n_outputs, *, classification=True, n_rnn_layers=2, 
     from keras import Input, Model, layers, ops
 
     steps, mask = Input((None, 2 * n_columns), name="steps"), Input((None,), name="mask")
-    statistics = Input((n_columns * len(STATISTICS),), name="statistics")
+    statistics = Input((n_statistics,), name="statistics")
     hidden = layers.Dropout(STATISTICS_DROPOUT)(statistics)
     heads = [layers.Dense(dense_units, activation="relu")(hidden)]
     if n_rnn_layers:
@@ -230,15 +249,17 @@ class FrameNetwork(BaseEstimator):
     """An ensemble of recurrent networks as a scikit-learn estimator of frame matrices.
 
     Each network leaves another fifth of the training speakers out, and listens to them only to
-    know when to learn slower and when to stop. A linear head on the same statistics, set by a
-    formula (`EmotionLDA`; ridge regression for numbers), has one vote beside the two of the
-    networks' heads. What is said of the speakers that were left out sets the temperature of the
-    probabilities (Guo et al. 2017).
+    know when to learn slower and when to stop. Beside them there is a linear head on the same
+    statistics, set by a formula (`EmotionLDA`; ridge regression for numbers). What is said of the
+    speakers that were left out sets how much the networks count beside it, and the temperature of
+    the probabilities (Guo et al. 2017).
 
     Parameters
     ----------
     classification : bool
         Else there is one output, a number.
+    features : list of str, optional
+        Whose frames the matrices are; see `clip_statistics`.
     n_networks : int
         At most: no more than there are speakers, nor more than `HELD_OUT`.
     n_rnn_layers, n_dense_layers : int
@@ -279,6 +300,8 @@ class FrameNetwork(BaseEstimator):
         Of a classifier.
     network_ : keras.Model
         The mean of all networks, and the linear head.
+    share_ : float
+        Of the networks in what is said, beside the linear head.
     temperature_ : float
     history_ : DataFrame
         network, epoch, loss, val_loss, val_accuracy (or val_mae), learning_rate.
@@ -286,12 +309,13 @@ class FrameNetwork(BaseEstimator):
 
     not_saved = "n_jobs", "verbose", "results_dir", "logs_dir", "override"
 
-    def __init__(self, *, classification=True, n_networks=4, n_rnn_layers=2, n_dense_layers=2,
-                 rnn_units=64, dense_units=128, cell="LSTM", bidirectional=True, dropout=0.4,
-                 batch_size=32, epochs=30, optimizer="adamw", learning_rate=1e-3, loss=None,
-                 augment=True, mixed_precision=False, n_jobs=-1, verbose=1, random_state=None,
+    def __init__(self, *, classification=True, features=None, n_networks=2, n_rnn_layers=2,
+                 n_dense_layers=2, rnn_units=64, dense_units=128, cell="LSTM", bidirectional=True,
+                 dropout=0.4, batch_size=32, epochs=30, optimizer="adamw", learning_rate=1e-3,
+                 loss=None, augment=True, mixed_precision=False, n_jobs=-1, verbose=1, random_state=None,
                  results_dir="results", logs_dir="logs", override=False):  # fmt: skip
         self.classification = classification
+        self.features = features
         self.n_networks = n_networks
         self.n_rnn_layers = n_rnn_layers
         self.n_dense_layers = n_dense_layers
@@ -331,10 +355,10 @@ class FrameNetwork(BaseEstimator):
         """
         groups = np.arange(len(y)) if groups is None or len(set(groups)) < 2 else groups
         targets = self._targets(y)
-        steps, statistics = [segments(x) for x in X], clip_statistics(X)
+        steps, statistics = self._summed(X)
         self.steps_scaler_ = FrameScaler().fit(steps)
         self.statistics_scaler_ = StandardScaler().fit(statistics)
-        self.n_columns_ = X[0].shape[1]
+        self.n_columns_, self.n_statistics_ = X[0].shape[1], statistics.shape[1]
         folds = evaluation.speaker_folds(y, groups, HELD_OUT, self.random_state or 0)
         folds = folds[: self.n_networks]
         fingerprint = self._fingerprint(X, y, groups)
@@ -381,7 +405,8 @@ class FrameNetwork(BaseEstimator):
                  "cell", "bidirectional")  # fmt: skip
         n_outputs = len(self.classes_) if self.classification else 1
         return {name: getattr(self, name) for name in names} | {
-            "dropout": self.rates(), "n_columns": self.n_columns_, "n_outputs": n_outputs,
+            "dropout": self.rates(), "n_columns": self.n_columns_,
+            "n_statistics": self.n_statistics_, "n_outputs": n_outputs,
         }  # fmt: skip
 
     def _fingerprint(self, X, y, groups):
@@ -420,7 +445,7 @@ class FrameNetwork(BaseEstimator):
         return kept
 
     def _set_linear_head(self, statistics, targets, heard, folds):
-        """The linear head, and the temperature of all heads together, by the speakers left out.
+        """The linear head, how much it counts, and the temperature, by the speakers left out.
 
         Parameters
         ----------
@@ -433,27 +458,43 @@ class FrameNetwork(BaseEstimator):
         Returns
         -------
         dict of ndarray
-            linear_weights (n_statistics, n_outputs), linear_offsets (n_outputs,), temperature ().
+            linear_weights (n_statistics, n_outputs), linear_offsets (n_outputs,); share () of the
+            networks in what is said; temperature ().
         """
         said = []
         for train, held_out in folds:
             weights, offsets = _linear_head(statistics[train], targets[train])
             said.append(statistics[held_out] @ weights + offsets)
         rows, said = np.concatenate([held_out for _, held_out in folds]), np.concatenate(said)
-        truth = targets[rows].argmax(axis=1)
         weights, offsets = _linear_head(statistics, targets)
-        both = 1.0
+        heard, targets = heard[rows], targets[rows]
         if self.classification:
-            own = temperature(said, truth)
+            own = temperature(said, targets.argmax(axis=1))
             weights, offsets = weights / own, offsets / own
-            n_heads = 1 + bool(self.n_rnn_layers)
-            votes = n_heads * heard[rows] + log_softmax(said / own, axis=1)
-            both = temperature(votes / (n_heads + 1), truth)
+            said = log_softmax(said / own, axis=1)
+        votes = {share: share * heard + (1 - share) * said for share in SHARES}
+        share = min(SHARES, key=lambda share: self._error(votes[share], targets))
+        truth = targets.argmax(axis=1)
+        both = temperature(votes[share], truth) if self.classification else 1.0
         return {
             "linear_weights": weights.astype(np.float32),
             "linear_offsets": offsets.astype(np.float32),
+            "share": np.array(share),
             "temperature": np.array(both),
         }
+
+    def _error(self, votes, targets):
+        """Mean absolute error, or cross-entropy at the best temperature."""
+        if not self.classification:
+            return np.abs(votes - targets).mean()
+        truth = targets.argmax(axis=1)
+        votes = log_softmax(votes / temperature(votes, truth), axis=1)
+        return -votes[np.arange(len(truth)), truth].mean()
+
+    def _summed(self, X):
+        """Segments and statistics of clips."""
+        columns = feature_names(self.features, FRAMES) if self.features else ()
+        return [segments(x) for x in X], clip_statistics(X, columns)
 
     def _scaled(self, steps, statistics):
         """Standardise what `segments` and `clip_statistics` made of clips, and cut it off."""
@@ -499,6 +540,7 @@ class FrameNetwork(BaseEstimator):
 
     def _restore(self, kept, n_networks):
         """Build the networks from their weights, and one that is the mean of them and linear."""
+        self.share_ = float(kept["share"])
         *networks, linear = self._build(n_networks)
         for i, network in enumerate(networks):
             n_arrays = len(network.get_weights())
@@ -514,12 +556,13 @@ class FrameNetwork(BaseEstimator):
 
         networks = [build_network(**self._architecture()) for _ in range(n_networks)]
         inputs = networks[0].inputs
-        mean = ops.mean(ops.stack([network(inputs) for network in networks]), axis=0)
-        linear = layers.Dense(mean.shape[-1], name="linear")
+        heard = ops.concatenate([network(inputs) for network in networks], axis=1)
+        linear = layers.Dense(heard.shape[-1], name="linear")
         said = linear(inputs[2])
         said = ops.log_softmax(said) if self.classification else said
         self.n_networks_ = n_networks
-        self.network_ = Model(inputs, ops.concatenate([mean, said[:, None]], axis=1))
+        votes = self.share_ * ops.mean(heard, axis=1) + (1 - self.share_) * said
+        self.network_ = Model(inputs, votes[:, None])
         self._hear = as_function(self.network_)
         return [*networks, linear]
 
@@ -541,7 +584,7 @@ class FrameNetwork(BaseEstimator):
         check_name(self.cell, CELLS, "cell")
         least = (  # what its layers have at any rate
             self.n_rnn_layers * self.rnn_units**2 + self.n_dense_layers * self.dense_units**2
-            + self.n_columns_ * len(STATISTICS) * self.dense_units
+            + self.n_statistics_ * self.dense_units
         )  # fmt: skip
         if self.n_networks_ * least > model_file.n_weights(state["network_"]):
             raise model_file.ModelFileError("its network has fewer weights than its settings need")
@@ -552,8 +595,7 @@ class FrameNetwork(BaseEstimator):
     def decision_function(self, X):
         """Mean log probabilities (n_clips, n_classes), or numbers (n_clips, 1)."""
         check_is_fitted(self, "network_")
-        scaled = self._scaled([segments(x) for x in X], clip_statistics(X))
-        return predict_batches(self._hear, *scaled)
+        return predict_batches(self._hear, *self._scaled(*self._summed(X)))
 
     def predict_proba(self, X):
         """Probabilities (n_clips, n_classes)."""
@@ -806,7 +848,8 @@ class DeepEmotionRecognizer(EmotionRecognizer):
     --------
     >>> rec = DeepEmotionRecognizer(emotions=["sad", "happy"], cell="GRU", n_rnn_layers=1)
     >>> rec.model
-    FrameNetwork(cell='GRU', n_rnn_layers=1)
+    FrameNetwork(cell='GRU', features=('spectrum', 'prosody', 'quality'),
+                 n_rnn_layers=1)
     """
 
     speaker_scaler = VoiceScaler
@@ -820,7 +863,8 @@ class DeepEmotionRecognizer(EmotionRecognizer):
         if "cell" in options:
             cell = getattr(options["cell"], "__name__", options["cell"])
             options["cell"] = check_name(cell, CELLS, "cell")
-        network = FrameNetwork(**{name: options[name] for name in options if name in ours})
+        own = {name: options[name] for name in options if name in ours}
+        network = FrameNetwork(features=tuple(features), **own)
         network.rates()
         options = {name: options[name] for name in options if name in theirs}
         super().__init__(network, features=features, functionals=FRAMES, balance=balance, **options)

@@ -7,6 +7,7 @@
     python emotion_recognition.py --corpora emodb --features mfcc,chroma,mel,contrast,tonnetz
     python emotion_recognition.py --picture confusion.png call.wav
     python emotion_recognition.py --json call.wav > result.json
+    python emotion_recognition.py predict call.wav            # train nothing: the model in the box
     python emotion_recognition.py timeline call.wav --plot    # emotion over time; --help says more
 
 From Python:
@@ -32,6 +33,7 @@ import sys
 import textwrap
 import time
 import warnings
+from glob import glob
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +57,7 @@ from tqdm.auto import tqdm
 import evaluation
 import model_file
 import timeline
-from audio import AudioError
+from audio import AudioError, load_audio
 from create_csv import (
     CORPUS_GROUPS,
     PARTITIONS,
@@ -64,6 +66,7 @@ from create_csv import (
     check_emotions,
     desc_file,
     find_data_dir,
+    list_audio,
     read_desc_file,
 )
 from data_extractor import (
@@ -84,6 +87,7 @@ from features import (
     VOICE_FEATURES,
     extract,
 )
+from listening import InputReport
 from parameters import CLASSIFIERS, REGRESSORS, SAMPLE_RATE
 from utils import (
     AVAILABLE_EMOTIONS,
@@ -787,7 +791,7 @@ class EmotionRecognizer:
 
     # hearing
 
-    def predict(self, audio, *, sr=None):
+    def predict(self, audio, *, sr=None, abstain=None):
         """Name the emotion of a recording.
 
         Parameters
@@ -796,11 +800,18 @@ class EmotionRecognizer:
             Any audio file; an array goes with its rate.
         sr : int, optional
             Hz; the sampling rate of an array.
+        abstain : float, optional
+            Say "unsure" where the likeliest emotion is less probable than that.
 
         Returns
         -------
         str, or for regression float; a list of them for a list
         """
+        if abstain is not None:
+            probabilities = self.predict_proba(audio, sr=sr)
+            if isinstance(probabilities, dict):
+                return decided(probabilities, abstain)
+            return [decided(own, abstain) for own in probabilities]
         X, is_list = self._features(audio, sr)
         predictions = self._predict(X).tolist()
         return predictions if is_list else predictions[0]
@@ -1301,6 +1312,18 @@ def _two_sided(scores):
     return np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
 
 
+def decided(probabilities, abstain=None):
+    """The likeliest of a dict of probabilities, or "unsure" if it is less probable than `abstain`.
+
+    Examples
+    --------
+    >>> decided({"sad": 0.3, "happy": 0.7}), decided({"sad": 0.3, "happy": 0.7}, 0.8)
+    ('happy', 'unsure')
+    """
+    emotion = max(probabilities, key=probabilities.get)
+    return "unsure" if abstain is not None and probabilities[emotion] < abstain else emotion
+
+
 def _model_scores(model, X):
     """Probabilities or decision values (n_clips, n_classes)."""
     method = "predict_proba" if hasattr(model, "predict_proba") else "decision_function"
@@ -1574,6 +1597,12 @@ def _parse_args(argv):
     _add_model_arguments(parser)
     parser.add_argument("--picture", metavar="FILE", help="draw the confusion matrix to a file")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    parser.add_argument(
+        "--save",
+        metavar="FILE",
+        help="train again on all clips, those of the test part too, and keep the recognizer for "
+        "predict, with its scores by groups of speakers",
+    )
     return parser.parse_args(argv)
 
 
@@ -1600,6 +1629,104 @@ def _add_model_arguments(parser):
     parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
     parser.add_argument("--no-balance", action="store_true", help="use all clips of each emotion")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
+
+
+PREDICT_HELP = """Name the emotions of recordings, at once: the model is there, nothing is trained.
+
+    python emotion_recognition.py predict call.wav "my clip.m4a"
+    python emotion_recognition.py predict recordings "talks/*.mp3" --csv > emotions.csv
+    python emotion_recognition.py predict call.wav -e angry,neutral,sad --json
+"""
+
+
+def _parse_predict_args(argv):
+    parser = argparse.ArgumentParser(
+        prog="emotion_recognition.py predict", description=PREDICT_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("files", nargs="+", metavar="FILE",
+                        help="recordings, folders of them, patterns")  # fmt: skip
+    parser.add_argument("-e", "--emotions",
+                        help="choose among these only, comma-separated")  # fmt: skip
+    parser.add_argument("--abstain", type=float, metavar="P",
+                        help='say "unsure" where no emotion is as probable as P')  # fmt: skip
+    parser.add_argument("--model", metavar="FILE",
+                        help=f"of rec.save (default models/{DEFAULT_FILE.name})")  # fmt: skip
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true",
+                      help="list of {path, emotion, confidence, probabilities, warnings}")  # fmt: skip
+    form.add_argument("--csv", action="store_true", help="print a table, a row for each recording")
+    parser.add_argument("--no-warnings", action="store_true",
+                        help="say nothing about noise, clipping, telephone width, ...")  # fmt: skip
+    return parser.parse_args(argv)
+
+
+def _predict_command(argv):
+    """emotion_recognition.py predict; see `PREDICT_HELP`."""
+    args = _parse_predict_args(argv)
+    paths = _recordings(args.files)
+    rec = load_recognizer(args.model)
+    emotions = args.emotions.split(",") if args.emotions else rec.emotions
+    for emotion in emotions:
+        check_name(emotion, rec.emotions, "emotion")
+    results, form = [], "json" if args.json else "csv" if args.csv else "text"
+    for path in tqdm(paths, "Listening", unit="clip", disable=len(paths) < 2):
+        results.append(_heard(rec, path, emotions, args))
+        if form == "text":
+            tqdm.write(_in_text(results[-1]))
+    if form == "json":
+        print(json.dumps(results, indent=1))
+    elif form == "csv":
+        print(pd.json_normalize(results).rename(columns=lambda c: c.rpartition(".")[2])
+              .to_csv(index=False, float_format="%.4f", lineterminator="\n"), end="")  # fmt: skip
+    failures = [result["error"] for result in results if "error" in result]
+    for failure in failures:
+        print(f"emotion_recognition.py: {failure}", file=sys.stderr)
+    return int(bool(failures))
+
+
+def _recordings(wishes):
+    """The recordings that paths, folders and patterns stand for: list of str, none twice."""
+    found = {}
+    for wish in wishes:
+        path = Path(wish)
+        if path.exists():
+            paths = list_audio(path) if path.is_dir() else [path]
+        else:
+            matches = sorted(glob(wish, recursive=True))  # noqa: PTH207  (absolute ones, too)
+            paths = [match for match in matches if Path(match).is_file()]
+        if not paths:
+            raise FileNotFoundError(f"There is no recording {wish}, nor one in it or like it")
+        found |= dict.fromkeys(map(str, paths))
+    return list(found)
+
+
+def _heard(rec, path, emotions, args):
+    """What is heard in a recording: dict."""
+    try:
+        y = load_audio(path)
+    except AudioError as error:
+        return {"path": path, "error": str(error)}
+    probabilities, strangeness = rec.listen(y)
+    shares = dict(zip(rec.classes_.tolist(), probabilities.tolist(), strict=True))
+    whole = sum(shares[emotion] for emotion in emotions)
+    shares = {emotion: shares[emotion] / whole for emotion in emotions}
+    report = InputReport()
+    report.push(y)
+    return {
+        "path": path,
+        "emotion": decided(shares, args.abstain),
+        "confidence": max(shares.values()),
+        "probabilities": shares,
+        "warnings": [] if args.no_warnings else report.warnings(strangeness > 1),
+    }
+
+
+def _in_text(result):
+    if "error" in result:
+        return f"\n{result['path']}: not heard"
+    lines = [f"\n{result['path']}: {result['emotion']}", bars(result["probabilities"])]
+    return "\n".join([*lines, *(f"  ! {warning}" for warning in result["warnings"])])
 
 
 TIMELINE_HELP = """Emotion over time, second by second of speech, in recordings of any length.
@@ -1826,6 +1953,9 @@ def _train_command(argv):
     predictions = _hear(rec, args.files)
     if args.picture:
         _save(rec.draw_confusion_matrix().figure, args.picture)
+    if args.save:
+        measured = evaluation.evaluate(rec.untrained(), "group-6", verbose=0)
+        rec.untrained(verbose=0).fit(rec.clips()).save(args.save, measured=measured)
     if args.json:
         result = {
             "protocol": rec.protocol(),
@@ -1847,7 +1977,7 @@ def _train_command(argv):
     return int(any("error" in prediction for prediction in predictions))
 
 
-COMMANDS = {"timeline": _timeline_command}
+COMMANDS = {"predict": _predict_command, "timeline": _timeline_command}
 
 
 def main(argv=None):
