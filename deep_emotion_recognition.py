@@ -312,8 +312,9 @@ class FrameNetwork(BaseEstimator):
     def __init__(self, *, classification=True, features=None, n_networks=2, n_rnn_layers=2,
                  n_dense_layers=2, rnn_units=64, dense_units=128, cell="LSTM", bidirectional=True,
                  dropout=0.4, batch_size=32, epochs=30, optimizer="adamw", learning_rate=1e-3,
-                 loss=None, augment=True, mixed_precision=False, n_jobs=-1, verbose=1, random_state=None,
-                 results_dir="results", logs_dir="logs", override=False):  # fmt: skip
+                 loss=None, augment=True, mixed_precision=False, n_jobs=-1, verbose=1,
+                 random_state=None, results_dir="results", logs_dir="logs",
+                 override=False):  # fmt: skip
         self.classification = classification
         self.features = features
         self.n_networks = n_networks
