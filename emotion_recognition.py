@@ -1653,9 +1653,8 @@ def _parse_predict_args(argv):
     parser.add_argument("--model", metavar="FILE",
                         help=f"of rec.save (default models/{DEFAULT_FILE.name})")  # fmt: skip
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true",
-                      help="path, emotion, confidence, probabilities, warnings of each")  # fmt: skip
-    form.add_argument("--csv", action="store_true", help="a table, a row for each recording")
+    form.add_argument("--json", action="store_true", help="print all that was heard as JSON")
+    form.add_argument("--csv", action="store_true", help="print a table, a row for each recording")
     parser.add_argument("--no-warnings", action="store_true",
                         help="say nothing about noise, clipping, telephone width, ...")  # fmt: skip
     return parser.parse_args(argv)

@@ -639,7 +639,7 @@ def model_card(record):
         "model": record["model"],
         "hears": record["hears"],
         "says": record["says"],
-        "learned from": "; ".join(f"{name}: {clips:,} clips of {speakers} speakers"
+        "learned from": "; ".join(f"{name}: clips {clips:,}, speakers {speakers}"
                                   for name, (clips, speakers) in corpora),
         "clips": ", ".join(f"{emotion} {n:,}" for emotion, n in record["clips"].items()),
         "score": _in_words(record["score"]),
