@@ -1,6 +1,7 @@
 """EmotionRecognizer and its command line, on the bundled recordings; scikit-learn is the oracle."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -40,6 +41,7 @@ from emotion_recognition import (
     SpeakerScaler,
     classic,
     corpora_options,
+    load_recognizer,
     named_recognizer,
     plot_histograms,
     recommended,
@@ -838,3 +840,98 @@ def test_histograms_choose_the_emotions_by_their_number():
     for wrong in (1, 10):
         with pytest.raises(ValueError, match="n_classes is from 2 to 9"):
             plot_histograms(n_classes=wrong, **options)
+
+
+# the model in the box
+
+
+def run_predict(*arguments):
+    command = [sys.executable, "emotion_recognition.py", "predict", *map(str, arguments)]
+    return subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
+
+
+def test_the_model_in_the_box_predicts_files_folders_and_patterns(tmp_path):
+    shutil.copy(REPO / "data/test-custom/v21_s6_happy.wav", tmp_path / "one.wav")
+    shutil.copy(REPO / "data/test-custom/v21_s6_sad.wav", tmp_path / "two.wav")
+    (tmp_path / "broken.wav").write_bytes(b"no audio")
+    rec = load_recognizer()
+    done = run_predict(tmp_path, tmp_path / "*.wav", "--json")
+    assert done.returncode == 1 and "broken.wav" in done.stderr.splitlines()[-1]
+    results = {Path(result["path"]).name: result for result in json.loads(done.stdout)}
+    assert set(results) == {"one.wav", "two.wav", "broken.wav"}
+    assert "error" in results["broken.wav"] and "emotion" not in results["broken.wav"]
+    for name in ("one.wav", "two.wav"):
+        expected = rec.predict_proba(tmp_path / name)
+        assert results[name]["probabilities"] == pytest.approx(expected, abs=1e-6)
+        assert results[name]["emotion"] == max(expected, key=expected.get)
+        assert results[name]["confidence"] == max(results[name]["probabilities"].values())
+        assert isinstance(results[name]["warnings"], list)
+
+
+def test_predict_chooses_among_some_emotions_and_may_abstain(tmp_path):
+    path = REPO / "data/test-custom/v21_s6_happy.wav"
+    whole = load_recognizer().predict_proba(path)
+    done = run_predict(path, "-e", "sad,angry", "--json")
+    (result,) = json.loads(done.stdout)
+    assert list(result["probabilities"]) == ["sad", "angry"]
+    share = whole["sad"] / (whole["sad"] + whole["angry"])
+    assert result["probabilities"]["sad"] == pytest.approx(share, abs=1e-6)
+    done = run_predict(path, "--abstain", "0.9999", "--csv")
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and len(lines) == 2
+    assert lines[0].startswith("path,emotion,confidence,warnings,neutral,calm")
+    assert ",unsure," in lines[1]
+    done = run_predict(path)
+    assert f"{path}: " in done.stdout and "█" in done.stdout
+    rec = load_recognizer()
+    assert rec.predict(path, abstain=0.9999) == "unsure" and rec.predict([path], abstain=0) == [
+        rec.predict(path)
+    ]
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["none.wav"], "There is no recording none.wav"),
+    (["data/test-custom/v21_s6_happy.wav", "-e", "hapy"], "happy"),
+    (["data/test-custom/v21_s6_happy.wav", "--model", "none.ser"], "none.ser"),
+    (["data/test-custom/v21_s6_happy.wav", "--model", "README.md"], "README.md"),
+])  # fmt: skip
+def test_wrong_wishes_of_predict_get_one_line(arguments, words):
+    done = run_predict(*arguments)
+    assert done.returncode == 1 and done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1 and words in done.stderr
+
+
+def test_the_model_in_the_box_starts_without_training_or_tensorflow(tmp_path):
+    code = (
+        "import sys; from emotion_recognition import load_recognizer; "
+        "print(load_recognizer().predict('data/test-custom/v21_s6_sad.wav')); "
+        "print(sorted({'tensorflow', 'keras', 'skops', 'matplotlib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True,
+                          env=os.environ | {"SER_DATA_DIR": str(tmp_path)}, check=True)  # fmt: skip
+    emotion, modules = done.stdout.splitlines()
+    assert emotion in load_recognizer().emotions and modules == "[]"
+    assert (REPO / "models/default.ser").stat().st_size < 5e6
+    assert "not for commercial use" in (REPO / "models/default.md").read_text()
+
+
+def test_sounds_that_are_no_speech_are_strange_and_real_strangers_are_not(real_data):
+    rec = recommended(
+        emotions=["angry", "sad", "neutral", "happy"], custom_db=False, tess_ravdess="ravdess",
+        emodb=False, data_dir=real_data, verbose=0,
+    ).train()  # fmt: skip
+    voices = [rec.listen(load_audio(path))[1] for path in rec.test_rows_["path"][::2]]
+    rng, t = np.random.default_rng(0), np.arange(48000) / 16000
+    decays = [np.sin(2 * np.pi * f * t) * np.exp(-4 * (t % 0.5)) for f in (300, 500, 900)]
+    chord = sum(np.sin(2 * np.pi * f * t) for f in (220, 277, 330)) * (np.sin(7 * t) > 0)
+    sounds = [
+        rng.standard_normal(48000), np.cumsum(rng.standard_normal(48000)), chord, *decays,
+        np.sin(2 * np.pi * 440 * t), np.sin(2 * np.pi * 50 * t), rng.random(48000) > 0.9995,
+        np.sin(2 * np.pi * (200 * t + 300 * t**2)),
+    ]  # fmt: skip
+    strange = []
+    for sound in sounds:
+        y = 0.3 * sound / np.abs(sound).max() + 1e-4 * rng.standard_normal(48000)
+        strange.append(rec.listen(y.astype(np.float32))[1])
+    assert np.mean(np.array(voices) < 1) >= 0.95
+    assert np.mean(np.array(strange) > 1) >= 0.9

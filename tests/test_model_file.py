@@ -327,7 +327,7 @@ def test_the_card_names_licences():
               "versions": {}}  # fmt: skip
     card = model_card(record)
     assert "CC BY-NC-SA 4.0, not for commercial use" in card
-    assert "ravdess: 1,400 clips of 24 speakers" in card
+    assert "ravdess: clips 1,400, speakers 24" in card
     assert "mine: see its own" in card
     assert "not measured" in card
 
