@@ -585,6 +585,7 @@ class FrameNetwork(BaseEstimator):
         check_name(self.cell, CELLS, "cell")
         least = (  # what its layers have at any rate
             self.n_rnn_layers * self.rnn_units**2 + self.n_dense_layers * self.dense_units**2
+            + bool(self.n_rnn_layers) * self.n_columns_ * self.rnn_units
             + self.n_statistics_ * self.dense_units
         )  # fmt: skip
         if self.n_networks_ * least > model_file.n_weights(state["network_"]):

@@ -6,13 +6,15 @@ import sys
 import numpy as np
 import pytest
 from conftest import REPO
-from scipy.special import log_softmax
 
 from create_csv import list_audio
 from data_extractor import ragged, speaker_groups
 from deep_emotion_recognition import (
     SEGMENT,
+    SHARES,
+    STATISTICS,
     STEP,
+    VOICED_STATISTICS,
     DeepEmotionRecognizer,
     EnsembleRecognizer,
     FrameNetwork,
@@ -72,8 +74,11 @@ def matrices(lengths=(60, 7, 33, 130), n_columns=5):
 @pytest.mark.parametrize("cell", ["LSTM", "GRU"])
 def test_padding_never_changes_a_prediction(cell):
     X = matrices()
-    network = build_network(5, 3, n_rnn_layers=2, rnn_units=6, dense_units=6, cell=cell)
-    steps, statistics, hear = [segments(x) for x in X], clip_statistics(X), as_function(network)
+    steps, statistics = [segments(x) for x in X], clip_statistics(X)
+    network = build_network(
+        5, statistics.shape[1], 3, n_rnn_layers=2, rnn_units=6, dense_units=6, cell=cell
+    )
+    hear = as_function(network)
     together = predict_batches(hear, steps, statistics)
     alone = [predict_batches(hear, [steps[i]], statistics[[i]])[0] for i in range(len(X))]
     np.testing.assert_allclose(together, alone, atol=1e-5)
@@ -95,7 +100,7 @@ def test_the_same_clip_alone_and_among_others_has_the_same_probabilities(rec, cl
 
 def test_a_clip_of_a_few_frames_is_heard():
     X = matrices((1, 2, SEGMENT))
-    network = build_network(5, 2, rnn_units=4, dense_units=4)
+    network = build_network(5, clip_statistics(X).shape[1], 2, rnn_units=4, dense_units=4)
     steps = [segments(x) for x in X]
     assert [len(own) for own in steps] == [1, 1, 1]
     assert np.isfinite(predict_batches(as_function(network), steps, clip_statistics(X))).all()
@@ -313,17 +318,27 @@ def test_the_base_class_has_nothing_that_is_missing_here():
 
 
 def test_the_linear_head_is_the_discriminant_of_the_statistics(quick):
-    network, X = quick.model, quick.scaler_.transform(quick.X_test)
-    steps, statistics = network._scaled([segments(x) for x in X], clip_statistics(X))
-    heard = clip_statistics(quick.scaler_.transform(quick.X_train))
-    heard = np.clip(network.statistics_scaler_.transform(heard), -4, 4)
-    discriminant = EmotionLDA(clip=4).fit(heard, quick.y_train)
+    network, heard = quick.model, []
+    for X in (quick.X_train, quick.X_test):
+        heard.append(network._scaled(*network._summed(quick.scaler_.transform(X)))[1])
+    discriminant = EmotionLDA(clip=4).fit(heard[0], quick.y_train)
     weights, offsets = network.network_.get_layer("linear").get_weights()
-    said = statistics @ weights + offsets
-    expected = discriminant.decision_function(statistics)
+    said, expected = heard[1] @ weights + offsets, discriminant.decision_function(heard[1])
     ratio = np.ptp(expected, axis=1) / np.ptp(said, axis=1)
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-3)  # the temperature
     np.testing.assert_array_equal(said.argmax(axis=1), expected.argmax(axis=1))
-    heads = network.network_([np.zeros((1, 2, steps[0].shape[1])), np.ones((1, 2)),
-                              statistics[:1]]).numpy()  # fmt: skip
-    np.testing.assert_allclose(heads[0, -1], log_softmax(said[0]), atol=1e-4)
+    assert network.share_ in SHARES
+
+
+def test_voiced_frames_have_statistics_of_their_own():
+    columns = ["band_1", "energy", "harmonicity", "pitch"]
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 4)).astype(np.float32)
+    found = clip_statistics([x], columns)[0].reshape(-1, 3)  # the band is left to others
+    voiced = x[(x[:, 2] > 0) & (x[:, 1] > -0.5), 1:]
+    assert len(found) == len(STATISTICS) + len(VOICED_STATISTICS)
+    np.testing.assert_allclose(found[0], x[:, 1:].mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(found[len(STATISTICS)], voiced.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(found[-1], np.percentile(voiced, 95, axis=0), atol=1e-5)
+    faint = clip_statistics([x - [0, 9, 0, 0]], columns)[0].reshape(-1, 3)
+    np.testing.assert_allclose(faint[0], faint[len(STATISTICS)])  # none is voiced: all count

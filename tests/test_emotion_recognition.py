@@ -824,7 +824,8 @@ def test_histograms_show_every_model_at_every_share(classifiers, tmp_path):
         row for row in get_best_estimators(classifiers) if row[0].__class__.__name__[:2] == "SV"
     )
     rec = EmotionRecognizer(model, classification=classifiers, **options).train()
-    assert whole["test_accuracy" if classifiers else "test_mae"] == pytest.approx(rec.test_score())
+    score = whole["test_accuracy" if classifiers else "test_mae"]
+    assert score == pytest.approx(rec.test_score(), rel=2e-3)  # libsvm stops at that, by the order
     assert (data[["train_time", "test_time"]] > 0).all().all()
     assert len(figure.axes) == 6 and picture.stat().st_size > 20_000
     for ax in figure.axes:

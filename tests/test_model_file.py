@@ -772,7 +772,9 @@ def test_weights_that_point_outside_or_are_a_bomb_are_refused(kind, deep_path, t
     refused(with_network(deep_path, tmp_path, change))
 
 
-@pytest.mark.parametrize("setting", ["rnn_units", "dense_units", "n_networks_", "n_columns_"])
+@pytest.mark.parametrize(
+    "setting", ["rnn_units", "dense_units", "n_networks_", "n_columns_", "n_statistics_"]
+)
 def test_networks_larger_than_their_weights_are_refused(setting, deep_path, tmp_path):
     header = json.loads(members(deep_path)["header.json"])
     state = header["content"]["recognizer"]["fits"]["average"]["model"]["state"]
