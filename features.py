@@ -103,7 +103,12 @@ class Course:
 
 def _average(values):
     """Mean over the frames (n_columns,) float64; as a product, in a tenth of numpy's time."""
-    return (np.ones(len(values), values.dtype) @ values).astype(np.float64) / len(values)
+    return (_ones(len(values), values.dtype) @ values).astype(np.float64) / len(values)
+
+
+@lru_cache(maxsize=64)
+def _ones(n, dtype):
+    return np.ones(n, dtype)
 
 
 PERCENTS = 1, 5, 25, 50, 75, 95, 99

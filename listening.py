@@ -123,19 +123,33 @@ class SpeechDetector:
         self._decide()
 
     def _decide(self):
-        groups, self._waiting = self._waiting, []
-        if not self._n_groups and groups:  # the first second is known from the beginning
-            self._memory = _decibels(np.concatenate(groups[:N_ROOM]))
-        for group in groups:
-            if self._n_groups >= N_ROOM:
-                self._memory = np.append(self._memory, _decibels(group))[-N_MEMORY:]
-            rank = int(QUIET_SHARE * len(self._memory))
-            self.floor = float(np.partition(self._memory, rank)[rank])
-            over = _decibels(group.mean()) - self.floor
-            self._active = over > (OFFSET if self._active else ONSET)
+        """Decide on the groups of frames that wait."""
+        if not self._waiting:
+            return
+        power, self._waiting = np.array(self._waiting), []
+        levels = _decibels(power)
+        for level, floor in zip(_decibels(power.mean(axis=1)), self._floors(levels), strict=True):
+            self.floor = float(floor)
+            self._active = level - floor > (OFFSET if self._active else ONSET)
             start, self._n_groups = self.decided, self._n_groups + 1
             if self._active:
                 self._extend(start, self.decided)
+
+    def _floors(self, levels):
+        """The level of the room at each of some groups (n_groups, GROUP): (n_groups,)."""
+        if not self._n_groups:  # the first second is known from the beginning
+            self._memory = levels[:N_ROOM].ravel()
+        fresh = levels[max(0, N_ROOM - self._n_groups) :].ravel()
+        known = np.concatenate([self._memory, fresh])
+        ends = len(self._memory) + np.arange(GROUP, len(fresh) + 1, GROUP)
+        ends = np.concatenate([np.full(len(levels) - len(ends), len(self._memory)), ends])
+        self._memory = known[-N_MEMORY:]
+        early = [_quiet(known[:end]) for end in ends[ends < N_MEMORY]]
+        late = ends[ends >= N_MEMORY] - N_MEMORY
+        if not len(late):
+            return np.array(early)
+        windows = np.lib.stride_tricks.sliding_window_view(known, N_MEMORY)[late]
+        return np.concatenate([early, _quiet(windows)])
 
     def _extend(self, start, end):
         last = self.spans[-1] if self.spans else None
@@ -148,6 +162,12 @@ class SpeechDetector:
     def ended(self, span):
         """Whether a span can't grow any more."""
         return span is not self.spans[-1] or self.decided - span.end >= self.pause
+
+
+def _quiet(levels):
+    """The level that a tenth of the last axis is below."""
+    rank = int(QUIET_SHARE * levels.shape[-1])
+    return np.partition(levels, rank, axis=-1)[..., rank]
 
 
 def _decibels(power):
@@ -281,6 +301,8 @@ class InputReport:
     ['very quiet', 'band-limited', 'noisy', 'short']
     """
 
+    EVERY = 4  # frames of which one tells about the spectrum
+
     def __init__(self, sr=SAMPLE_RATE):
         self._width = 2 * round(FRAME * sr)
         self._high = np.fft.rfftfreq(self._width, 1 / sr) >= HIGH
@@ -300,9 +322,10 @@ class InputReport:
         level = 10 * np.log10(np.square(frames).mean(axis=1, dtype=np.float64) + 1e-20)
         bins = np.clip(level + 200, 0, 200).astype(int)
         np.add.at(self._levels, bins, 1)
-        power = np.abs(np.fft.rfft(frames * np.hanning(self._width).astype(np.float32))) ** 2
+        some = frames[:: self.EVERY] * np.hanning(self._width).astype(np.float32)
+        power = np.abs(np.fft.rfft(some)) ** 2
         sides = np.stack([power[:, ~self._high].sum(axis=1), power[:, self._high].sum(axis=1)], 1)
-        np.add.at(self._spectra, bins, sides)
+        np.add.at(self._spectra, bins[:: self.EVERY], sides)
 
     def measures(self):
         """What was found, a dict.

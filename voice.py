@@ -433,7 +433,8 @@ class Voice:
 
 def _windows(y, width, hop):
     """Cut a signal in frames (n_frames, width), one at least, as views of it."""
-    y = np.pad(y, (0, max(0, width - len(y))))
+    if len(y) < width:
+        y = np.pad(y, (0, width - len(y)))
     return np.lib.stride_tricks.sliding_window_view(y, width)[::hop]
 
 
@@ -445,7 +446,7 @@ def _runs(mask):
 
 def delta(x):
     """Slope of each column over five frames (n_frames, n_columns), as HTK's deltas."""
-    padded = np.pad(x, ((2, 2), (0, 0)), mode="edge")
+    padded = np.concatenate([x[:1], x[:1], x, x[-1:], x[-1:]])  # np.pad takes ten times as long
     return (padded[3:-1] - padded[1:-3] + 2 * (padded[4:] - padded[:-4])) / 10
 
 
