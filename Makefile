@@ -23,10 +23,11 @@ test: $(VENV)/installed-dev  ## run every test
 	    "are skipped. To run them, type: make mic && $(call INSTALL_HINT,$(PULSE),pulseaudio)"
 	$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-bench: $(VENV)/installed-dev  ## measure speed and accuracy (some minutes, best on a quiet machine)
+bench: $(VENV)/installed-dev  ## measure speed and accuracy (an hour, best on a quiet machine)
 	$(PYTHON) benchmarks/bench_features.py
 	$(PYTHON) benchmarks/bench_cache.py
 	$(PYTHON) benchmarks/bench_accuracy.py --picture images/calibration.png
+	$(PYTHON) benchmarks/bench_accuracy.py --only networks
 	$(PYTHON) benchmarks/bench_each_feature.py
 	$(PYTHON) benchmarks/bench_timeline.py
 	$(PYTHON) benchmarks/bench_grid.py
