@@ -50,6 +50,7 @@ from emotion_recognition import (
     EmotionLDA,
     EmotionRecognizer,
     SpeakerScaler,
+    cross_entropy,
     recommended,
     restored,
     temperature,
@@ -469,13 +470,13 @@ class FrameNetwork(BaseEstimator):
         rows, said = np.concatenate([held_out for _, held_out in folds]), np.concatenate(said)
         weights, offsets = _linear_head(statistics, targets)
         heard, targets = heard[rows], targets[rows]
+        truth = targets.argmax(axis=1)
         if self.classification:
-            own = temperature(said, targets.argmax(axis=1))
+            own = temperature(said, truth)
             weights, offsets = weights / own, offsets / own
             said = log_softmax(said / own, axis=1)
         votes = {share: share * heard + (1 - share) * said for share in SHARES}
         share = min(SHARES, key=lambda share: self._error(votes[share], targets))
-        truth = targets.argmax(axis=1)
         both = temperature(votes[share], truth) if self.classification else 1.0
         return {
             "linear_weights": weights.astype(np.float32),
@@ -489,8 +490,7 @@ class FrameNetwork(BaseEstimator):
         if not self.classification:
             return np.abs(votes - targets).mean()
         truth = targets.argmax(axis=1)
-        votes = log_softmax(votes / temperature(votes, truth), axis=1)
-        return -votes[np.arange(len(truth)), truth].mean()
+        return cross_entropy(votes / temperature(votes, truth), truth)
 
     def _summed(self, X):
         """Segments and statistics of clips."""

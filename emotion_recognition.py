@@ -842,10 +842,13 @@ class EmotionRecognizer:
         if not self.classification:
             raise ValueError("A regressor gives no probabilities; use classification=True.")
         X, is_list = self._features(audio, sr)
-        classes = self.classes_.tolist()
-        rows = [dict(zip(classes, row, strict=True)) for row in self._probabilities(X).tolist()]
-        ordered = [{emotion: row[emotion] for emotion in self.emotions} for row in rows]
-        return ordered if is_list else ordered[0]
+        named = [self.by_emotion(row) for row in self._probabilities(X)]
+        return named if is_list else named[0]
+
+    def by_emotion(self, probabilities):
+        """Probabilities (n_classes,) in the order of `classes_` as a dict in that of `emotions`."""
+        shares = dict(zip(self.classes_.tolist(), probabilities.tolist(), strict=True))
+        return {emotion: shares[emotion] for emotion in self.emotions}
 
     def predict_timeline(self, audio, *, sr=None, window=3.0, hop=1.0, smooth=1, vad=True,
                          channels="mix", report=True):  # fmt: skip
@@ -1334,10 +1337,14 @@ def temperature(scores, truth):
     """The divisor of scores (n_clips, n_classes) whose softmax gives the truth the likeliest."""
 
     def loss(log_temperature):
-        likelihoods = log_softmax(scores / np.exp(log_temperature), axis=1)
-        return -likelihoods[np.arange(len(truth)), truth].mean()
+        return cross_entropy(scores / np.exp(log_temperature), truth)
 
     return float(np.exp(minimize_scalar(loss, bounds=(-5, 5), method="bounded").x))
+
+
+def cross_entropy(scores, truth):
+    """Mean negative log of the softmax of scores (n_clips, n_classes) at the true classes."""
+    return -log_softmax(scores, axis=1)[np.arange(len(truth)), truth].mean()
 
 
 def load_recognizer(path=None):
@@ -1706,18 +1713,41 @@ def _heard(rec, path, emotions, args):
         y = load_audio(path)
     except AudioError as error:
         return {"path": path, "error": str(error)}
+    found = {"path": path} | hear(rec, y, emotions=emotions, abstain=args.abstain)
+    return found | ({"warnings": []} if args.no_warnings else {})
+
+
+def hear(rec, y, *, emotions=None, abstain=None):
+    """What a recognizer hears in a sound, and what makes that doubtful.
+
+    Parameters
+    ----------
+    rec : EmotionRecognizer
+        Trained, a classifier.
+    y : ndarray (n_samples,) float32 at 16 kHz
+    emotions : list of str, optional
+        Choose among these of the recognizer's only.
+    abstain : float, optional
+        See `EmotionRecognizer.predict`.
+
+    Returns
+    -------
+    dict
+        emotion, confidence, probabilities (dict), warnings (list of str; see
+        `listening.InputReport`).
+    """
     probabilities, strangeness = rec.listen(y)
-    shares = dict(zip(rec.classes_.tolist(), probabilities.tolist(), strict=True))
-    whole = sum(shares[emotion] for emotion in emotions)
-    shares = {emotion: shares[emotion] / whole for emotion in emotions}
+    shares = rec.by_emotion(probabilities)
+    if emotions is not None:
+        whole = sum(shares[emotion] for emotion in emotions)
+        shares = {emotion: shares[emotion] / whole for emotion in emotions}
     report = InputReport()
     report.push(y)
     return {
-        "path": path,
-        "emotion": decided(shares, args.abstain),
+        "emotion": decided(shares, abstain),
         "confidence": max(shares.values()),
         "probabilities": shares,
-        "warnings": [] if args.no_warnings else report.warnings(strangeness > 1),
+        "warnings": report.warnings(strangeness > 1),
     }
 
 
@@ -1900,7 +1930,7 @@ def _hear(rec, files):
         except ValueError as error:
             predictions.append({"path": path, "error": str(error)})
         else:
-            emotion = max(probabilities, key=probabilities.get)
+            emotion = decided(probabilities)
             predictions.append({"path": path, "emotion": emotion, "probabilities": probabilities})
     return predictions
 

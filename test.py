@@ -21,10 +21,9 @@ import soundfile as sf
 
 from audio import stream_audio
 from data_extractor import DEFAULT_EMOTIONS
-from emotion_recognition import bars, named_recognizer
+from emotion_recognition import bars, hear, named_recognizer
 from listening import (
     DeviceError,
-    InputReport,
     Microphone,
     NothingHeard,
     Recorder,
@@ -117,13 +116,11 @@ def _hear_once(rec, source, args):
 
 def _name(rec, utterance, args):
     """Print the emotion of an utterance, how sure that is, and what makes it doubtful."""
-    probabilities = rec.predict_proba(utterance.y, sr=SAMPLE_RATE)
-    emotion = max(probabilities, key=probabilities.get)
+    found = hear(rec, utterance.y)
+    emotion = found["emotion"]
     print(f"{emotion}  (heard from {utterance.start:.2f} s to {utterance.end:.2f} s)")
-    print(bars(probabilities), flush=True)
-    report = InputReport()
-    report.push(utterance.y)
-    for warning in report.warnings(rec.listen(utterance.y)[1] > 1):
+    print(bars(found["probabilities"]), flush=True)
+    for warning in found["warnings"]:
         print(f"  {warning}", file=sys.stderr)
     if args.save:
         print(f"  saved: {_save(utterance.y, emotion, args.save)}", flush=True)

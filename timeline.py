@@ -142,12 +142,10 @@ class Timeline:
             self._recent_span = span.start
             self._recent.clear()
         self._recent.append(probabilities)
-        mean = np.mean(self._recent, axis=0)
-        shares = dict(zip(self.rec.classes_.tolist(), mean.tolist(), strict=True))
+        shares = self.rec.by_emotion(np.mean(self._recent, axis=0))
         best = max(shares, key=shares.get)
         row = {"start": round(start, 3), "end": round(end, 3)}
-        row |= {"emotion": best, "confidence": shares[best]}
-        return row | {emotion: shares[emotion] for emotion in self.rec.emotions}
+        return row | {"emotion": best, "confidence": shares[best]} | shares
 
     def _measure(self, end):
         """Measure the frames that a cell completes, once for all windows that they are in."""
