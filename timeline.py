@@ -109,18 +109,14 @@ class Timeline:
         """The row of the next cell, if there is speech in it: list of one dict or none."""
         start = self._time(self._n_cells)
         self._n_cells += 1
-        self._measure(end)
         rows = []
         span = self._span(start, end)
         if span is not None:
-            first, last = (
-                max(end - self.window, span.start - MARGIN, 0),
-                min(end, span.end + MARGIN),
-            )
+            first = max(end - self.window, span.start - MARGIN, 0)
+            last = min(end, span.end + MARGIN)
             if last - first >= HEARABLE:
-                rows.append(
-                    self._row(max(start, span.start), min(end, span.end), first, last, span)
-                )
+                heard = self.rec.listen(self._clip(first, last, end))
+                rows.append(self._row(max(start, span.start), min(end, span.end), span, *heard))
         self._forget(end)
         return rows
 
@@ -135,8 +131,7 @@ class Timeline:
                 return span
         return None
 
-    def _row(self, start, end, first, last, span):
-        probabilities, strangeness = self.rec.listen(self._clip(first, last))
+    def _row(self, start, end, span, probabilities, strangeness):
         self.strangeness.append(strangeness)
         if span.start != self._recent_span:
             self._recent_span = span.start
@@ -147,29 +142,29 @@ class Timeline:
         row = {"start": round(start, 3), "end": round(end, 3)}
         return row | {"emotion": best, "confidence": shares[best]} | shares
 
-    def _measure(self, end):
-        """Measure the frames that a cell completes, once for all windows that they are in."""
-        if not self._measured:
-            return
+    def _measure(self, first, last, end):
+        """Measure those frames of a window that no earlier one had: none that only silence has."""
         window, hop, context = (round(s * SAMPLE_RATE) for s in (WINDOW, HOP, CONTEXT))
         n_samples = round(end * SAMPLE_RATE)
-        n_frames = max(0, (n_samples - window - context) // hop + 1)
-        if n_frames <= self._n_frames:
+        first = max(first, self._n_frames)
+        last = min(last, (n_samples - window - context) // hop + 1)
+        if last <= first:
             return
-        first, last = self._n_frames * hop - context, (n_frames - 1) * hop + window + context
+        start, stop = first * hop - context, (last - 1) * hop + window + context
         recent = self._samples(n_samples - round(self.window * SAMPLE_RATE), n_samples)
-        y = np.pad(self._samples(first, last), (max(0, -first), 0)) - recent.mean()
-        self._pieces.append((self._n_frames, Voice(y, SAMPLE_RATE, context)))
-        self._n_frames = n_frames
+        y = np.pad(self._samples(start, stop), (max(0, -start), 0)) - recent.mean()
+        self._pieces.append((first, Voice(y, SAMPLE_RATE, context)))
+        self._n_frames = last
 
     def _samples(self, first, last):
         return self._held[max(0, first - self._first) : last - self._first]
 
-    def _clip(self, first, last):
-        """The sound of a window, measured where that helps: Voice, or samples."""
+    def _clip(self, first, last, end):
+        """The sound of a window in a cell, measured where that helps: Voice, or samples."""
         if not self._measured:
             return self._samples(round(first * SAMPLE_RATE), round(last * SAMPLE_RATE))
         a, b = math.ceil(first / HOP - 1e-6), math.floor((last - WINDOW) / HOP + 1e-6) + 1
+        self._measure(a, b, end)
         pieces = [(n, piece) for n, piece in self._pieces if n + piece.n_frames > a]
         offset = pieces[0][0]
         return Voice.joined([piece for _, piece in pieces], slice(max(0, a - offset), b - offset))
