@@ -896,6 +896,10 @@ class DeepEmotionRecognizer(EmotionRecognizer):
             X = [(x - mean) / std for x in X]
         return self.scaler_.transform(X)
 
+    def _temperatures(self, X):
+        """None: `FrameNetwork` has its own."""
+        return 1.0
+
     def determine_best_model(self, by="cv"):
         """There is one model; `grid_search` tries other settings of it."""
         raise ValueError(

@@ -40,7 +40,7 @@ import numpy as np
 import pandas as pd
 import scipy.linalg
 from joblib import Parallel, delayed
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import NotFittedError
@@ -50,6 +50,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
@@ -117,6 +118,7 @@ DEFAULT_FILE = Path(__file__).resolve().parent / "models" / "default.ser"
 N_PROBES = 8  # clips whose answers are checked when a file is loaded
 TOLERANCES = {8: 1e-6, 4: 1e-4}  # of answers, by the bytes of the numbers that they come from
 FEATURE_TOLERANCE = 0.1  # standard deviations
+LEAST_PROBABLE = 1e-3  # of what a model gives itself
 RIDGE = 1000  # penalty of the recommended regressor, for some thousand standardised features
 
 
@@ -819,10 +821,11 @@ class EmotionRecognizer:
     def predict_proba(self, audio, *, sr=None):
         """Give each emotion's probability in a recording.
 
-        Models without probabilities of their own (SVC) get them from a softmax of their decision
-        values, whose temperature is fitted to clips of speakers that were left out of the fit
-        (Guo et al. 2017, On Calibration of Modern Neural Networks). The most probable emotion is
-        the one that `predict` names.
+        They are a softmax of the model's decision values, or of the logarithms of its own
+        probabilities, over a temperature (Guo et al. 2017, On Calibration of Modern Neural
+        Networks) that grows with the distance of a clip from those that the model learned from.
+        How, is fitted to clips of speakers that were left out of the fit, each of whom counts the
+        same. The most probable emotion is the one that `predict` names.
 
         Parameters
         ----------
@@ -936,10 +939,7 @@ class EmotionRecognizer:
 
     def _probabilities(self, X):
         """Probabilities (n_clips, n_classes) of features (n_clips, n_features)."""
-        scores = self._scores(X)
-        if hasattr(self.model, "predict_proba"):
-            return scores
-        return softmax(scores / self._fitted_temperature(), axis=1)
+        return softmax(self._scores(X) / self._temperatures(X), axis=1)
 
     def _features(self, audio, sr):
         """The features of one recording or of a list of them, and whether it was a list."""
@@ -986,32 +986,38 @@ class EmotionRecognizer:
         return (X - mean) / std
 
     def _scores(self, X):
-        """Probabilities or decision values (n_clips, n_classes): the highest one is the label."""
+        """Decision values or log probabilities (n_clips, n_classes): the highest is the label."""
         if not len(X):
             return np.empty((0, len(self.classes_)))
         return _model_scores(self.model, self._standardised(X))
 
+    def _temperatures(self, X):
+        """The divisors (n_clips, 1) of the scores of features (n_clips, n_features)."""
+        factor, power = self._fitted_temperature()
+        return factor * _distances(self._by_voice(X), self.scaler_)[:, np.newaxis] ** power
+
     def _fitted_temperature(self):
-        """The divisor of the decision values that makes held-out speakers' labels likeliest."""
+        """Factor and power of the distance; see `temperature_by_distance`."""
         by_voice = self.voice_ is not None
         fit = self._fits["own" if by_voice else "average"]
         if fit.temperature is None:
             groups = speaker_groups(self.train_rows_)
             folds = self._folds(one_voice_will_do=True)
 
-            def held_out_scores(train, held_out):
+            def heard(train, held_out):
                 fold, X = self._fit(train, by_voice), self.X_train[held_out]
                 if by_voice:
                     X = fold.speakers.transform(X, groups[held_out])
-                return _model_scores(fold.model, fold.scaler.transform(X))
+                scores = _model_scores(fold.model, fold.scaler.transform(X))
+                return scores, _distances(X, fold.scaler)
 
-            values = Parallel(self.n_jobs, prefer="threads")(
-                delayed(held_out_scores)(*fold) for fold in folds
-            )
+            heard = Parallel(self.n_jobs, prefer="threads")(delayed(heard)(*fold) for fold in folds)
+            scores, distances = map(np.concatenate, zip(*heard, strict=True))
             truth = np.concatenate([self.y_train[held_out] for _, held_out in folds])
-            fit.temperature = temperature(
-                np.concatenate(values), np.searchsorted(self.classes_, truth)
-            )
+            fit.temperature = temperature_by_distance(
+                scores, distances, np.searchsorted(self.classes_, truth),
+                groups[np.concatenate([held_out for _, held_out in folds])],
+            )  # fmt: skip
         return fit.temperature
 
     # scores
@@ -1328,9 +1334,10 @@ def decided(probabilities, abstain=None):
 
 
 def _model_scores(model, X):
-    """Probabilities or decision values (n_clips, n_classes)."""
-    method = "predict_proba" if hasattr(model, "predict_proba") else "decision_function"
-    return _two_sided(getattr(model, method)(X))
+    """Decision values, or logarithms of the model's own probabilities: (n_clips, n_classes)."""
+    if hasattr(model, "predict_proba"):
+        return np.log(np.maximum(model.predict_proba(X), LEAST_PROBABLE))
+    return _two_sided(model.decision_function(X))
 
 
 def temperature(scores, truth):
@@ -1342,9 +1349,42 @@ def temperature(scores, truth):
     return float(np.exp(minimize_scalar(loss, bounds=(-5, 5), method="bounded").x))
 
 
-def cross_entropy(scores, truth):
+def temperature_by_distance(scores, distances, truth, groups):
+    """Factor and power of the divisor of scores, factor * distances ** power; each speaker counts.
+
+    How sure a model may be depends on how much a clip resembles what it learned from: one number
+    for all makes it too sure of the strange ones, too unsure of the others. The power makes the
+    truth likeliest; with the factor the clips are as often right as they are sure on average, which
+    holds for scores of any kind (expectation consistency, Clarte et al. 2023).
+    """
+    logs, weights = np.log(distances), compute_sample_weight("balanced", groups)
+    middle = logs.mean()
+
+    def scaled(log_factor, power):
+        return scores / np.exp(log_factor + power * (logs - middle))[:, np.newaxis]
+
+    def loss(x):
+        return cross_entropy(scaled(*x), truth, weights)
+
+    start = np.log(temperature(scores, truth)), 0.0
+    log_factor, power = minimize(loss, start, method="L-BFGS-B", bounds=[(-5, 5), (0, 2)]).x
+    right = np.average(scores.argmax(axis=1) == truth, weights=weights)
+    right = (right * len(truth) + 1) / (len(truth) + 2)  # nobody is always right
+
+    def excess(log_factor):
+        sure = softmax(scaled(log_factor, power), axis=1).max(axis=1)
+        return np.average(sure, weights=weights) - right
+
+    low, high = log_factor - 5, log_factor + 5
+    if excess(low) > 0 > excess(high):
+        log_factor = brentq(excess, low, high)
+    return float(np.exp(log_factor - power * middle)), float(power)
+
+
+def cross_entropy(scores, truth, weights=None):
     """Mean negative log of the softmax of scores (n_clips, n_classes) at the true classes."""
-    return -log_softmax(scores, axis=1)[np.arange(len(truth)), truth].mean()
+    likelihoods = log_softmax(scores, axis=1)[np.arange(len(truth)), truth]
+    return -np.average(likelihoods, weights=weights)
 
 
 def load_recognizer(path=None):

@@ -32,7 +32,7 @@ import numpy as np
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-FORMAT = 1
+FORMAT = 2
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "librosa", "numba", "soundfile", "soxr")
 """What features and models are computed with."""
 

@@ -99,8 +99,15 @@ def _calibrated(rec, utterances):
             raise NothingHeard(f"Only {len(heard)} of {len(SENTENCES)} sentences were heard.")
         heard.append(utterance.y)
     calm = "neutral" if "neutral" in rec.emotions else None  # as people read
+    rec = _ready(rec.calibrate(heard, labels=calm, sr=SAMPLE_RATE))
     print("Thank you, this voice is known now. Please talk", flush=True)
-    return rec.calibrate(heard, labels=calm, sr=SAMPLE_RATE)
+    return rec
+
+
+def _ready(rec):
+    """The recognizer, with all that is fitted when it first hears something fitted before."""
+    rec.listen(np.random.default_rng(0).normal(scale=0.1, size=SAMPLE_RATE).astype(np.float32))
+    return rec
 
 
 def _hear_once(rec, source, args):
@@ -142,7 +149,6 @@ def _hear_on(rec, source, args):
     blocks = iter(source)
     if args.calibrate:
         rec = _calibrated(rec, iter(Recorder(blocks, timeout=args.timeout)))
-    rec.predict_proba(np.zeros(SAMPLE_RATE, np.float32) + 1e-3, sr=SAMPLE_RATE)  # warm
     stream = Timeline(rec, hop=HOP)
     end = "\r" if sys.stdout.isatty() else "\n"
     power, time, next_line = [], 0.0, 0.0
@@ -183,7 +189,7 @@ def main(argv=None):
             args.model, emotions=args.emotions.split(","), data_dir=args.data_dir, verbose=1
         ).train()
         rec.verbose = 0
-        (_hear_on if args.continuous else _hear_once)(rec, _source(args), args)
+        (_hear_on if args.continuous else _hear_once)(_ready(rec), _source(args), args)
     except KeyboardInterrupt:
         print()
     except (DeviceError, NothingHeard, ValueError, OSError) as error:

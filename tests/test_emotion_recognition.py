@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import REPO
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -45,6 +46,7 @@ from emotion_recognition import (
     named_recognizer,
     plot_histograms,
     recommended,
+    temperature_by_distance,
 )
 from parameters import CLASSIFIERS, REGRESSORS
 from utils import get_best_estimators
@@ -242,8 +244,13 @@ def test_each_probability_is_that_of_its_own_class(rec, clip, name):
     if hasattr(model, "predict_proba"):
         oracle = make_pipeline(StandardScaler(), clone(this.model)).fit(this.X_train, this.y_train)
         row = oracle.predict_proba(this._features(clip, None)[0])[0]
-        expected = dict(zip(oracle.classes_, row, strict=True))
-        assert probabilities == pytest.approx({e: expected[e] for e in ODD_ORDER}, abs=1e-6)
+        theirs = dict(zip(oracle.classes_, np.log(np.maximum(row, 1e-3)), strict=True))
+        theirs = np.array([theirs[e] for e in ODD_ORDER])
+        ours = np.log(list(probabilities.values()))
+        theirs, ours = theirs - theirs.mean(), ours - ours.mean()
+        temperature = theirs @ theirs / (theirs @ ours)
+        assert temperature > 0
+        np.testing.assert_allclose(ours * temperature, theirs, atol=1e-4)
 
 
 def test_svc_probabilities_agree_with_its_labels_and_are_not_overconfident(rec):
@@ -252,6 +259,21 @@ def test_svc_probabilities_agree_with_its_labels_and_are_not_overconfident(rec):
     assert [max(p, key=p.get) for p in probabilities] == rec.predict(clips)
     truth = [p[e] for p, e in zip(probabilities, rec.test_rows_["emotion"], strict=True)]
     assert -np.log(truth).mean() < np.log(3)  # better than saying a third for each
+
+
+@pytest.mark.parametrize("scale", [0.01, 3.0, 100.0])
+def test_how_sure_a_model_may_be_far_from_what_it_knows_is_found(scale):
+    """Emotions drawn with known probabilities: scores that are blurred by the distance."""
+    rng = np.random.default_rng(0)
+    plain, distances = rng.normal(scale=4, size=(6000, 4)), rng.uniform(0.4, 3, size=6000)
+    chances = softmax(plain / distances[:, None], axis=1)
+    truth = (rng.random((6000, 1)) > chances.cumsum(axis=1)).sum(axis=1)
+    groups = rng.integers(0, 10, size=6000)
+    factor, power = temperature_by_distance(scale * plain, distances, truth, groups)
+    assert factor == pytest.approx(scale, rel=0.1)
+    assert power == pytest.approx(1, abs=0.1)
+    _, power = temperature_by_distance(scale * plain, rng.permutation(distances), truth, groups)
+    assert power == pytest.approx(0, abs=0.1)
 
 
 def test_two_emotions_have_probabilities_too(clip):

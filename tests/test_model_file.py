@@ -422,7 +422,7 @@ def test_other_versions_that_compute_the_same_are_no_reason_to_warn(path, tmp_pa
 
 
 def test_a_later_format_says_so(path, tmp_path):
-    header = members(path)["header.json"].replace(b'"format": 1', b'"format": 2')
+    header = members(path)["header.json"].replace(b'"format": 2', b'"format": 3')
     with pytest.raises(ModelFileError, match=r"its format is 2.*update the project"):
         load_recognizer(tampered(path, {"header.json": header}, tmp_path))
 
@@ -581,7 +581,7 @@ def bombs(path):
         model_file._sealed(members(path) | {"header.json": json.dumps(header).encode()}),
     )
     yield "json", model_file._sealed(own | {"header.json": b"[" + b"[]," * 6 * 10**6 + b"[]]"})
-    deep = {"format": 1, "content": None}
+    deep = {"format": model_file.FORMAT, "content": None}
     text = json.dumps(deep).replace("null", "[" * 10**6 + "]" * 10**6)
     yield "deep", model_file._sealed(own | {"header.json": text.encode()})
 
