@@ -9,6 +9,7 @@
     python emotion_recognition.py --json call.wav > result.json
     python emotion_recognition.py predict call.wav            # train nothing: the model in the box
     python emotion_recognition.py timeline call.wav --plot    # emotion over time; --help says more
+    python emotion_recognition.py explain call.wav            # which features and seconds said so
 
 From Python:
 
@@ -18,6 +19,7 @@ From Python:
     rec.test_score(), rec.predict("call.wav"), rec.predict_proba("call.wav")
     rec.calibrate(["ann 1.wav", "ann 2.wav", "ann 3.wav"]).predict("ann 4.wav")
     rec.predict_timeline("call.wav")
+    rec.explain("call.wav")
     rec.save("model.ser")                               # and later, without the recordings:
     load_recognizer("model.ser").predict("call.wav")
 
@@ -56,6 +58,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm.auto import tqdm
 
 import evaluation
+import explain
 import model_file
 import timeline
 from audio import AudioError, load_audio
@@ -895,6 +898,46 @@ class EmotionRecognizer:
             self, audio, sr=sr, window=window, hop=hop, smooth=smooth, vad=vad,
             channels=channels, report=report,
         )  # fmt: skip
+
+    def explain(self, audio, *, sr=None, emotion=None, span=None):
+        """Say which features and which seconds spoke for an emotion, and which against it.
+
+        Features: Shapley values of groups of them (see `explain.shapley`). They add up to the
+        log-odds of the emotion in this clip, less those in the average training clip (a probability
+        counts as 1e-6 at least, and as 1 - 1e-6 at most). Groups that go together share what they
+        say, so it is the recognizer that is explained, not the voice.
+
+        Seconds: occlusion (Zeiler and Fergus 2014, Visualizing and Understanding Convolutional
+        Networks). Each span in turn is cut out; the effect is how much the log-odds fall. Spans
+        overlap, and what is left is heard anew: these effects don't add up.
+
+        Parameters
+        ----------
+        audio : path, binary file object or array (n_samples,) or (n_samples, n_channels)
+            Any audio file, best a few seconds long; an array goes with its rate.
+        sr : int, optional
+            Hz; the sampling rate of an array.
+        emotion : str, optional
+            Default what `predict` says.
+        span : float, optional
+            Seconds; see `explain.spans`.
+
+        Returns
+        -------
+        DataFrame
+            kind ("features", the strongest for the emotion first, or "seconds"), name, start and
+            end (seconds; of features NaN) and effect (natural log-odds; of a regressor its
+            number). `attrs` has emotion, unit, said (of this clip), average (of the average
+            training clip), duration and method. `explain.draw_explanation` draws it.
+
+        Raises
+        ------
+        AudioError
+            If the recording can't be read.
+        ValueError
+            For an unknown emotion, an emotion of a regressor, or a span over half of the recording.
+        """
+        return explain.explain(self, audio, sr=sr, emotion=emotion, span=span)
 
     def listen(self, y):
         """What one window of sound says.
@@ -1877,6 +1920,49 @@ def _give_timeline(path, table, channel, args):
         print(f"  {warning}", file=sys.stderr)
 
 
+EXPLAIN_HELP = """Which features and which seconds of a recording spoke for its emotion.
+
+    python emotion_recognition.py explain call.wav                  # by the model in the box
+    python emotion_recognition.py explain call.wav --emotion sad    # why, or why not, sad
+    python emotion_recognition.py explain recordings --pictures why # why/<recording>.png
+"""
+
+
+def _parse_explain_args(argv):
+    parser = argparse.ArgumentParser(
+        prog="emotion_recognition.py explain", description=EXPLAIN_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("files", nargs="+", metavar="FILE",
+                        help="recordings, folders of them, patterns")  # fmt: skip
+    parser.add_argument("--emotion", help="default: the one that is heard")
+    parser.add_argument("--pictures", metavar="FOLDER", help="draw each recording to a file there")
+    parser.add_argument("--model", metavar="FILE",
+                        help=f"of rec.save (default models/{DEFAULT_FILE.name})")  # fmt: skip
+    return parser.parse_args(argv)
+
+
+def _explain_command(argv):
+    """emotion_recognition.py explain; see `EXPLAIN_HELP`."""
+    args = _parse_explain_args(argv)
+    paths = _recordings(args.files)
+    rec = load_recognizer(args.model)
+    failed = False
+    for path in paths:
+        try:
+            table = rec.explain(path, emotion=args.emotion)
+        except AudioError as error:
+            print(f"emotion_recognition.py: {error}", file=sys.stderr)
+            failed = True
+            continue
+        print(f"\n{path}\n{explain.to_text(table)}")
+        if args.pictures:
+            target = Path(args.pictures) / f"{Path(path).stem}.png"
+            _save(explain.draw_explanation(path, table), target)
+            print(f"  written: {target}")
+    return int(failed)
+
+
 def _check_files(paths):
     for path in paths:
         if not Path(path).is_file():
@@ -2046,7 +2132,9 @@ def _train_command(argv):
     return int(any("error" in prediction for prediction in predictions))
 
 
-COMMANDS = {"predict": _predict_command, "timeline": _timeline_command}
+COMMANDS = {
+    "predict": _predict_command, "timeline": _timeline_command, "explain": _explain_command,
+}  # fmt: skip
 
 
 def main(argv=None):
