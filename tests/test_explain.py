@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from itertools import permutations
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,12 @@ import pytest
 from conftest import REPO
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import Ridge
+from sklearn.svm import SVC
 
 import explain
 import features as ft
 from audio import AudioError, load_audio
-from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer
+from deep_emotion_recognition import EnsembleRecognizer
 from emotion_recognition import EmotionRecognizer, load_recognizer, recommended
 from explain import GROUPS, draw_explanation, group_of, spans, to_text
 from parameters import SAMPLE_RATE as SR
@@ -136,16 +138,32 @@ def test_the_recognizer_in_the_box_explains_a_clip():
     assert found.attrs["said"] == pytest.approx(log_odds(box, clip("happy"), "sad"), abs=1e-6)
 
 
-def test_networks_and_ensembles_are_explained_too(tmp_path):
+def test_an_ensemble_is_explained_by_all_that_its_members_hear():
     options = {"emotions": ["neutral", "boredom"], **BUNDLED}
-    network = DeepEmotionRecognizer(epochs=1, n_networks=1, results_dir=tmp_path / "results",
-                                    logs_dir=tmp_path / "logs", **options)  # fmt: skip
-    both = EnsembleRecognizer([recommended(**options), network]).train()
-    for rec, timing in ((both, 1), (both.members[1], 0)):  # frames know nothing of timing
-        found = rec.explain(clip("neutral"), emotion="boredom")
-        total = effects(found).sum() + found.attrs["average"]
-        assert total == pytest.approx(found.attrs["said"], abs=1e-5)
-        assert ("prosody: timing" in effects(found)) == timing
+    members = [EmotionRecognizer(SVC(), features=features, functionals=["mean"], **options)
+               for features in (["mfcc", "mel"], ["mel", "prosody"])]  # fmt: skip
+    both = EnsembleRecognizer(members).train()
+    found = both.explain(clip("neutral"))
+    names = {"mfcc", "mel", "prosody: pitch", "prosody: loudness", "prosody: timing"}
+    assert set(effects(found).index) == names
+    assert found.attrs["said"] == pytest.approx(
+        log_odds(both, clip("neutral"), found.attrs["emotion"]), abs=1e-6
+    )
+    total = effects(found).sum() + found.attrs["average"]
+    assert total == pytest.approx(found.attrs["said"], abs=1e-6)
+
+
+def test_of_frames_a_hidden_group_is_the_average_in_every_one():
+    columns = ft.feature_names(["prosody"], ft.FRAMES)
+    average = np.arange(len(columns)) + 100.0
+    rec = SimpleNamespace(features=["prosody"], functionals=ft.FRAMES, voice_=None,
+                          scaler_=SimpleNamespace(mean_=average))  # fmt: skip
+    X = np.random.default_rng(0).random((1, 7, len(columns)))
+    shown = pd.DataFrame({"prosody: pitch": [True], "prosody: loudness": [False]})
+    found = explain._showing(rec, X, shown)[0]
+    pitch = np.array([group_of(column) == "prosody: pitch" for column in columns])
+    np.testing.assert_allclose(found[:, pitch], X[0][:, pitch], rtol=1e-6)
+    np.testing.assert_allclose(found[:, ~pitch], np.tile(average[~pitch], (7, 1)))
 
 
 # seconds
