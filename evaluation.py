@@ -29,7 +29,8 @@ import sys
 import textwrap
 import warnings
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,6 +53,7 @@ N_BINS = 15  # of confidence, as in Guo et al. 2017
 N_RANDOM_FOLDS = 10  # trains on as large a share as leaving out one of EMO-DB's ten speakers
 NAMED = 10  # speakers, files or sentences that a message names
 NO_INTERVAL = "one speaker, no interval"
+ALIGNED = ' style="text-align: left"'  # notebooks put everything to the right
 
 TITLES = {
     "uar": "UAR",
@@ -656,6 +658,9 @@ class Leaks:
     def __str__(self):
         return "; ".join(self.lines())
 
+    def __repr__(self):
+        return f"<Leaks: {self}>"
+
 
 def _listed(names):
     """Join names, the first ones if there are many, and say how many there are."""
@@ -1238,24 +1243,34 @@ class Evaluation:
         )
 
     def _repr_html_(self):
-        lines = [self.protocol, f"{self.model}: {', '.join(self.emotions)}", f"{self.leaks}"]
-        paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
-        return paragraphs + self.to_frame().to_html(float_format="{:.3f}".format, na_rep="")
+        facts = {
+            "protocol": self.protocol,
+            "model": self.model,
+            "emotions": ", ".join(self.emotions),
+            "leak guard": f"{self.leaks}",
+            "chance": f"{TITLES[self.main_measure]} {self.chance():.3f}",
+            "in brackets": f"{CONFIDENCE} % intervals by speaker",
+        }
+        return html_table(type(self).__name__, facts) + self._summary().to_html()
 
-    def _tables(self):
-        """The tables of the printed report, as text."""
+    def _summary(self):
+        """Scores in words over all clips, per corpus and per gender: DataFrame."""
         rows = {
             " ".join(key).strip(): self._words(*result)
             for key, result in self._results.items()
             if key[0] != "speaker"
         }
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    def _tables(self):
+        """The tables of the printed report, as text."""
         voices = {
             name: self._words(*result, bounds=False)
             for (kind, name), result in self._results.items()
             if kind == "speaker"
         }
         return [
-            pd.DataFrame.from_dict(rows, orient="index").to_string(),
+            self._summary().to_string(),
             f"Each speaker ({NO_INTERVAL})\n"
             + pd.DataFrame.from_dict(voices, orient="index").to_string(),
         ]
@@ -1291,7 +1306,7 @@ class Evaluation:
         ax.barh(voices.index, voices[self.main_measure], color="tab:blue", height=0.7)
         ax.axvline(average, color="black", label=f"average of the speakers {average:.2f}")
         ax.axvline(self.chance(), color="tab:red", ls="--", label=f"chance {self.chance():.2f}")
-        ax.set(xlabel=f"{title} of the speaker", ylim=(-0.6, len(voices) - 0.4))
+        ax.set(xlabel=f"{title} of the speaker", ylabel="speaker", ylim=(-0.6, len(voices) - 0.4))
         ax.set_xlim(0, 1 if self.higher_is_better else None)
         ax.legend(loc="lower right" if self.higher_is_better else "upper right", fontsize=8)
         return self._titled(ax, f"{title} by speaker")
@@ -1489,6 +1504,43 @@ def in_words(value, low=None, high=None):
     return f"{value:.3f} ({NO_INTERVAL if np.isnan(low) else f'{low:.3f} to {high:.3f}'})"
 
 
+def scores_in_words(scores):
+    """All scores of a dict with their 95 % intervals, as one line.
+
+    Examples
+    --------
+    >>> scores_in_words({"uar": 0.75, "uar_low": 0.7, "uar_high": 0.8, "ece": 0.1})
+    'UAR 0.750 (0.700 to 0.800)'
+    """
+    triples = {name: [scores[name], scores[f"{name}_low"], scores[f"{name}_high"]]
+               for name in TITLES if name in scores}  # fmt: skip
+    return ", ".join(
+        f"{TITLES[name]} {in_words(*(np.nan if value is None else value for value in triple))}"
+        for name, triple in triples.items()
+    )
+
+
+def html_table(title, facts):
+    """A title above names and what there is to say of each, for notebooks: str.
+
+    Parameters
+    ----------
+    title : str
+    facts : dict of str to str
+        Any text: it is escaped.
+
+    Examples
+    --------
+    >>> "<td>&lt;b&gt;</td>" in html_table("Clip", {"name": "<b>"}).replace(ALIGNED, "")
+    True
+    """
+    rows = "".join(
+        f"<tr><th{ALIGNED}>{html.escape(name)}</th><td{ALIGNED}>{html.escape(text)}</td></tr>"
+        for name, text in facts.items()
+    )
+    return f"<p><strong>{html.escape(title)}</strong></p><table>{rows}</table>"
+
+
 def labeled_confusion(matrix, emotions):
     """A confusion matrix as DataFrame with rows true_<emotion>, columns predicted_<emotion>."""
     return pd.DataFrame(
@@ -1515,6 +1567,25 @@ def new_axes(height, width=6.4):
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def new_figure(width, height):
+    """A new figure, sizes in inches, for pictures of several panels that are returned as a whole.
+
+    A notebook shows it where it is the value of a cell. pyplot doesn't know of it, which would show
+    it a second time, or open a window.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure._repr_png_ = partial(_png, figure)
+    return figure
+
+
+def _png(figure):
+    file = BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
 
 
 # comparing
@@ -1552,17 +1623,32 @@ class Comparison:
     n_clips: int
 
     def __str__(self):
-        interval = NO_INTERVAL
-        if self.low is not None:
-            interval = (
-                f"{CONFIDENCE} % by speaker: {self.low:+.3f} to {self.high:+.3f}; "
-                f"it is better with probability {self.probability:.3f}"
-            )
         return (
             f"{TITLES[self.measure]} of {self.first} minus that of {self.second}: "
             f"{self.values[0]:.3f} - {self.values[1]:.3f} = {self.difference:+.3f} "
-            f"({interval}); {self.n_clips} clips of {self.n_speakers} speakers"
+            f"({self._interval()}); {self.n_clips} clips of {self.n_speakers} speakers"
         )
+
+    def _interval(self):
+        if self.low is None:
+            return NO_INTERVAL
+        return (
+            f"{CONFIDENCE} % by speaker: {self.low:+.3f} to {self.high:+.3f}; "
+            f"it is better with probability {self.probability:.3f}"
+        )
+
+    def __repr__(self):
+        return f"<Comparison: {self}>"
+
+    def _repr_html_(self):
+        first, second = (f"{TITLES[self.measure]} {value:.3f}" for value in self.values)
+        facts = {
+            f"first: {self.first}": first,
+            f"second: {self.second}": second,
+            "first minus second": f"{self.difference:+.3f} ({self._interval()})",
+            "measured on": f"{self.n_clips} clips of {self.n_speakers} speakers, the same for both",
+        }
+        return html_table(type(self).__name__, facts)
 
 
 def compare(first, second, *, same_folds=True):

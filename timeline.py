@@ -10,6 +10,7 @@
 From the shell, see `python emotion_recognition.py timeline --help`.
 """
 
+import html
 import json
 import math
 from collections import deque
@@ -22,6 +23,7 @@ from tqdm.auto import tqdm
 
 import features as ft
 from audio import stream_audio
+from evaluation import new_figure
 from listening import MARGIN, InputReport, Span, SpeechDetector
 from parameters import SAMPLE_RATE
 from utils import check_name
@@ -211,6 +213,27 @@ def predict_timeline(rec, audio, *, sr=None, window=3.0, hop=1.0, smooth=1, vad=
     return tables[0] if channels == "mix" else tables
 
 
+class TimelineTable(pd.DataFrame):
+    """The rows of a timeline; it shows its duration and warnings, too.
+
+    What is computed from it is a plain DataFrame.
+    """
+
+    def _lines(self):
+        duration = self.attrs.get("duration")
+        length = "" if duration is None else f" in {duration:.1f} s"
+        warnings = [f"! {warning}" for warning in self.attrs.get("warnings", ())]
+        return [f"Timeline, {len(self)} rows{length}", *warnings]
+
+    def __repr__(self):
+        return "\n".join([*self._lines(), super().__repr__()])
+
+    def _repr_html_(self):
+        paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())
+        with pd.option_context("display.precision", 2):
+            return paragraphs + super()._repr_html_()
+
+
 class _Part:
     """A timeline, its rows, and a report on its sound."""
 
@@ -226,7 +249,7 @@ class _Part:
     def finish(self, duration):
         self.rows += self.timeline.finish()
         columns = ["start", "end", "emotion", "confidence", *self.timeline.rec.emotions]
-        table = pd.DataFrame(self.rows, columns=columns)
+        table = TimelineTable(self.rows, columns=columns)
         strange = self.timeline.strangeness
         warnings = self.report.warnings(bool(strange) and np.median(strange) > 1) \
             if self.report else []  # fmt: skip
@@ -361,15 +384,15 @@ def draw_timeline(audio, table, *, sr=None, channel=None, figure=None):
     table : DataFrame
     channel : int, optional
         Of a table of one channel.
-    figure : matplotlib Figure, optional
+    figure : matplotlib Figure or SubFigure, optional
+        Where the panels go; default a new one.
 
     Returns
     -------
-    matplotlib Figure
+    matplotlib Figure or SubFigure
+        Its axes are waveform, spectrogram, probabilities and emotions, from top to bottom.
     """
-    from matplotlib.figure import Figure
-
-    figure = figure or Figure(figsize=(11, 6), layout="constrained")
+    figure = figure or new_figure(11, 6)
     duration, emotions = table.attrs["duration"], list(table.columns[4:])
     overview = _Overview(duration)
     for block in stream_audio(audio, orig_sr=sr, mono=channel is None):
@@ -385,8 +408,8 @@ def draw_timeline(audio, table, *, sr=None, channel=None, figure=None):
         overview.decibels(), origin="lower", aspect="auto", cmap="magma", vmin=-PICTURE_RANGE,
         vmax=0, extent=(0, duration / scale, 0, SAMPLE_RATE / 2000),
     )  # fmt: skip
-    spectrum.set_ylabel("kHz")
-    figure.colorbar(image, cax=spectrum.inset_axes([1.01, 0, 0.012, 1]), label="dB")
+    spectrum.set_ylabel("frequency (kHz)")
+    figure.colorbar(image, cax=spectrum.inset_axes([1.01, 0, 0.012, 1]), label="power (dB)")
     _draw_emotions(shares, band, table, emotions, scale)
     band.set(xlabel=f"time ({unit})", xlim=(0, duration / scale))
     return figure

@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +37,15 @@ from emotion_recognition import EmotionRecognizer, named_recognizer
 from evaluation import (
     ClassificationEvaluation,
     LeakError,
+    Leaks,
     RegressionEvaluation,
     compare,
     evaluate,
     find_leaks,
+    html_table,
     make_folds,
+    new_figure,
+    scores_in_words,
 )
 from utils import emotion_scale
 
@@ -937,10 +943,56 @@ def test_the_dict_is_plain_and_complete():
     assert plain["leaks"] == {"speakers": [], "audio": [], "sentences": []}
 
 
-def test_notebooks_show_a_table():
-    shown = make_result(model="<b>")._repr_html_()
-    assert shown.startswith("<p>by hand, 1 fold</p><p>&lt;b&gt;: sad")
-    assert "<table" in shown and "macro_f1_low" in shown
+def text_of(html):
+    """What a notebook shows of HTML: str, without the tags."""
+    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html)))
+
+
+def test_notebooks_show_what_was_measured_and_how():
+    result = make_result(model="<b>")
+    shown = text_of(result._repr_html_())
+    for text in ("protocol by hand, 1 fold", "model <b> ", "emotions sad, angry, happy",
+                 "chance UAR 0.333", f"leak guard {result.leaks}",
+                 "corpus emodb", "gender male"):  # fmt: skip
+        assert text in shown
+    score = result.scores()
+    assert f"{score['uar']:.3f} ({score['uar_low']:.3f} to {score['uar_high']:.3f})" in shown
+
+
+def test_notebooks_show_a_comparison():
+    first, second = make_result(model="<b>"), make_result(model="other")
+    comparison = compare(first, second)
+    shown = text_of(comparison._repr_html_())
+    assert "first: <b> (loso) UAR 0." in shown and "second: other (loso) UAR 0." in shown
+    assert "first minus second +0.000 (95 % by speaker" in shown and "300 clips of 12" in shown
+    assert repr(comparison) == f"<Comparison: {comparison}>"
+    alone = replace(comparison, low=None, high=None, probability=None)
+    assert "+0.000 (one speaker, no interval)" in text_of(alone._repr_html_())
+
+
+def test_leaks_are_text_in_notebooks():
+    assert repr(Leaks(speakers=("emodb/03",))).startswith("<Leaks: the same speaker on both sides")
+
+
+@pytest.mark.parametrize("text", ["<script>", "a & b", '"quoted"'])
+def test_html_tables_escape_every_text(text):
+    shown = html_table(text, {text: text})
+    assert text_of(shown).split() == 3 * text.split() and text not in shown
+
+
+def test_scores_in_words_say_where_there_is_no_interval():
+    scores = {"mae": 0.5, "mae_low": None, "mae_high": None, "ccc": None, "ccc_low": None,
+              "ccc_high": None}  # fmt: skip
+    assert scores_in_words(scores) == "MAE 0.500 (one speaker, no interval), CCC -"
+
+
+def test_a_figure_of_several_panels_shows_itself_in_a_notebook():
+    """Wherever it is the value of a cell, also where no pyplot has said how figures are shown."""
+    figure = new_figure(2, 1)
+    figure.subplots(1, 2)
+    shown = figure._repr_png_()
+    assert shown.startswith(b"\x89PNG") and len(shown) > 1000
+    assert int.from_bytes(shown[16:20], "big") == 2 * figure.dpi
 
 
 @pytest.mark.parametrize(

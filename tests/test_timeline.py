@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import soundfile as sf
 from conftest import REPO
+from matplotlib.figure import Figure
 from sklearn.svm import SVC
 
 import timeline
@@ -18,7 +19,7 @@ from audio import load_audio
 from emotion_recognition import EmotionRecognizer, recommended
 from features import FEATURES, VOICE_FEATURES, extract
 from parameters import SAMPLE_RATE as SR
-from timeline import Timeline, draw_timeline, segments
+from timeline import Timeline, TimelineTable, draw_timeline, segments
 from voice import CONTEXT, Voice
 
 EMOTIONS = ["sad", "neutral", "happy"]
@@ -59,7 +60,7 @@ def test_a_microphone_and_a_file_give_the_same_rows(rec, talk, settings):
     assert len(whole) > 5
     for width in (320, 1111):
         rows = rows_of(Timeline(rec, **settings), y, width)
-        pd.testing.assert_frame_equal(rows, whole, check_exact=True)
+        pd.testing.assert_frame_equal(whole, rows, check_exact=True)
 
 
 def test_rows_are_where_speech_is_and_name_what_is_said(rec, talk):
@@ -115,7 +116,7 @@ def test_other_features_are_heard_window_by_window(talk, features):
     y = talk[0][: 12 * SR]
     table = rec.predict_timeline(y, sr=SR)
     row = table.iloc[-1]
-    pd.testing.assert_frame_equal(rows_of(Timeline(rec), y, 700), table, check_exact=True)
+    pd.testing.assert_frame_equal(table, rows_of(Timeline(rec), y, 700), check_exact=True)
     assert row["emotion"] in EMOTIONS
 
 
@@ -202,11 +203,36 @@ def test_the_picture_has_everything_under_one_time_axis(rec, talk):
     figure = draw_timeline(y, table, sr=SR)
     wave, spectrum, shares, band = figure.axes[:4]
     assert {ax.get_xlim() for ax in (wave, spectrum, shares, band)} == {(0.0, len(y) / SR)}
-    assert band.get_xlabel() == "time (s)" and spectrum.get_ylabel() == "kHz"
+    assert band.get_xlabel() == "time (s)" and spectrum.get_ylabel() == "frequency (kHz)"
     assert len(band.patches) == len(segments(table))
     assert [t.get_text() for t in shares.get_legend().get_texts()] == EMOTIONS
     image = spectrum.images[0].get_array()
     assert image.shape[1] <= timeline.N_COLUMNS and image.max() > -1
+
+
+def test_the_picture_goes_where_it_is_wanted(rec, talk):
+    figure = Figure()
+    _, right = figure.subfigures(1, 2)
+    table = rec.predict_timeline(talk[0], sr=SR)
+    assert draw_timeline(talk[0], table, sr=SR, figure=right) is right
+    assert right.axes == figure.axes and right.axes[3].get_xlabel() == "time (s)"
+
+
+def test_a_timeline_shows_its_warnings_and_escapes_what_it_shows():
+    table = TimelineTable(TABLE.rename(columns={"sad": "<sad>"}).replace("sad", "<sad>"))
+    table.attrs = {"duration": 4000.0, "warnings": ["noisy: <50 dB"]}
+    table["confidence"] += 0.056
+    assert repr(table).splitlines()[:2] == ["Timeline, 4 rows in 4000.0 s", "! noisy: <50 dB"]
+    assert repr(table).splitlines()[3].split()[1:] == ["0.5", "1.0", "<sad>", "0.656", "0.6", "0.4"]
+    shown = table._repr_html_()
+    assert "<p>! noisy: &lt;50 dB</p>" in shown and "&lt;sad&gt;</td>" in shown
+    assert "<td>0.66</td>" in shown and "<sad>" not in shown
+    assert type(table.round(1)) is type(table[["start", "end"]]) is pd.DataFrame
+
+
+def test_predict_timeline_gives_such_a_table(rec, talk):
+    table = rec.predict_timeline(talk[0][: 5 * SR], sr=SR)
+    assert repr(table).startswith(f"Timeline, {len(table)} rows in 5.0 s")
 
 
 def run(*arguments):
