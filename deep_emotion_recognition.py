@@ -1017,6 +1017,7 @@ class EnsembleRecognizer(EmotionRecognizer):
             setattr(self, f"X_{part}", Views([getattr(m, f"X_{part}") for m in self.members]))
             for name in (f"y_{part}", f"{part}_rows_"):
                 setattr(self, name, getattr(first, name))
+        self._scored = None
         return self
 
     def fit(self, rows):
@@ -1029,7 +1030,7 @@ class EnsembleRecognizer(EmotionRecognizer):
         self._check_not_calibrated()
         for member in self.members:
             member._learn()
-        self._stored = None
+        self._stored = self._scored = None
         return self
 
     def _adapted(self, X, labels=None):
@@ -1050,9 +1051,11 @@ class EnsembleRecognizer(EmotionRecognizer):
         """The emotions in the order of the probabilities."""
         return self.members[0].classes_
 
-    def _check_trained(self):
-        for member in self.members:
-            member._check_trained()
+    def _is_trained(self):
+        return all(member._is_trained() for member in self.members)
+
+    def _model_names(self):
+        return [name for member in self.members for name in member._model_names()]
 
     @property
     def libraries(self):

@@ -396,7 +396,7 @@ class EmotionRecognizer:
         self.random_state = random_state
         self.X_train = self.X_test = self.y_train = self.y_test = None
         self.model = model
-        self.voice_ = self._stored = None
+        self.voice_ = self._stored = self._scored = None
         if model is None:
             self.determine_best_model()
 
@@ -428,6 +428,7 @@ class EmotionRecognizer:
         self.X_train, self.X_test = data["X_train"], data["X_test"]
         self.y_train, self.y_test = data["y_train"], data["y_test"]
         self.train_rows_, self.test_rows_ = data["train_rows"], data["test_rows"]
+        self._scored = None
         return self
 
     def parallel(self, *arrays):
@@ -608,6 +609,7 @@ class EmotionRecognizer:
         fit = self._fit(slice(None))
         self._fits = {"average": fit}
         self.scaler_, self.model, self._stored = fit.scaler, fit.model, None
+        self._scored = None
         if self.verbose:
             print(f"[+] {_name(self.model)} trained on {len(self.X_train)} clips")
         return self
@@ -994,8 +996,11 @@ class EmotionRecognizer:
             return np.empty((0, self.scaler_.n_features_in_), dtype=np.float32), True
         return self._extractor().extractor(sr=sr).transform(audio), True
 
+    def _is_trained(self):
+        return hasattr(self, "scaler_")
+
     def _check_trained(self):
-        if not hasattr(self, "scaler_"):
+        if not self._is_trained():
             raise NotFittedError("This EmotionRecognizer isn't trained yet; call train() first.")
 
     def _check_not_calibrated(self):
@@ -1114,13 +1119,15 @@ class EmotionRecognizer:
 
     def _test_scores(self):
         self._check_not_calibrated()
-        return evaluation.score(
+        score = evaluation.score(
             self.y_test,
             self._predict(self.X_test),
             speaker_groups(self.test_rows_),
             self.emotions if self.classification else None,
             self.random_state,
         )
+        self._scored = {"score": score, "protocol": self.protocol()}
+        return score
 
     def protocol(self):
         """One line that says what the scores are measured on; see `evaluation.describe_split`."""
@@ -1172,6 +1179,54 @@ class EmotionRecognizer:
         unit = "percent of the true emotion" if percentage else "clips"
         ax.set_title(f"{_name(self.model)}, {len(self.y_test)} test clips ({unit})")
         return ax
+
+    # in notebooks
+
+    def __repr__(self):
+        facts = self._facts() | {"model": " and ".join(self._model_names())}
+        names = "model", "training", "voice", "score", "measured by"
+        known = "; ".join(facts[name] for name in names if name in facts)
+        return f"<{type(self).__name__} of {facts['emotions']}: {known}>"
+
+    def _repr_html_(self):
+        return evaluation.html_table(type(self).__name__, self._facts())
+
+    def _facts(self):
+        """What it is and what is known of it, without reading, fitting or hearing: dict of str."""
+        short, learned = self._in_short(), self._learned_from()
+        facts = {
+            "emotions": self._says(),
+            "model": short["model"],
+            "hears": short["hears"],
+            "training": f"not trained, will learn from {self._wanted_corpora()}",
+        }
+        if learned:
+            facts["training"] = "trained on " + ", ".join(
+                f"{n_clips} clips of {n_speakers} {'speakers' if n_speakers > 1 else 'speaker'} "
+                f"of {corpus}"
+                for corpus, (n_clips, n_speakers) in learned.items()
+            )
+        if self.voice_ is not None:
+            facts["voice"] = "calibrated to one voice"
+        known = self._scored or (self._stored or {}).get("record", {})
+        if known.get("score"):
+            before = "" if self.voice_ is None else "before calibration "
+            facts["score"] = before + evaluation.scores_in_words(known["score"])
+            facts["measured by"] = known["protocol"]
+        return facts
+
+    def _model_names(self):
+        return [_name(self.model)]
+
+    def _wanted_corpora(self):
+        """The corpora that were asked for, in words."""
+        wishes = {"tess_ravdess": self.tess_ravdess, "emodb": self.emodb, "custom": self.custom_db}
+        asked = {name: name if wish is True else wish for name, wish in wishes.items() if wish}
+        excluded = [name for name, wish in wishes.items() if wish is False]
+        if len(asked) + len(excluded) == len(wishes):
+            return ", ".join(asked.values()) or "no corpus"
+        without = f" but {', '.join(excluded)}" if excluded else ""
+        return f"the corpora in the data folder{without}"
 
     # files
 
@@ -1248,26 +1303,39 @@ class EmotionRecognizer:
         self._check_trained()
         if self._stored is not None:
             return self._stored["record"]
-        clips = self.train_rows_.assign(speaker=speaker_groups(self.train_rows_))
-        corpora = clips.groupby("corpus")["speaker"].agg(["size", "nunique"])
-        says, scale = self.emotions, None if self.classification else emotion_scale(self.emotions)
-        if scale:
-            says = [f"{emotion} {scale[emotion]}" for emotion in sorted(scale, key=scale.get)]
         tested = len(self.y_test) > 0
         return {
             **self._in_short(),
-            "says": ", ".join(says) + ("; to one voice" if self.voice_ is not None else ""),
-            "corpora": {name: [int(n) for n in row] for name, row in corpora.T.items()},
-            "clips": clips["emotion"].value_counts().to_dict(),
+            "says": self._says() + ("; to one voice" if self.voice_ is not None else ""),
+            "corpora": self._learned_from(),
+            "clips": self.train_rows_["emotion"].value_counts().to_dict(),
             "protocol": self.protocol() if tested else "no clips were kept back",
             "score": self._adapted(None)._test_scores() if tested else None,
             "versions": self._versions(),
         }
 
+    def _learned_from(self):
+        """How many clips and speakers of each corpus: dict; empty before `train`."""
+        if self._stored is not None:
+            return self._stored["record"]["corpora"]
+        if not self._is_trained():
+            return {}
+        clips = self.train_rows_.assign(speaker=speaker_groups(self.train_rows_))
+        corpora = clips.groupby("corpus")["speaker"].agg(["size", "nunique"])
+        return {name: [int(n) for n in row] for name, row in corpora.T.items()}
+
+    def _says(self):
+        """Its emotions; those of a regressor with their numbers, in that order."""
+        scale = None if self.classification else emotion_scale(self.emotions)
+        if scale is None:
+            return ", ".join(self.emotions)
+        return ", ".join(f"{emotion} {scale[emotion]}" for emotion in sorted(scale, key=scale.get))
+
     def _in_short(self):
         """What it is and what it hears, as texts."""
         unit = "values a frame" if self.functionals == FRAMES else "values"
-        hears = f"{self.scaler_.n_features_in_:,} {unit}: {', '.join(self.features)}"
+        size = f"{self.scaler_.n_features_in_:,} {unit}: " if hasattr(self, "scaler_") else ""
+        hears = size + ", ".join(self.features)
         return {"model": " ".join(repr(self.model).split()), "hears": hears}
 
     def _versions(self):
@@ -1537,7 +1605,7 @@ def classic(**options):
 
 
 def plot_histograms(classifiers=True, beta=0.5, n_classes=3, verbose=1, *, shares=PARTS,
-                    file=None, **options):  # fmt: skip
+                    file=None, figure=None, **options):  # fmt: skip
     """Compare the tuned models: how fast they learn and predict, and how well.
 
     Every model is fitted on stratified parts of the training clips, each part within the next.
@@ -1558,6 +1626,8 @@ def plot_histograms(classifiers=True, beta=0.5, n_classes=3, verbose=1, *, share
         Of the training clips, ascending.
     file : path, optional
         Where the picture is saved, too.
+    figure : matplotlib Figure, optional
+        Where the six panels go; default a new one.
     **options
         See `EmotionRecognizer`.
 
@@ -1591,7 +1661,7 @@ def plot_histograms(classifiers=True, beta=0.5, n_classes=3, verbose=1, *, share
                             | _timed_scores(rec, model, part, beta))  # fmt: skip
                 bar.update()
     data = pd.DataFrame(rows)
-    figure = _draw_histograms(data, rec, beta)
+    figure = _draw_histograms(data, rec, beta, figure or evaluation.new_figure(11, 10))
     if file is not None:
         _save(figure, file)
     return figure, data
@@ -1636,10 +1706,8 @@ def _measures(truth, guesses, beta):
     return {"accuracy": float(np.mean(truth == guesses)), "fbeta": float(fbeta)}
 
 
-def _draw_histograms(data, rec, beta):
+def _draw_histograms(data, rec, beta, figure):
     """Six panels of bars, a group for each share and a colour for each model."""
-    from matplotlib.figure import Figure
-
     names = {"accuracy": "accuracy", "fbeta": f"F-beta (beta {beta:g})",
              "mae": "mean absolute error", "ccc": "concordance correlation"}  # fmt: skip
     measures = [name for name in names if f"train_{name}" in data]
@@ -1650,7 +1718,6 @@ def _draw_histograms(data, rec, beta):
     level = {"accuracy": 1 / len(rec.emotions), "fbeta": 1 / len(rec.emotions), "ccc": 0.0}
     if not rec.classification:
         level["mae"] = float(np.abs(rec.y_test - rec.y_train.mean()).mean())
-    figure = Figure(figsize=(11, 10), layout="constrained")
     shares, models = sorted(set(data["share"])), list(dict.fromkeys(data["model"]))
     width = 0.84 / len(models)
     for ax, (column, title) in zip(figure.subplots(3, 2).flat, panels.items(), strict=True):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import REPO
 
+import evaluation
 from create_csv import list_audio
 from data_extractor import ragged, speaker_groups
 from deep_emotion_recognition import (
@@ -281,6 +282,23 @@ def test_an_ensemble_says_the_mean_of_what_its_members_say(ensemble, quick, clip
         assert ensemble.predict(clips[i]) == max(want, key=want.get)
     assert ensemble.scores()["accuracy"] == ensemble.test_score() > 0.6
     assert ensemble.get_samples_by_class().loc["total", "total"] == 87
+
+
+def test_what_notebooks_show_of_networks_and_ensembles(quick, ensemble, tmp_path):
+    assert repr(quick.untrained()).startswith(
+        "<DeepEmotionRecognizer of sad, neutral, happy: FrameNetwork; not trained, will learn from"
+    )
+    trained = "FrameNetwork; trained on 63 clips of 7 speakers of custom"
+    assert trained in repr(quick) and "results_dir" not in quick._repr_html_()
+    assert "; not trained" in repr(ensemble.untrained())
+    ensemble = ensemble.untrained().train()
+    assert f"EmotionLDA and {trained}>" in repr(ensemble)
+    ensemble.scores()
+    assert repr(ensemble).endswith(f"{trained}; {evaluation.scores_in_words(ensemble.scores())}; "
+                                   f"{ensemble.protocol()}>")  # fmt: skip
+    assert "UAR" not in repr(ensemble.train())
+    loaded = EnsembleRecognizer.load(ensemble.save(tmp_path / "e.ser") and tmp_path / "e.ser")
+    assert f"EmotionLDA and {trained}; UAR 0." in repr(loaded)
 
 
 def test_an_ensemble_is_calibrated_member_by_member(ensemble, clips):

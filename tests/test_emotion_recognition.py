@@ -6,12 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from conftest import REPO
+from matplotlib.figure import Figure
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -574,6 +576,86 @@ def test_a_notebook_elsewhere_finds_the_bundled_data(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
+# what notebooks show
+
+
+def text_of(html):
+    """What a notebook shows of HTML: str, without the tags."""
+    return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html)))
+
+
+def shown(rec):
+    """What a shell and a notebook show of a recognizer, which has to be the same."""
+    html = text_of(rec._repr_html_())
+    for part in repr(rec).strip("<>").partition(" of ")[2].split("; ")[1:]:
+        assert part in html
+    return repr(rec)
+
+
+@pytest.fixture
+def idle(monkeypatch):
+    """Nothing can be read, fitted or predicted."""
+
+    def forbidden(*_, **__):
+        raise AssertionError("showing a recognizer works")
+
+    for name in ("load_data", "_fit", "_scores", "_numbers", "_features", "_record"):
+        monkeypatch.setattr(EmotionRecognizer, name, forbidden)
+
+
+def test_an_untrained_recognizer_says_what_it_would_learn_from(idle):
+    rec = EmotionRecognizer(SVC(C=3), emotions=ODD_ORDER, **BUNDLED)
+    assert shown(rec) == (
+        "<EmotionRecognizer of sad, angry, happy: SVC; not trained, will learn from the corpora in "
+        "the data folder but tess_ravdess, emodb>"
+    )
+    assert "model SVC(C=3) hears spectrum, prosody" in text_of(rec._repr_html_())
+    asked = EmotionRecognizer(SVC(), emodb=True, custom_db=False, tess_ravdess="tess")
+    assert shown(asked).endswith("not trained, will learn from tess, emodb>")
+
+
+def test_a_trained_recognizer_shows_a_score_once_it_is_known(rec):
+    rec = rec.untrained().train()
+    trained = "SVC; trained on 63 clips of 7 speakers of custom"
+    assert shown(rec) == f"<EmotionRecognizer of sad, angry, happy: {trained}>"
+    score = rec.scores()
+    known = f"UAR {score['uar']:.3f} ({score['uar_low']:.3f} to {score['uar_high']:.3f}), accuracy "
+    assert known in shown(rec) and shown(rec).endswith(f"; {rec.protocol()}>")
+    assert known not in shown(rec.train()) and rec.scores() == score
+    assert known not in shown(rec.load_data())
+
+
+def test_a_calibrated_recognizer_says_so(rec, clip, request):
+    rec.scores()
+    calibrated = rec.calibrate([clip])
+    request.getfixturevalue("idle")
+    assert "; calibrated to one voice; before calibration UAR 0." in shown(calibrated)
+    assert "calibrat" not in shown(rec)
+
+
+def test_a_loaded_recognizer_shows_what_its_file_says(rec, tmp_path, request):
+    loaded = load_recognizer(rec.save(tmp_path / "own.ser") and tmp_path / "own.ser")
+    other = load_recognizer()
+    request.getfixturevalue("idle")
+    assert "; trained on 63 clips of 7 speakers of custom; UAR 0." in shown(loaded)
+    assert shown(loaded).endswith("; " + loaded._stored["record"]["protocol"] + ">")
+    assert "1 speaker of tess; UAR 0.6" in shown(other) and "group-6" in shown(other)
+
+
+def test_a_regressor_shows_its_scale_and_its_error():
+    rec = EmotionRecognizer(KNeighborsRegressor(), classification=False, **BUNDLED).train()
+    rec.score_
+    assert shown(rec).endswith("trained on 63 clips of 7 speakers of custom>")
+    assert rec._test_scores()["mae_high"] and "; MAE 0." in shown(rec) and ", CCC 0." in shown(rec)
+    assert shown(rec).startswith("<EmotionRecognizer of sad 0, neutral 1, happy 2: KNeighborsRegr")
+
+
+def test_words_of_the_user_are_escaped(tmp_path):
+    make_tree(tmp_path, ["<b>", "sad"])
+    rec = EmotionRecognizer(SVC(), emotions=["<b>", "sad"], **BUNDLED | {"data_dir": tmp_path})
+    assert "&lt;b&gt;, sad" in rec._repr_html_() and "<b>" not in rec._repr_html_()
+
+
 # the recommended model, and calibration to a voice
 
 
@@ -858,7 +940,9 @@ def test_histograms_show_every_model_at_every_share(classifiers, tmp_path):
 
 def test_histograms_choose_the_emotions_by_their_number():
     options = BUNDLED | {"features": ["mfcc"], "shares": [1.0]}
-    _, data = plot_histograms(n_classes=2, beta=2, **options)
+    given = Figure()
+    figure, data = plot_histograms(n_classes=2, beta=2, figure=given, **options)
+    assert figure is given and len(given.axes) == 6
     assert data["n_clips"].unique().tolist() == [42]  # neutral and calm
     for wrong in (1, 10):
         with pytest.raises(ValueError, match="n_classes is from 2 to 9"):
