@@ -23,7 +23,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from audio import AudioError, stream_audio
 from parameters import SAMPLE_RATE

@@ -39,7 +39,7 @@ from typing import NamedTuple
 
 import pooch
 import requests
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from audio import AudioError
 from convert_wavs import convert_audio

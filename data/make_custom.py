@@ -57,7 +57,7 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, map_coordinates
 from scipy.signal import resample_poly
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 ESPEAK_VERSION = "1.51"
 """The espeak-ng that made the committed files; another one may write other bytes."""
