@@ -261,6 +261,8 @@ def _duration(audio, sr):
     """Seconds, or None where only decoding tells."""
     if sr is not None:
         return len(audio) / sr
+    if hasattr(audio, "read"):
+        return None  # what is read of a stream now is missing later
     with suppress(sf.LibsndfileError, TypeError, OSError):
         return sf.info(audio).duration
     return None

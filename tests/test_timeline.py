@@ -272,6 +272,14 @@ def test_what_people_have_just_works(rec, talk, tmp_path, name):
     assert narrow == (name == "phone.wav")
 
 
+def test_an_open_file_is_heard_with_and_without_a_bar(rec, talk, tmp_path):
+    sf.write(tmp_path / "clip.wav", talk[0][: 5 * SR], SR)
+    expected = rec.predict_timeline(tmp_path / "clip.wav")
+    for verbose in (0, 1):
+        with (tmp_path / "clip.wav").open("rb") as file:
+            assert rec.untrained(verbose=verbose).train().predict_timeline(file).equals(expected)
+
+
 def test_memory_does_not_grow_with_the_recording(rec, talk):
     """Blocks of a minute for half an hour: what the stream keeps stays that of some seconds."""
     stream = Timeline(rec, window=3, hop=1)
