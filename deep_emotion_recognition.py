@@ -536,8 +536,10 @@ class FrameNetwork(BaseEstimator):
                 ended.set()
                 watcher.join()
                 done = sum(_epochs_done(folder, i) for i in range(n_networks))
-                bar.total = done  # some networks have stopped early
-                bar.update(done - bar.n)
+                since = bar.start_t
+                bar.reset(done)  # some networks have stopped early: a full bar, in notebooks too
+                bar.start_t = since
+                bar.update(done)
 
     def _restore(self, kept, n_networks):
         """Build the networks from their weights, and one that is the mean of them and linear."""
