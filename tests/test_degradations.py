@@ -1,0 +1,97 @@
+"""Each degradation does what it says, by what can be measured in its result."""
+
+import numpy as np
+import pytest
+from conftest import REPO
+
+import degradations as deg
+from audio import load_audio
+from parameters import SAMPLE_RATE as SR
+
+
+@pytest.fixture(scope="module")
+def y():
+    return load_audio(REPO / "data" / "test-custom" / "v21_s6_angry.wav")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def decibels(power):
+    return 10 * np.log10(power)
+
+
+def band_power(y, low, high):
+    power = np.abs(np.fft.rfft(y)) ** 2
+    hz = np.fft.rfftfreq(len(y), 1 / SR)
+    return power[(hz >= low) & (hz < high)].sum()
+
+
+@pytest.mark.parametrize("snr", [-5, 0, 20])
+def test_a_mixture_has_the_ratio_asked_for_whatever_the_pauses_and_levels(y, rng, snr):
+    noise = deg.noise("white", len(y), rng)
+    added = deg.mixed(y, noise, snr) - y
+    assert decibels(deg.speech_power(y) / np.mean(added**2)) == pytest.approx(snr, abs=0.01)
+    quiet = np.concatenate([y, np.zeros(SR, np.float32)]) / 100
+    added = deg.mixed(quiet, deg.noise("white", len(quiet), rng), snr) - quiet
+    loudness = np.mean(added.astype(float) ** 2) * 100**2
+    assert decibels(deg.speech_power(y) / loudness) == pytest.approx(snr, abs=0.1)
+
+
+@pytest.mark.parametrize(("kind", "slope"), [("white", 0.0), ("pink", -3.01)])
+def test_noise_falls_by_so_many_decibels_an_octave(kind, slope, rng):
+    noise = deg.noise(kind, 60 * SR, rng)
+    density = [decibels(band_power(noise, f, 2 * f) / f) for f in (125, 250, 500, 1000, 2000)]
+    assert np.diff(density) == pytest.approx(slope, abs=0.2)
+
+
+def test_in_a_babble_all_talk_all_the_time_and_equally_loud(y, rng):
+    tone, other = (np.sin(2 * np.pi * f * np.arange(SR) / SR) * a for f, a in ((500, 1), (2000, 9)))
+    both = deg.babble([tone, other], 3 * SR, rng)
+    for part in np.split(both, 3):
+        powers = [band_power(part, f - 100, f + 100) for f in (500, 2000)]
+        assert decibels(powers[0] / powers[1]) == pytest.approx(0, abs=0.5)
+
+
+@pytest.mark.parametrize("rt60", [0.3, 0.8])
+def test_a_room_decays_by_60_decibels_in_its_time(rt60, rng):
+    click = np.zeros(SR, np.float32)
+    click[0] = 1
+    response = deg.in_room(click, rng, rt60=rt60, direct=3.0)
+    assert response[0] == pytest.approx(1, abs=1e-5)
+    echoes = response.astype(float)[1 : round(rt60 * SR)]
+    assert decibels(np.sum(echoes**2)) == pytest.approx(-3, abs=0.01)
+    first, later = (np.mean(echoes[round(t * rt60 * SR) :][:800] ** 2) for t in (0.1, 0.8))
+    assert decibels(first / later) == pytest.approx(0.7 * 60, abs=2)
+
+
+@pytest.mark.parametrize("codec", deg.CODECS)
+def test_a_telephone_passes_its_band_only_in_step_and_at_its_level(y, codec):
+    heard = deg.telephone(y, codec)
+    assert len(heard) == len(y) and heard.dtype == np.float32
+    assert band_power(heard, 4200, 8000) < 1e-3 * band_power(heard, 300, 3400)
+    level = decibels(band_power(heard, 500, 2500) / band_power(y, 500, 2500))
+    assert level == pytest.approx(0, abs=1.5)
+    lag = np.argmax(np.correlate(heard[:8000], y[:8000], "full")) - 7999
+    assert abs(lag) < 0.005 * SR
+    np.testing.assert_allclose(deg.telephone(y / 8, codec) * 8, heard, atol=0.02)
+
+
+def test_three_copies_go_three_ways_the_same_each_time(y):
+    copies = [deg.degraded(y, i) for i in range(3)]
+    assert len({copy.tobytes() for copy in copies}) == 3
+    assert sum(len(copy) > len(y) for copy in copies) == 1  # the room
+    narrow = [band_power(c, 4200, 8000) < 1e-3 * band_power(c, 0, 4000) for c in copies]
+    assert sum(narrow) == 1  # the telephone
+    for i, copy in enumerate(copies):
+        assert np.isfinite(copy).all() and copy.dtype == np.float32
+        np.testing.assert_array_equal(deg.degraded(y.copy(), i), copy)
+
+
+@pytest.mark.parametrize("n_samples", [1, 200, 1600])
+def test_silence_and_fragments_can_be_degraded_too(n_samples):
+    for y in (np.zeros(n_samples, np.float32), np.ones(n_samples, np.float32)):
+        for copy in range(9):
+            assert np.isfinite(deg.degraded(y, copy)).all()
