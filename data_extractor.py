@@ -29,6 +29,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from tqdm.auto import tqdm
 
 import audio
+import degradations
 import features as ft
 import voice
 from create_csv import find_cache_dir, read_desc_file
@@ -51,7 +52,7 @@ CLUSTER_TIMEOUT = 10  # seconds for a scheduler to answer
 
 
 # Read at import: an editor may have changed the files before the first vector is made.
-_SOURCES = [Path(module.__file__).read_bytes() for module in (audio, ft, voice)]
+_SOURCES = [Path(module.__file__).read_bytes() for module in (audio, degradations, ft, voice)]
 _SOURCES += [inspect.getsource(extract_feature).encode(), str(SAMPLE_RATE).encode()]
 
 
@@ -278,6 +279,7 @@ def extract_features(
     verbose=1,
     on_error="warn",
     cache_dir=None,
+    degraded=None,
 ):
     """The vectors of many clips, from the cache where it has them.
 
@@ -299,6 +301,8 @@ def extract_features(
         or its AudioError is raised.
     cache_dir : path or False, optional
         See `FeatureCache`.
+    degraded : int, optional
+        See `utils.extract_feature`.
 
     Returns
     -------
@@ -320,6 +324,7 @@ def extract_features(
     options = get_audio_config(names) | {
         "functionals": ft.check_functionals(functionals),
         "min_duration": min_duration,
+        **({} if degraded is None else {"degraded": degraded}),
     }
     settings, framewise = cache_settings(options), functionals == ft.FRAMES
     cache = FeatureCache(False if framewise else cache_dir)

@@ -76,6 +76,7 @@ from create_csv import (
 from data_extractor import (
     DEFAULT_EMOTIONS,
     AudioExtractor,
+    extract_features,
     load_data,
     on_cluster,
     ragged,
@@ -114,14 +115,16 @@ PARTS = 0.01, 0.1, 1.0  # of the training clips, in plot_histograms
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
 """Told apart by people with any colour vision (Okabe and Ito 2008)."""
 RECOGNIZERS = "EmotionRecognizer", "DeepEmotionRecognizer", "EnsembleRecognizer"
-SAVED_SETTINGS = ("emotions", "features", "functionals", "normalize", "classification", "balance",
-                  "tess_ravdess", "emodb", "custom_db", "verbose", "random_state")  # fmt: skip
+SAVED_SETTINGS = ("emotions", "features", "functionals", "normalize", "degraded",
+                  "classification", "balance", "tess_ravdess", "emodb", "custom_db", "verbose",
+                  "random_state")  # fmt: skip
 """Of a recognizer's settings those that aren't of one machine."""
 DEFAULT_FILE = Path(__file__).resolve().parent / "models" / "default.ser"
 N_PROBES = 8  # clips whose answers are checked when a file is loaded
 TOLERANCES = {8: 1e-6, 4: 1e-4}  # of answers, by the bytes of the numbers that they come from
 FEATURE_TOLERANCE = 0.1  # standard deviations
 LEAST_PROBABLE = 1e-3  # of what a model gives itself
+MOST_COPIES = 100  # degraded ones of a clip
 RIDGE = 1000  # penalty of the recommended regressor, for some thousand standardised features
 
 
@@ -322,6 +325,10 @@ class EmotionRecognizer:
     normalize : {"speaker", None}
         "speaker" makes `calibrate` possible. It doesn't change what an uncalibrated recognizer
         hears.
+    degraded : int
+        Copies of each training clip that are learned from, too: each in noise, in a room or over a
+        telephone line (see `degradations.degraded`). They take part in fitting scaler and model and
+        in nothing else: not in scores or comparisons, nor in the model that `calibrate` adapts.
     classification : bool
         If False, a regressor on the scale of 3 or 5 emotions (`utils.EMOTION_SCALES`).
     balance : bool
@@ -368,11 +375,13 @@ class EmotionRecognizer:
     def __init__(self, model=None, *, emotions=DEFAULT_EMOTIONS, tess_ravdess=None, emodb=None,
                  custom_db=None, tess_ravdess_name="tess_ravdess.csv", emodb_name="emodb.csv",
                  custom_db_name="custom.csv", features=RECOMMENDED_FEATURES, functionals=None,
-                 normalize="speaker", classification=True, balance=True,
+                 normalize="speaker", degraded=0, classification=True, balance=True,
                  override_csv=True, verbose=1, data_dir=None, n_jobs=-1,
                  scheduler=None, random_state=0):  # fmt: skip
         check_name(tess_ravdess, (None, True, False, "ravdess", "tess"), "tess_ravdess")
         check_name(normalize, (None, "speaker"), "normalize")
+        if degraded not in range(MOST_COPIES + 1):
+            raise ValueError(f"degraded is a number from 0 to {MOST_COPIES}; got {degraded!r}.")
         self.emotions = check_emotions(emotions, data_dir)
         if not classification:
             emotion_scale(self.emotions)
@@ -386,6 +395,7 @@ class EmotionRecognizer:
         self.features = list(features)
         self.functionals = functionals
         self.normalize = normalize
+        self.degraded = degraded
         self.classification = classification
         self.balance = balance
         self.override_csv = override_csv
@@ -397,6 +407,7 @@ class EmotionRecognizer:
         self.X_train = self.X_test = self.y_train = self.y_test = None
         self.model = model
         self.voice_ = self._stored = self._scored = None
+        self._copies = []
         if model is None:
             self.determine_best_model()
 
@@ -606,6 +617,7 @@ class EmotionRecognizer:
     def _learn(self):
         """Fit scaler and model on X_train."""
         self._check_not_calibrated()
+        self._copies = [self._degraded(copy) for copy in range(self.degraded)]
         fit = self._fit(slice(None))
         self._fits = {"average": fit}
         self.scaler_, self.model, self._stored = fit.scaler, fit.model, None
@@ -614,13 +626,33 @@ class EmotionRecognizer:
             print(f"[+] {_name(self.model)} trained on {len(self.X_train)} clips")
         return self
 
+    def _degraded(self, copy):
+        """The features of a copy of each training clip, in the order of X_train."""
+        with self.parallel():
+            return extract_features(
+                self.train_rows_["path"], self.audio_config, functionals=self.functionals,
+                n_jobs=self.n_jobs, verbose=self.verbose, on_error="raise", degraded=copy,
+            )[0]  # fmt: skip
+
+    def _with_copies(self, train):
+        """Rows of X_train and their degraded copies: ndarray (n_clips * (1 + degraded), ...)."""
+        if not self._copies:
+            return self.X_train[train]
+        return np.concatenate([self.X_train[train], *(copies[train] for copies in self._copies)])
+
     def _fit(self, train, by_voice=False):
-        """Fit a scaler and a copy of the model on rows of X_train, each by its voice if wished."""
-        X, y = self.X_train[train], self.y_train[train]
-        groups, speakers = speaker_groups(self.train_rows_)[train], None
+        """Fit a scaler and a copy of the model on rows of X_train, each by its voice if wished.
+
+        What a line or a room does to all clips of a voice, calibration takes away; so the model
+        that hears by voice learns from no copies.
+        """
+        y, groups, speakers = self.y_train[train], speaker_groups(self.train_rows_)[train], None
         if by_voice:
-            speakers = self.speaker_scaler().fit(X, groups, y)
-            X = speakers.transform(X, groups)
+            speakers = self.speaker_scaler().fit(self.X_train[train], groups, y)
+            X = speakers.transform(self.X_train[train], groups)
+        else:
+            X = self._with_copies(train)
+            y, groups = (np.tile(values, 1 + len(self._copies)) for values in (y, groups))
         pipeline = self._pipeline(self.model).fit(X, y, **self._fit_params(groups))
         return _Fit(speakers, pipeline["scaler"], pipeline["model"])
 
@@ -972,7 +1004,7 @@ class EmotionRecognizer:
         if fit.usual is None:
             folds = self._folds(one_voice_will_do=True)
             fit.usual = np.percentile(np.concatenate([
-                _distances(self.X_train[held_out], clone(fit.scaler).fit(self.X_train[train]))
+                _distances(self.X_train[held_out], clone(fit.scaler).fit(self._with_copies(train)))
                 for train, held_out in folds
             ]), 99)  # fmt: skip
         return fit.usual
@@ -1336,7 +1368,10 @@ class EmotionRecognizer:
         unit = "values a frame" if self.functionals == FRAMES else "values"
         size = f"{self.scaler_.n_features_in_:,} {unit}: " if hasattr(self, "scaler_") else ""
         hears = size + ", ".join(self.features)
-        return {"model": " ".join(repr(self.model).split()), "hears": hears}
+        model = " ".join(repr(self.model).split())
+        if self.degraded:
+            model += f", of the clips and {self.degraded} degraded copies of each"
+        return {"model": model, "hears": hears}
 
     def _versions(self):
         return {**model_file.versions(self.libraries), "feature code": source_version()}
@@ -1560,8 +1595,10 @@ def _probe_sound():
     return (y * 20000 / abs(y).max()).astype(np.int16)
 
 
-def _recommended_model(classification):
-    return EmotionLDA() if classification else Ridge(RIDGE)
+def _recommended_model(classification, degraded=0):
+    if not classification:
+        return Ridge(RIDGE)
+    return EmotionLDA(n_components=800 if degraded else 400)  # copies vary in more directions
 
 
 def recommended(**options):
@@ -1572,7 +1609,8 @@ def recommended(**options):
     Parameters
     ----------
     **options
-        See `EmotionRecognizer`; `balance` is off unless you say otherwise.
+        See `EmotionRecognizer`; `balance` is off unless you say otherwise. With degraded=1 it
+        hears clean clips as well as without, and noise, rooms and telephones far better.
 
     Returns
     -------
@@ -1583,7 +1621,7 @@ def recommended(**options):
     >>> recommended(emotions=["sad", "happy"]).model
     EmotionLDA()
     """
-    model = _recommended_model(options.get("classification", True))
+    model = _recommended_model(options.get("classification", True), options.get("degraded", 0))
     return EmotionRecognizer(**{"model": model, "balance": False} | options)
 
 
@@ -1785,6 +1823,9 @@ def _add_model_arguments(parser):
     )
     parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
     parser.add_argument("--no-balance", action="store_true", help="use all clips of each emotion")
+    parser.add_argument("--degraded", type=int, default=0, metavar="N",
+                        help="learn from N copies of each clip, too, in noise, in a room or over "
+                             "the telephone (default 0; 1 is enough)")  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
 
 
@@ -2105,6 +2146,7 @@ def _recognizer(args):
         args.model,
         emotions=args.emotions.split(","),
         balance=not args.no_balance,
+        degraded=args.degraded,
         verbose=0 if args.json else 1,
         data_dir=args.data_dir,
         random_state=args.seed,

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
+import degradations
 import features as ft
 from audio import AudioError, AudioWarning, load_audio
 from features import check_name
@@ -111,6 +112,7 @@ def extract_feature(
     functionals=None,
     sr=None,
     min_duration=0.1,
+    degraded=None,
 ):
     """Turn one recording into one vector: the only road from audio to features.
 
@@ -129,6 +131,8 @@ def extract_feature(
         Hz; the sampling rate of `source` where that is an array.
     min_duration : float
         Seconds; a shorter recording is an error.
+    degraded : int, optional
+        Hear that copy of the recording, in noise or the like; see `degradations.degraded`.
 
     Returns
     -------
@@ -147,6 +151,8 @@ def extract_feature(
     legal = ft.FEATURES + ft.VOICE_FEATURES
     config = get_audio_config([name for name, on in zip(legal, switches, strict=True) if on])
     y = load_audio(source, orig_sr=sr, min_duration=min_duration)
+    if degraded is not None:
+        y = degradations.degraded(y, degraded)
     names = [name for name, on in config.items() if on]
     return ft.extract(y, features=names, functionals=functionals)
 

@@ -38,8 +38,8 @@ from utils import extract_feature, get_audio_config
 
 REPO = Path(de.__file__).resolve().parent
 CONFIG = get_audio_config(["mfcc", "chroma", "mel"])
-MODULES = ["audio.py", "features.py", "voice.py", "parameters.py", "utils.py", "create_csv.py",
-           "data_extractor.py"]  # fmt: skip
+MODULES = ["audio.py", "degradations.py", "features.py", "voice.py", "parameters.py", "utils.py",
+           "create_csv.py", "data_extractor.py"]  # fmt: skip
 
 CHILD = """
 import json, sys, time
@@ -366,6 +366,7 @@ EDITS = {
     "parameters.py": ("SAMPLE_RATE = 16_000", "SAMPLE_RATE = 8_000"),
     "audio.py": ("    return y\n", "    return y / 2\n"),
     "utils.py": ("return ft.extract(y, ", "return 2 * ft.extract(y, "),
+    "degradations.py": ("SNR = 5, 25", "SNR = 5, 20"),
     "create_csv.py": ("COLUMNS = ", "X = 1\nCOLUMNS = "),
 }
 

@@ -38,6 +38,7 @@ import evaluation
 from audio import AudioError, load_audio
 from create_csv import list_audio
 from data_extractor import speaker_groups
+from degradations import degraded, in_room, telephone
 from emotion_recognition import (
     EmotionLDA,
     EmotionRecognizer,
@@ -50,7 +51,7 @@ from emotion_recognition import (
     recommended,
     temperature_by_distance,
 )
-from parameters import CLASSIFIERS, REGRESSORS
+from parameters import CLASSIFIERS, REGRESSORS, SAMPLE_RATE
 from utils import get_best_estimators
 
 BUNDLED = {"data_dir": REPO / "data", "tess_ravdess": False, "emodb": False, "verbose": 0}
@@ -1042,3 +1043,69 @@ def test_sounds_that_are_no_speech_are_strange_and_real_strangers_are_not(real_d
         strange.append(rec.listen(y.astype(np.float32))[1])
     assert np.mean(np.array(voices) < 1) >= 0.95
     assert np.mean(np.array(strange) > 1) >= 0.9
+
+
+# degraded copies
+
+
+@pytest.fixture(scope="module")
+def hardened():
+    return recommended(degraded=2, emotions=["sad", "angry"], **BUNDLED).train()
+
+
+def copies_of(rec, rows):
+    """The features of the degraded copies of some clips, copy by copy."""
+    signals = [load_audio(path) for path in rec.train_rows_["path"].iloc[rows]]
+    return [
+        rec._features([degraded(y, copy) for y in signals], SAMPLE_RATE)[0]
+        for copy in range(rec.degraded)
+    ]
+
+
+def test_degraded_copies_take_part_in_fitting_only(hardened):
+    plain = recommended(emotions=["sad", "angry"], **BUNDLED).train()
+    np.testing.assert_array_equal(hardened.X_train, plain.X_train)
+    assert hardened.get_samples_by_class().equals(plain.get_samples_by_class())
+    every = slice(None)
+    learned = np.concatenate([plain.X_train, *copies_of(hardened, every)])
+    np.testing.assert_allclose(hardened.scaler_.mean_, learned.mean(axis=0), rtol=1e-4, atol=1e-4)
+    model = hardened._pipeline(hardened.model).fit(learned, np.tile(plain.y_train, 3))
+    expected = model.decision_function(plain.X_test)
+    found = hardened.model.decision_function(hardened.scaler_.transform(plain.X_test))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    voice = list(plain.test_rows_["path"][:4])  # calibration learns from clean clips
+    own, theirs = (r.calibrate(voice).predict_proba(voice[0]) for r in (hardened, plain))
+    assert own == pytest.approx(theirs, abs=1e-6)
+
+
+def test_who_learned_from_degraded_copies_hears_telephones_and_rooms_better():
+    options = {"emotions": ["sad", "neutral", "happy", "angry"], **BUNDLED}
+    plain, hardened = (recommended(degraded=n, **options).train() for n in (0, 1))
+    rng, truth = np.random.default_rng(0), plain.y_test
+    signals = [load_audio(path) for path in plain.test_rows_["path"]]
+    for way in (telephone, lambda y: in_room(y, rng)):
+        heard = [way(y) for y in signals]
+        right = [np.mean(r.predict(heard, sr=SAMPLE_RATE) == truth) for r in (plain, hardened)]
+        assert right[1] > right[0] + 0.1
+
+
+def test_copies_of_held_out_speakers_are_held_out_too(hardened):
+    train, _ = hardened._folds()[0]
+    fit = hardened._fit(train)
+    learned = np.concatenate([hardened.X_train[train], *copies_of(hardened, train)])
+    np.testing.assert_allclose(fit.scaler.mean_, learned.mean(axis=0), rtol=1e-4, atol=1e-4)
+
+
+def test_degraded_copies_go_with_the_file_and_its_card(hardened, tmp_path):
+    hardened.save(tmp_path / "hardened.ser")
+    loaded = load_recognizer(tmp_path / "hardened.ser")
+    assert loaded.degraded == 2 and load_recognizer().degraded in (0, 1)
+    assert "2 degraded copies of each" in loaded.card()
+    path = hardened.test_rows_["path"][0]
+    assert loaded.predict_proba(path) == pytest.approx(hardened.predict_proba(path), abs=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [-1, 0.5, "noise", 10**6])
+def test_a_number_of_copies_without_sense_is_refused(wrong):
+    with pytest.raises(ValueError, match="degraded is a number from 0"):
+        recommended(degraded=wrong, **BUNDLED)
