@@ -29,6 +29,7 @@ from parameters import SAMPLE_RATE
 from utils import check_name
 from voice import CONTEXT, HOP, WINDOW, Voice
 
+TWO_DECIMALS = "display.float_format", "{:.2f}".format  # of seconds and probabilities
 HEARABLE = 0.3  # seconds of a window that can be told an emotion from
 COLOURS = {
     "neutral": "#999999", "calm": "#56B4E9", "happy": "#E69F00", "sad": "#0072B2",
@@ -226,11 +227,12 @@ class TimelineTable(pd.DataFrame):
         return [f"Timeline, {len(self)} rows{length}", *warnings]
 
     def __repr__(self):
-        return "\n".join([*self._lines(), super().__repr__()])
+        with pd.option_context(*TWO_DECIMALS):
+            return "\n".join([*self._lines(), super().__repr__()])
 
     def _repr_html_(self):
         paragraphs = "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())
-        with pd.option_context("display.precision", 2):
+        with pd.option_context(*TWO_DECIMALS):
             return paragraphs + super()._repr_html_()
 
 
@@ -405,7 +407,7 @@ def draw_timeline(audio, table, *, sr=None, channel=None, figure=None):
     unit, scale = ("min", 60) if duration > 180 else ("s", 1)
     time = (np.arange(len(overview.low)) + 0.5) * overview.width / SAMPLE_RATE / scale
     wave.fill_between(time, overview.low, overview.high, color="#444444", linewidth=0.3)
-    wave.set(ylabel="amplitude", ylim=np.array([-1.05, 1.05]) * _peak(overview))
+    wave.set(ylabel="amplitude\n(1 = full scale)", ylim=np.array([-1.05, 1.05]) * _peak(overview))
     image = spectrum.imshow(
         overview.decibels(), origin="lower", aspect="auto", cmap="magma", vmin=-PICTURE_RANGE,
         vmax=0, extent=(0, duration / scale, 0, SAMPLE_RATE / 2000),
