@@ -6,7 +6,7 @@ PYTHON := $(VENV)/bin/python
 
 PULSE := pulseaudio pulseaudio-utils libasound2-plugins
 
-.PHONY: help run test bench lint mic recordings clean
+.PHONY: help run test bench lint tutorial mic recordings clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ bench: $(VENV)/installed-dev  ## measure speed and accuracy (an hour, best on a 
 lint: $(VENV)/installed-dev  ## check style and formatting
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
+
+tutorial: $(VENV)/installed-dev  ## execute tutorial.ipynb anew, and write its outputs
+	PYTHONPATH=. $(PYTHON) tests/test_tutorial.py
 
 mic: $(VENV)/installed  ## install what the microphone needs
 	@$(call INSTALL_SYSTEM,portaudio19-dev python3-dev gcc,portaudio)
