@@ -1225,19 +1225,7 @@ class EmotionRecognizer:
 
     def _facts(self):
         """What it is and what is known of it, without reading, fitting or hearing: dict of str."""
-        short, learned = self._in_short(), self._learned_from()
-        facts = {
-            "emotions": self._says(),
-            "model": short["model"],
-            "hears": short["hears"],
-            "training": f"not trained, will learn from {self._wanted_corpora()}",
-        }
-        if learned:
-            facts["training"] = "trained on " + ", ".join(
-                f"{n_clips} clips of {n_speakers} {'speakers' if n_speakers > 1 else 'speaker'} "
-                f"of {corpus}"
-                for corpus, (n_clips, n_speakers) in learned.items()
-            )
+        facts = {"emotions": self._says(), **self._in_short(), "training": self._training()}
         if self.voice_ is not None:
             facts["voice"] = "calibrated to one voice"
         known = self._scored or (self._stored or {}).get("record", {})
@@ -1249,6 +1237,16 @@ class EmotionRecognizer:
 
     def _model_names(self):
         return [_name(self.model)]
+
+    def _training(self):
+        """What it has learned from, or would, in words."""
+        learned = ", ".join(
+            f"{n_clips} clips of {n_speakers} speaker{'s' * (n_speakers > 1)} of {corpus}"
+            for corpus, (n_clips, n_speakers) in self._learned_from().items()
+        )
+        if learned:
+            return f"trained on {learned}"
+        return f"not trained, will learn from {self._wanted_corpora()}"
 
     def _wanted_corpora(self):
         """The corpora that were asked for, in words."""
