@@ -124,6 +124,7 @@ N_PROBES = 8  # clips whose answers are checked when a file is loaded
 TOLERANCES = {8: 1e-6, 4: 1e-4}  # of answers, by the bytes of the numbers that they come from
 FEATURE_TOLERANCE = 0.1  # standard deviations
 LEAST_PROBABLE = 1e-3  # of what a model gives itself
+NEAREST = 0.1  # distance; an average of clips is nearer than any clip, and no surer
 MOST_COPIES = 100  # degraded ones of a clip
 RIDGE = 1000  # penalty of the recommended regressor, for some thousand standardised features
 
@@ -1074,7 +1075,8 @@ class EmotionRecognizer:
     def _temperatures(self, X):
         """The divisors (n_clips, 1) of the scores of features (n_clips, n_features)."""
         factor, power = self._fitted_temperature()
-        return factor * _distances(self._by_voice(X), self.scaler_)[:, np.newaxis] ** power
+        distances = np.maximum(_distances(self._by_voice(X), self.scaler_), NEAREST)
+        return factor * distances[:, np.newaxis] ** power
 
     def _fitted_temperature(self):
         """Factor and power of the distance; see `temperature_by_distance`."""

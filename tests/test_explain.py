@@ -76,7 +76,7 @@ def test_features_add_up_to_what_is_said_beyond_the_average_clip(rec, table):
 
 def test_of_two_emotions_a_group_says_the_sum_of_its_weighted_features():
     two = recommended(emotions=["sad", "angry"], **BUNDLED).train()
-    two._fits["average"].temperature = 100.0  # synthetic voices are told apart beyond `LEAST`
+    two._fits["average"].temperature = 100.0, 0.0  # synthetic voices are told apart beyond `LEAST`
     found = two.explain(clip("angry"), emotion="angry")
     model, Z = two.model, two.scaler_.transform(two._features(clip("angry"), None)[0])[0]
     angry, sad = (list(model.classes_).index(emotion) for emotion in ("angry", "sad"))

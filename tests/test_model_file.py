@@ -423,7 +423,7 @@ def test_other_versions_that_compute_the_same_are_no_reason_to_warn(path, tmp_pa
 
 def test_a_later_format_says_so(path, tmp_path):
     header = members(path)["header.json"].replace(b'"format": 2', b'"format": 3')
-    with pytest.raises(ModelFileError, match=r"its format is 2.*update the project"):
+    with pytest.raises(ModelFileError, match=r"its format is 3.*update the project"):
         load_recognizer(tampered(path, {"header.json": header}, tmp_path))
 
 
