@@ -28,6 +28,7 @@ bench: $(VENV)/installed-dev  ## measure speed and accuracy (an hour, best on a 
 	$(PYTHON) benchmarks/bench_cache.py
 	$(PYTHON) benchmarks/bench_accuracy.py --picture images/calibration.png
 	$(PYTHON) benchmarks/bench_accuracy.py --only networks
+	$(PYTHON) benchmarks/bench_robustness.py --picture images/robustness.png
 	$(PYTHON) benchmarks/bench_each_feature.py
 	$(PYTHON) benchmarks/bench_timeline.py
 	$(PYTHON) benchmarks/bench_grid.py

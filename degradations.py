@@ -32,6 +32,7 @@ EARLIEST = 0.0025  # seconds from the direct sound to the first echo
 
 # What `degraded` draws from
 SNR = 5, 25  # dB
+BABBLE = 0.5  # of the noises
 RT60 = 0.2, 0.8  # seconds
 DIRECT = -3, 9  # dB
 N_TALKERS = 6
@@ -158,9 +159,9 @@ def telephone(y, codec="ULAW"):
 def degraded(y, copy=0):
     """Another recording of the same: noise, a room or a telephone line, drawn by seed.
 
-    The samples are the seed, so that the same clip is degraded in the same way wherever it lies;
-    copies 0, 1 and 2 go through all three in some order. The babble is made of the clip itself,
-    backwards, faster and slower.
+    The samples are the seed, so that the same clip is degraded in the same way wherever it lies.
+    Every second copy is in noise, half of them in a babble made of the clip itself, backwards,
+    faster and slower; the others take turns in a room and over a telephone.
 
     Parameters
     ----------
@@ -181,14 +182,13 @@ def degraded(y, copy=0):
     """
     digest = zlib.crc32(np.ascontiguousarray(y, np.float32).tobytes())
     rng = np.random.default_rng([copy, digest])
-    way = (_in_some_noise, _in_some_room, _by_some_telephone)[(digest + copy) % 3]
-    return way(y, rng)
+    ways = _in_some_noise, _in_some_room, _in_some_noise, _by_some_telephone
+    return ways[(digest + copy) % len(ways)](y, rng)
 
 
 def _in_some_noise(y, rng):
-    kind = rng.choice([*NOISES, "babble"])
-    if kind != "babble":
-        return mixed(y, noise(kind, len(y), rng), rng.uniform(*SNR))
+    if rng.random() >= BABBLE:
+        return mixed(y, noise(rng.choice([*NOISES]), len(y), rng), rng.uniform(*SNR))
     rates = SAMPLE_RATE * rng.uniform(*RATES, N_TALKERS)
     talkers = [soxr.resample(y[::-1], rate, SAMPLE_RATE) for rate in rates]
     return mixed(y, babble(talkers, len(y), rng), rng.uniform(*SNR))
