@@ -1,6 +1,6 @@
 """What noise, telephones, MP3, loudness and rooms cost: UAR on speakers never heard.
 
-    python benchmarks/bench_robustness.py                                  # some 20 minutes
+    python benchmarks/bench_robustness.py                                  # some 10 minutes
     python benchmarks/bench_robustness.py --picture images/robustness.png
     python benchmarks/bench_robustness.py --jobs 1 --seed 1 --data-dir ~/corpora
     pip install imageio-ffmpeg                                             # if MP3 is left out
