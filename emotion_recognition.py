@@ -124,6 +124,7 @@ N_PROBES = 8  # clips whose answers are checked when a file is loaded
 TOLERANCES = {8: 1e-6, 4: 1e-4}  # of answers, by the bytes of the numbers that they come from
 FEATURE_TOLERANCE = 0.1  # standard deviations
 LEAST_PROBABLE = 1e-3  # of what a model gives itself
+TOWARDS_ONE = 0.05  # nats a clip, for a power of the distance that is 0 or 2
 NEAREST = 0.1  # distance; an average of clips is nearer than any clip, and no surer
 MOST_COPIES = 100  # degraded ones of a clip
 RIDGE = 1000  # penalty of the recommended regressor, for some thousand standardised features
@@ -1500,8 +1501,9 @@ def temperature_by_distance(scores, distances, truth, groups):
 
     How sure a model may be depends on how much a clip resembles what it learned from: one number
     for all makes it too sure of the strange ones, too unsure of the others. The power makes the
-    truth likeliest; with the factor the clips are as often right as they are sure on average, which
-    holds for scores of any kind (expectation consistency, Clarte et al. 2023).
+    truth likeliest, but is drawn towards 1, for the speakers left out are less strange than others
+    may be. With the factor the clips are as often right as they are sure on average, which holds
+    for scores of any kind (expectation consistency, Clarte et al. 2023).
     """
     logs, weights = np.log(distances), compute_sample_weight("balanced", groups)
     middle = logs.mean()
@@ -1510,7 +1512,7 @@ def temperature_by_distance(scores, distances, truth, groups):
         return scores / np.exp(log_factor + power * (logs - middle))[:, np.newaxis]
 
     def loss(x):
-        return cross_entropy(scaled(*x), truth, weights)
+        return cross_entropy(scaled(*x), truth, weights) + TOWARDS_ONE * (x[1] - 1) ** 2
 
     start = np.log(temperature(scores, truth)), 0.0
     log_factor, power = minimize(loss, start, method="L-BFGS-B", bounds=[(-5, 5), (0, 2)]).x
