@@ -1582,6 +1582,12 @@ def new_figure(width, height):
     return figure
 
 
+def save_figure(figure, path):
+    """Draw a figure to a file, whole or not at all; its kind is the name's ending, else PNG."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=Path(path).suffix[1:] or "png", dpi=150)
+
+
 def _png(figure):
     file = BytesIO()
     figure.savefig(file, format="png")
@@ -1842,8 +1848,7 @@ def _save_pictures(evaluation, folder, calibrate):
             continue
         figure = getattr(evaluation, f"draw_{name}")().figure
         path = Path(folder) / f"{stem}_{name}.png"
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format="png", dpi=150)
+        save_figure(figure, path)
         plt.close(figure)
         written.append(str(path))
     return written
