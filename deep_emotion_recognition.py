@@ -1094,8 +1094,10 @@ class EnsembleRecognizer(EmotionRecognizer):
     def _scores(self, X):
         return self._probabilities(X)
 
-    def _probabilities(self, X):
-        return np.mean([m._probabilities(x) for m, x in zip(self.members, X, strict=True)], axis=0)
+    def _probabilities(self, X, like=None):
+        likes = [None] * len(self.members) if like is None else like
+        views = zip(self.members, X, likes, strict=True)
+        return np.mean([m._probabilities(own, like) for m, own, like in views], axis=0)
 
     def _numbers(self, X):
         return np.mean([m._numbers(x) for m, x in zip(self.members, X, strict=True)], axis=0)

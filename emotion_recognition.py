@@ -1015,9 +1015,12 @@ class EmotionRecognizer:
         """The emotions in the order of `_scores`."""
         return self.model.classes_
 
-    def _probabilities(self, X):
-        """Probabilities (n_clips, n_classes) of features (n_clips, n_features)."""
-        return softmax(self._scores(X) / self._temperatures(X), axis=1)
+    def _probabilities(self, X, like=None):
+        """Probabilities (n_clips, n_classes) of features (n_clips, n_features).
+
+        Each is as sure as its distance allows, or as that of `like`, the features of one clip.
+        """
+        return softmax(self._scores(X) / self._temperatures(X if like is None else like), axis=1)
 
     def _features(self, audio, sr):
         """The features of one recording or of a list of them, and whether it was a list."""

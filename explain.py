@@ -79,11 +79,15 @@ def _check_emotion(rec, emotion):
     return emotion if emotion is None else check_name(emotion, rec.emotions, "emotion")
 
 
-def _says(rec, X, emotion):
-    """The log-odds of an emotion, or what a regressor says: (n_clips,)."""
+def _says(rec, X, emotion, like=None):
+    """The log-odds of an emotion, or what a regressor says: (n_clips,).
+
+    With `like`, the features of a clip, all are as sure as of that clip: what is shown in part is
+    nearer to what the recognizer knows, which speaks for nothing.
+    """
     if not rec.classification:
         return np.asarray(rec._numbers(X), dtype=float)
-    probabilities = rec._probabilities(X)[:, list(rec.classes_).index(emotion)]
+    probabilities = rec._probabilities(X, like)[:, list(rec.classes_).index(emotion)]
     return logit(np.clip(probabilities.astype(float), LEAST, 1 - LEAST))
 
 
@@ -108,8 +112,8 @@ def shapley(rec, X, emotion=None):
     The Shapley value of a group (Shapley 1953) is what it adds on average over all orders in which
     groups may come to light, beginning with the average training clip ("baseline Shapley" of
     Sundararajan and Najmi 2020, The Many Shapley Values for Model Explanation). All subsets are
-    heard, none is drawn; for a model that is linear in its log-odds, the value is the sum of weight
-    times feature over the group.
+    heard, none is drawn, with the temperature of the whole clip; for a model that is linear in its
+    log-odds, the value is the sum of weight times feature over the group.
 
     Parameters
     ----------
@@ -131,7 +135,7 @@ def shapley(rec, X, emotion=None):
     subsets = np.arange(2 ** len(names))
     shown = (subsets[:, np.newaxis] >> np.arange(len(names)) & 1).astype(bool)
     values = np.concatenate([
-        _says(rec, _showing(rec, X, pd.DataFrame(some, columns=names)), emotion)
+        _says(rec, _showing(rec, X, pd.DataFrame(some, columns=names)), emotion, X)
         for some in np.array_split(shown, -(-len(shown) // N_VARIANTS))
     ])  # fmt: skip
     effects = [_shapley_value(values, shown, i) for i in range(len(names))]

@@ -103,7 +103,7 @@ def test_any_model_is_explained_as_by_all_orders_of_its_groups(forest):
         for name in [None, *order]:
             own = np.array(groups) == name
             x[own] = X[0][own]
-            now = explain._says(forest, x[np.newaxis].astype(np.float32), "sad")[0]
+            now = explain._says(forest, x[np.newaxis].astype(np.float32), "sad", X)[0]
             if name is not None:
                 totals[name] += (now - before) / len(orders)
             before = now
@@ -125,7 +125,8 @@ def test_a_calibrated_recognizer_is_explained_against_the_average_clip_of_the_vo
     own = rec.calibrate([clip(emotion) for emotion in ("sad", "happy", "neutral")])
     found = own.explain(clip("angry"), emotion="angry")
     assert found.attrs["said"] == pytest.approx(log_odds(own, clip("angry"), "angry"), abs=1e-6)
-    nobody = explain._says(own, own.voice_[0][np.newaxis] * 1.0, "angry")[0]
+    X, _ = own._features(clip("angry"), None)
+    nobody = explain._says(own, own.voice_[0][np.newaxis] * 1.0, "angry", X)[0]
     assert found.attrs["average"] == pytest.approx(nobody, abs=0.05)
     total = effects(found).sum() + found.attrs["average"]
     assert total == pytest.approx(found.attrs["said"], abs=1e-6)
