@@ -252,6 +252,8 @@ def _is_path(source):
 
 
 def _is_array(source):
+    if _is_path(source):  # an array's strings have __array__, too
+        return False
     return isinstance(source, list | tuple) or hasattr(source, "__array__")
 
 

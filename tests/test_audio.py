@@ -220,6 +220,13 @@ def test_stereo_arrays_lists_and_strided_views():
         assert y.flags.c_contiguous
 
 
+def test_a_path_out_of_an_array_of_paths_is_a_path(tmp_path):
+    path = tmp_path / "clip.wav"
+    sf.write(path, speechlike(), 16000)
+    for source in np.array([str(path)]):
+        np.testing.assert_array_equal(load_audio(source), load_audio(path))
+
+
 def test_array_and_file_go_the_same_way(tmp_path):
     y = speechlike(44100).astype(np.float32)
     sf.write(tmp_path / "a.wav", y, 44100, subtype="FLOAT")
