@@ -1,7 +1,6 @@
 """The command lines of emotion_recognition.py: train and score, predict, timeline, explain.
 
-python emotion_recognition.py --help
-python emotion_recognition.py predict --help
+`emotion_recognition.py --help` and `emotion_recognition.py predict --help` say what they do.
 """
 
 import argparse
@@ -35,11 +34,27 @@ from parameters import CLASSIFIERS
 from utils import AVAILABLE_EMOTIONS, check_name, replacing
 
 
-def _parse_args(argv):
-    parser = argparse.ArgumentParser(
-        description=emotion_recognition.__doc__,
+def _parser(description, command=""):
+    return argparse.ArgumentParser(
+        prog=f"emotion_recognition.py {command}".strip(), description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    )  # fmt: skip
+
+
+def _add_hearing_arguments(parser):
+    """What a command line says about a recognizer that is there, and what it is to hear."""
+    parser.add_argument("files", nargs="+", metavar="FILE",
+                        help="recordings, folders of them, patterns")  # fmt: skip
+    parser.add_argument("--model", metavar="FILE",
+                        help=f"of rec.save (default models/{DEFAULT_FILE.name})")  # fmt: skip
+
+
+def _complain(error):
+    print(f"emotion_recognition.py: {error}", file=sys.stderr)
+
+
+def _parse_args(argv):
+    parser = _parser(emotion_recognition.__doc__)
     parser.add_argument("files", nargs="*", metavar="FILE", help="recordings to predict")
     _add_model_arguments(parser)
     parser.add_argument("--picture", metavar="FILE", help="draw the confusion matrix to a file")
@@ -90,18 +105,12 @@ PREDICT_HELP = """Name the emotions of recordings, at once: the model is there, 
 
 
 def _parse_predict_args(argv):
-    parser = argparse.ArgumentParser(
-        prog="emotion_recognition.py predict", description=PREDICT_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument("files", nargs="+", metavar="FILE",
-                        help="recordings, folders of them, patterns")  # fmt: skip
+    parser = _parser(PREDICT_HELP, "predict")
+    _add_hearing_arguments(parser)
     parser.add_argument("-e", "--emotions",
                         help="choose among these only, comma-separated")  # fmt: skip
     parser.add_argument("--abstain", type=float, metavar="P",
                         help='say "unsure" where no emotion is as probable as P')  # fmt: skip
-    parser.add_argument("--model", metavar="FILE",
-                        help=f"of rec.save (default models/{DEFAULT_FILE.name})")  # fmt: skip
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print all that was heard as JSON")
     form.add_argument("--csv", action="store_true", help="print a table, a row for each recording")
@@ -130,7 +139,7 @@ def _predict_command(argv):
               .to_csv(index=False, float_format="%.4f", lineterminator="\n"), end="")  # fmt: skip
     failures = [result["error"] for result in results if "error" in result]
     for failure in failures:
-        print(f"emotion_recognition.py: {failure}", file=sys.stderr)
+        _complain(failure)
     return int(bool(failures))
 
 
@@ -176,10 +185,7 @@ TIMELINE_HELP = """Emotion over time, second by second of speech, in recordings 
 
 
 def _parse_timeline_args(argv):
-    parser = argparse.ArgumentParser(
-        prog="emotion_recognition.py timeline", description=TIMELINE_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = _parser(TIMELINE_HELP, "timeline")
     parser.add_argument("files", nargs="+", metavar="FILE", help="recordings")
     for name, what in (("csv", "every row with all probabilities"), ("srt", "subtitles"),
                        ("audacity", "labels for Audacity"), ("json", "rows and warnings"),
@@ -215,7 +221,7 @@ def _timeline_command(argv):
                 channels=args.channels, report=not args.no_warnings,
             )  # fmt: skip
         except AudioError as error:
-            print(f"emotion_recognition.py: {error}", file=sys.stderr)
+            _complain(error)
             failed = True
             continue
         tables = found if args.channels == "split" else [found]
@@ -255,16 +261,10 @@ EXPLAIN_HELP = """Which features and which seconds of a recording spoke for its 
 
 
 def _parse_explain_args(argv):
-    parser = argparse.ArgumentParser(
-        prog="emotion_recognition.py explain", description=EXPLAIN_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
-    parser.add_argument("files", nargs="+", metavar="FILE",
-                        help="recordings, folders of them, patterns")  # fmt: skip
+    parser = _parser(EXPLAIN_HELP, "explain")
+    _add_hearing_arguments(parser)
     parser.add_argument("--emotion", help="default: the one that is heard")
     parser.add_argument("--pictures", metavar="FOLDER", help="draw each recording to a file there")
-    parser.add_argument("--model", metavar="FILE",
-                        help=f"of rec.save (default models/{DEFAULT_FILE.name})")  # fmt: skip
     return parser.parse_args(argv)
 
 
@@ -278,7 +278,7 @@ def _explain_command(argv):
         try:
             table = rec.explain(path, emotion=args.emotion)
         except AudioError as error:
-            print(f"emotion_recognition.py: {error}", file=sys.stderr)
+            _complain(error)
             failed = True
             continue
         print(f"\n{path}\n{explain.to_text(table)}")
@@ -374,7 +374,7 @@ def _train_command(argv):
         _print_report(rec, predictions)
     for prediction in predictions:
         if "error" in prediction:
-            print(f"emotion_recognition.py: {prediction['error']}", file=sys.stderr)
+            _complain(prediction["error"])
     return int(any("error" in prediction for prediction in predictions))
 
 

@@ -1582,10 +1582,10 @@ def new_figure(width, height):
     return figure
 
 
-def save_figure(figure, path):
+def save_figure(figure, path, dpi=150):
     """Draw a figure to a file, whole or not at all; its kind is the name's ending, else PNG."""
     with replacing(path) as temporary:
-        figure.savefig(temporary, format=Path(path).suffix[1:] or "png", dpi=150)
+        figure.savefig(temporary, format=Path(path).suffix[1:] or "png", dpi=dpi)
 
 
 def _png(figure):

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 import features as ft
 from audio import load_audio
+from evaluation import new_figure
 from parameters import SAMPLE_RATE
 from utils import check_name
 
@@ -280,9 +281,7 @@ def draw_explanation(audio, table, *, sr=None, figure=None):
     -------
     matplotlib Figure
     """
-    from matplotlib.figure import Figure
-
-    figure = figure or Figure(figsize=(11, 4.5), layout="constrained")
+    figure = figure or new_figure(11, 4.5)
     axes = figure.subplot_mosaic([["wave", "features"], ["seconds", "features"]],
                                  width_ratios=[3, 2])  # fmt: skip
     y = load_audio(audio, orig_sr=sr)

@@ -240,12 +240,11 @@ def _voice(y, sr):
 def _voice_parts(clip, names, functionals):
     """Sum up features of a voice, and after each its facts about the whole clip: list of arrays."""
     matrix, sums = clip.columns(names), {}
-    for kind, places in _places(names).items():  # of all features at once: that saves time
-        course = Course(matrix[clip.rows(kind)][:, np.concatenate(list(places.values()))])
+    for kind, (places, owners) in _places(names).items():  # all features at once: it saves time
+        course = Course(matrix[clip.rows(kind)][:, places])
         summed = np.stack([FUNCTIONALS[f](course) for f in functionals])
-        edges = np.cumsum([len(own) for own in places.values()])[:-1]
-        for name, part in zip(places, np.split(summed, edges, axis=1), strict=True):
-            sums[name, kind] = part.ravel()
+        for name, own in owners.items():
+            sums[name, kind] = summed[:, own].ravel()
     parts = []
     for name in names:
         parts += [sums[name, kind] for kind in voice.SUMS[name]]
@@ -255,14 +254,21 @@ def _voice_parts(clip, names, functionals):
 
 @lru_cache
 def _places(names):
-    """Kind of frames to feature to its columns' places in the matrix of these features: dict."""
-    places, before = defaultdict(dict), 0
+    """Kind of frames to the places of its columns in the matrix of features, and whose they are.
+
+    Returns
+    -------
+    dict of str to (list of int, dict of str to slice)
+        The slices are of the list.
+    """
+    found, before = defaultdict(lambda: ([], {})), 0
     for name in names:
         for kind, columns in voice.SUMS[name].items():
-            own = [voice.COLUMNS[name].index(column) for column in columns]
-            places[kind][name] = before + np.array(own)
+            places, owners = found[kind]
+            owners[name] = slice(len(places), len(places) + len(columns))
+            places += [before + voice.COLUMNS[name].index(column) for column in columns]
         before += len(voice.COLUMNS[name])
-    return places
+    return dict(found)
 
 
 def feature_names(features=DEFAULT_FEATURES, functionals=None):

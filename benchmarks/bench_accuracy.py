@@ -43,9 +43,9 @@ from create_csv import CORPUS_GROUPS, find_data_dir, list_clips
 from data_extractor import speaker_groups
 from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer
 from emotion_recognition import classic, corpora_options, recommended
-from evaluation import ClassificationEvaluation, compare, evaluate, in_words
+from evaluation import ClassificationEvaluation, compare, evaluate, in_words, save_figure
 from parameters import SAMPLE_RATE
-from utils import check_name, replacing
+from utils import check_name
 
 HANDFULS = 5, 10, 20, "all"
 """Clips of the test voice to calibrate with; all: the scored one, too."""
@@ -408,8 +408,7 @@ def draw(tables, path):
     order = sorted(zip(*handles, strict=True), key=lambda pair: LEGEND.index(pair[1]))
     axes[0, 0].legend(*zip(*order, strict=True), loc="center right", bbox_to_anchor=(1, 0.36),
                       fontsize=8)  # fmt: skip
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
+    save_figure(figure, path, dpi=110)
     plt.close(figure)
 
 

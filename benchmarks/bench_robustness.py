@@ -33,10 +33,16 @@ import degradations as deg
 from audio import load_audio
 from data_extractor import speaker_groups
 from emotion_recognition import corpora_options, recommended
-from evaluation import ClassificationEvaluation, compare, gender, in_words, make_folds
+from evaluation import (
+    ClassificationEvaluation,
+    compare,
+    gender,
+    in_words,
+    make_folds,
+    save_figure,
+)
 from features import RECOMMENDED_FEATURES, extract, feature_names
 from parameters import SAMPLE_RATE
-from utils import replacing
 
 EMOTIONS = ["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "ps"]
 CORPORA = ["emodb", "ravdess", "tess"]
@@ -230,8 +236,7 @@ def draw(found, path):
     ax.invert_yaxis()
     ax.set(xlabel="UAR, eight emotions, speakers never heard (bars: 95 % by speaker)", xlim=(0, 1))
     figure.legend(loc="outside upper center", ncols=3, frameon=False)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
+    save_figure(figure, path, dpi=110)
 
 
 # the command line
