@@ -74,8 +74,8 @@ def _add_model_arguments(parser):
     parser.add_argument(
         "--model",
         default="default",
-        help=f"default (the recommended one), classic (SVC on means of mfcc, "
-        f"chroma, mel), lstm (networks over the frames), ensemble (of default and lstm), "
+        help="default (the recommended one), classic (SVC on means of mfcc, chroma, mel), lstm "
+        "(networks over the frames), ensemble (default with and without degraded copies, lstm), "
         f"{', '.join(models)}, or best (of these, as tuned)",
     )
     parser.add_argument("--emotions", default=",".join(DEFAULT_EMOTIONS),

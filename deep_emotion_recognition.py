@@ -35,7 +35,6 @@ from joblib import Parallel, delayed
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import Ridge
-from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
@@ -51,6 +50,7 @@ from emotion_recognition import (
     EmotionLDA,
     EmotionRecognizer,
     SpeakerScaler,
+    cross_entropy,
     recommended,
     restored,
     temperature,
@@ -59,13 +59,6 @@ from features import FRAMES, FUNCTIONALS, Course, check_name, feature_names
 from utils import quiet_stderr, replacing
 
 DEEP_FEATURES = ("spectrum", "prosody", "quality")
-STATISTICS = ("mean", "std", "change", "p5", "p50", "p95", *(f"wave{i}" for i in range(1, 7)),
-              "echo5", "echo10", "echo20", "echo40")  # fmt: skip
-"""Functionals of the frames that are heard beside the recurrent layers."""
-VOICED_STATISTICS = ("mean", "std", "change", "p5", "p50", "p95")
-"""Those of the voiced frames, where these can be told."""
-
-BANDS = frozenset(voice.COLUMNS["spectrum"][: voice.N_BANDS])
 CELLS = ("LSTM", "GRU", "SimpleRNN")
 SEGMENT, STEP = 32, 16  # frames that a step of the recurrent layers hears, and until the next
 ATTENTION = 64  # units that decide how much a step counts
@@ -74,6 +67,8 @@ BUCKETS = 8, 10, 12, 16, 24, 48  # steps: clips of similar length share a batch
 STATISTICS_DROPOUT, STEPS_DROPOUT = 0.5, 0.1
 SMOOTHING = 0.1  # of the labels
 HELD_OUT = 5  # a network leaves the fifth part of the speakers out
+VOICED = -0.5, -0.75  # harmonicity and energy of a frame, standardised, from which on it is voiced
+FEWEST = 6  # frames that are summed up by themselves
 SHARES = tuple(i / 10 for i in range(11))  # of the networks, beside the linear head
 PATIENCE = 6  # epochs without better recognition of the held-out speakers
 _SOURCE = Path(__file__).read_bytes()
@@ -142,29 +137,62 @@ class VoiceScaler:
 # the network
 
 
-def clip_statistics(X, columns=()):
+def clip_statistics(X, features=None):
     """Sum up the frames of every clip: ndarray (n_clips, n_statistics) float32.
+
+    As `features.extract` does, by all functionals, over all frames, the voiced and the gliding
+    ones; but here the frames are standardised, and tell themselves which of them are voiced.
 
     Parameters
     ----------
     X : array (n_clips,) of ndarray (n_frames, n_columns)
         Standardised.
-    columns : list of str, optional
-        Names of the columns, which tell what is best left to others (the cepstra hold what the
-        bands do), and which frames are voiced: more harmonic than the average, and not faint.
+    features : list of str, optional
+        Whose frames they are. Without it all columns are summed up over all frames.
     """
-    kept = [i for i, name in enumerate(columns) if name not in BANDS] or slice(None)
-    told = [columns.index(name) for name in ("harmonicity", "energy") if name in columns]
+    kinds = _summed_columns(tuple(features or ()))
     vectors = []
     for x in X:
-        whole = Course(x[:, kept])
-        vector = [FUNCTIONALS[name](whole) for name in STATISTICS]
-        if len(told) == 2:
-            voiced = (x[:, told] > (0, -0.5)).all(axis=1)
-            part = Course(x[voiced][:, kept]) if voiced.sum() > 5 else whole
-            vector += [FUNCTIONALS[name](part) for name in VOICED_STATISTICS]
+        kept, vector = _rows(x, features), []
+        for kind, places in kinds.items():
+            course = Course(x[kept[kind]][:, places])
+            vector += [functional(course) for functional in FUNCTIONALS.values()]
         vectors.append(np.concatenate(vector))
     return np.array(vectors, dtype=np.float32)
+
+
+@lru_cache
+def _summed_columns(features):
+    """Kind of frames to the places of the columns that are summed up over them: dict."""
+    if not features:
+        return {"active": slice(None)}
+    columns, kinds = feature_names(features, FRAMES), {}
+    for name in features:
+        own = voice.SUMS.get(name) or {"active": feature_names([name], FRAMES)}
+        for kind, names in own.items():
+            kinds.setdefault(kind, []).extend(map(columns.index, names))
+    return kinds
+
+
+def voiced_frames(frames, features=None):
+    """Which of standardised frames (n_frames, n_columns) are voiced: ndarray of bool.
+
+    Nine in ten are those of `voice.Voice.rows`, which knows the waveform; where the features can't
+    tell, none are.
+    """
+    if not {"prosody", "quality"} <= set(features or ()):
+        return np.zeros(len(frames), dtype=bool)
+    columns = feature_names(features, FRAMES)
+    told = [columns.index(name) for name in ("harmonicity", "energy")]
+    return (frames[:, told] > VOICED).all(axis=1)
+
+
+def _rows(frames, features):
+    """Kind of frames, see `voice.SUMS`, to which ones they are; all where there are too few."""
+    voiced = voiced_frames(frames, features)
+    rows = {"voiced": voiced, "gliding": voiced & np.append(False, voiced[:-1])}
+    rows = {kind: own if own.sum() >= FEWEST else slice(None) for kind, own in rows.items()}
+    return rows | {"active": slice(None)}
 
 
 def segments(frames):
@@ -486,15 +514,18 @@ class FrameNetwork(BaseEstimator):
         }
 
     def _error(self, votes, targets):
-        """Mean absolute error, or 1 - UAR: by likelihood, networks that only blur would count."""
+        """Mean absolute error, or cross-entropy at the best temperature.
+
+        By UAR, which only the clips between two classes decide, the share would be more of a draw.
+        """
         if not self.classification:
             return np.abs(votes - targets).mean()
-        return 1 - balanced_accuracy_score(targets.argmax(axis=1), votes.argmax(axis=1))
+        truth = targets.argmax(axis=1)
+        return cross_entropy(votes / temperature(votes, truth), truth)
 
     def _summed(self, X):
         """Segments and statistics of clips."""
-        columns = feature_names(self.features, FRAMES) if self.features else ()
-        return [segments(x) for x in X], clip_statistics(X, columns)
+        return [segments(x) for x in X], clip_statistics(X, self.features)
 
     def _scaled(self, steps, statistics):
         """Standardise what `segments` and `clip_statistics` made of clips, and cut it off."""
@@ -976,7 +1007,8 @@ class EnsembleRecognizer(EmotionRecognizer):
     Parameters
     ----------
     members : list of EmotionRecognizer, optional
-        They are not changed. Default: the recommended one and a `DeepEmotionRecognizer`.
+        They are not changed. Default: the recommended one, one that has learned from a degraded
+        copy of each clip, too, and a `DeepEmotionRecognizer`.
     **options
         Of the default members; see `EmotionRecognizer`.
 
@@ -987,12 +1019,14 @@ class EnsembleRecognizer(EmotionRecognizer):
     Examples
     --------
     >>> [type(member.model).__name__ for member in EnsembleRecognizer().members]
-    ['EmotionLDA', 'FrameNetwork']
+    ['EmotionLDA', 'EmotionLDA', 'FrameNetwork']
     """
 
     def __init__(self, members=None, **options):
         if members is None:
-            members = [recommended(**options), DeepEmotionRecognizer(**options)]
+            hardened = options | {"degraded": options.get("degraded") or 1}
+            members = [recommended(**options), recommended(**hardened),
+                       DeepEmotionRecognizer(**options)]  # fmt: skip
         elif options:
             raise TypeError(f"{', '.join(options)}: options are for the default members.")
         self.members = [member.untrained() for member in members]

@@ -45,7 +45,7 @@ from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer
 from emotion_recognition import classic, corpora_options, recommended
 from evaluation import ClassificationEvaluation, compare, evaluate, in_words, save_figure
 from parameters import SAMPLE_RATE
-from utils import check_name
+from utils import check_name, quiet_stderr
 
 HANDFULS = 5, 10, 20, "all"
 """Clips of the test voice to calibrate with; all: the scored one, too."""
@@ -205,8 +205,9 @@ class PlainLSTM(ClassifierMixin, BaseEstimator):
     """
 
     def fit(self, X, y):
-        import keras
-        from keras import layers
+        with quiet_stderr():  # TensorFlow greets
+            import keras
+            from keras import layers
 
         keras.utils.set_random_seed(0)
         self.classes_, targets = np.unique(y, return_inverse=True)

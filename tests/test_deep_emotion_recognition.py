@@ -8,14 +8,15 @@ import pytest
 from conftest import REPO
 
 import evaluation
+import voice
+from audio import load_audio
 from create_csv import list_audio
 from data_extractor import ragged, speaker_groups
 from deep_emotion_recognition import (
     SEGMENT,
     SHARES,
-    STATISTICS,
     STEP,
-    VOICED_STATISTICS,
+    VOICED,
     DeepEmotionRecognizer,
     EnsembleRecognizer,
     FrameNetwork,
@@ -27,9 +28,12 @@ from deep_emotion_recognition import (
     predict_batches,
     segments,
     varied,
+    voiced_frames,
 )
 from emotion_recognition import EmotionLDA, EmotionRecognizer, recommended
 from evaluation import evaluate
+from features import FRAMES, FUNCTIONALS, feature_names
+from parameters import SAMPLE_RATE
 
 BUNDLED = {"data_dir": REPO / "data", "tess_ravdess": False, "emodb": False, "verbose": 0}
 SMALL = {"rnn_units": 8, "dense_units": 16, "n_rnn_layers": 1, "n_dense_layers": 1, "epochs": 3,
@@ -348,15 +352,49 @@ def test_the_linear_head_is_the_discriminant_of_the_statistics(quick):
     assert network.share_ in SHARES
 
 
-def test_voiced_frames_have_statistics_of_their_own():
-    columns = ["band_1", "energy", "harmonicity", "pitch"]
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(200, 4)).astype(np.float32)
-    found = clip_statistics([x], columns)[0].reshape(-1, 3)  # the band is left to others
-    voiced = x[(x[:, 2] > 0) & (x[:, 1] > -0.5), 1:]
-    assert len(found) == len(STATISTICS) + len(VOICED_STATISTICS)
-    np.testing.assert_allclose(found[0], x[:, 1:].mean(axis=0), atol=1e-6)
-    np.testing.assert_allclose(found[len(STATISTICS)], voiced.mean(axis=0), atol=1e-6)
-    np.testing.assert_allclose(found[-1], np.percentile(voiced, 95, axis=0), atol=1e-5)
-    faint = clip_statistics([x - [0, 9, 0, 0]], columns)[0].reshape(-1, 3)
-    np.testing.assert_allclose(faint[0], faint[len(STATISTICS)])  # none is voiced: all count
+def test_statistics_are_the_functionals_that_the_features_have():
+    features = ["spectrum", "prosody", "quality"]
+    columns = feature_names(features, FRAMES)
+    x = np.random.default_rng(0).normal(size=(200, len(columns))).astype(np.float32)
+    facts = {fact for name in features for fact in voice.FACTS[name]}
+    names = [name for name in feature_names(features) if name not in facts]
+    found = clip_statistics([x], features)[0]
+    assert len(found) == len(names)
+    harmonicity, energy = (x[:, columns.index(name)] for name in ("harmonicity", "energy"))
+    voiced = (harmonicity > VOICED[0]) & (energy > VOICED[1])
+    gliding = np.append(False, voiced[1:] & voiced[:-1])
+    kinds = {"active": slice(None), "voiced": voiced, "gliding": gliding}
+    for kind, rows in kinds.items():
+        own = [name.removeprefix(f"{kind}_").removesuffix("_mean") for name in names
+               if name.startswith(kind) and name.endswith("_mean")]  # fmt: skip
+        means = x[rows][:, [columns.index(name) for name in own]].mean(axis=0)
+        assert all(np.abs(found - mean).min() < 1e-5 for mean in means)
+        assert len(set(own)) == len(own) > 1
+
+
+def test_where_no_frame_is_voiced_all_count():
+    features = ["prosody", "quality"]
+    columns = feature_names(features, FRAMES)
+    x = np.random.default_rng(0).normal(size=(50, len(columns))).astype(np.float32)
+    x[:, columns.index("energy")] -= 9
+    found = clip_statistics([x], features)[0]
+    mean = x[:, columns.index("pitch")].mean()
+    assert np.abs(found - mean).min() < 1e-5
+
+
+@pytest.mark.parametrize("features", [["mfcc"], ["spectrum"], None])
+def test_features_that_know_no_voice_are_summed_up_over_all_frames(features):
+    n_columns = len(feature_names(features, FRAMES)) if features else 5
+    (x,) = matrices((40,), n_columns)
+    found = clip_statistics([x], features)[0].reshape(len(FUNCTIONALS), -1)
+    kept = slice(voice.N_BANDS if features == ["spectrum"] else 0, None)  # bands as voice.SUMS says
+    np.testing.assert_allclose(found[0], x[:, kept].mean(axis=0), atol=1e-6)
+
+
+def test_the_frames_tell_nearly_the_voiced_ones(clips):
+    features, agree = ["prosody", "quality"], []
+    heard = [voice.Voice(load_audio(path), SAMPLE_RATE) for path in clips]
+    frames = ragged([own.columns(features)[own.rows("active")] for own in heard])
+    for own, x in zip(heard, FrameScaler().fit(frames).transform(frames), strict=True):
+        agree.append(np.isin(own.rows("active"), own.rows("voiced")) == voiced_frames(x, features))
+    assert np.concatenate(agree).mean() > 0.9
