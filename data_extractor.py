@@ -40,6 +40,7 @@ from utils import (
     extract_batch,
     extract_feature,
     get_audio_config,
+    replacing,
 )
 
 DEFAULT_EMOTIONS = ("sad", "neutral", "happy")
@@ -117,13 +118,16 @@ class FeatureCache:
                 with closing(sqlite3.connect(uri, uri=True)) as file:
                     file.backup(memory)
             return self._with_tables(memory)
-        if _file_id(self.path) == self._file_id:  # else another process has already done it
-            damaged = self.path.with_suffix(".damaged")
-            with suppress(FileNotFoundError):  # or is doing it at this moment
-                self.path.replace(damaged)
+        with closing(sqlite3.connect(self.path.with_suffix(".lock"), timeout=60)) as lock:
+            lock.execute("BEGIN EXCLUSIVE")  # one process sets it aside, however many have met it
+            if _file_id(self.path) == self._file_id:  # else another one has already done it
+                damaged = self.path.with_suffix(".damaged")
+                with replacing(self.path) as new:  # has its tables first: journals go by names
+                    self._open(new).close()
+                    self.path.replace(damaged)
                 warnings.warn(f"{self.path} was damaged; kept as {damaged.name}", stacklevel=4)
-        db = self._open(self.path)
-        self._file_id = _file_id(self.path)
+            db = self._open(self.path)
+            self._file_id = _file_id(self.path)
         return db
 
     def _open(self, path):
