@@ -367,9 +367,16 @@ def test_statistics_are_the_functionals_that_the_features_have():
     for kind, rows in kinds.items():
         own = [name.removeprefix(f"{kind}_").removesuffix("_mean") for name in names
                if name.startswith(kind) and name.endswith("_mean")]  # fmt: skip
-        means = x[rows][:, [columns.index(name) for name in own]].mean(axis=0)
-        assert all(np.abs(found - mean).min() < 1e-5 for mean in means)
+        values = x[rows][:, [columns.index(name) for name in own]]
+        for expected in (values.mean(axis=0), np.percentile(values, 95, axis=0)):
+            assert all(np.abs(found - value).min() < 1e-5 for value in expected)
         assert len(set(own)) == len(own) > 1
+
+
+def test_one_member_of_the_usual_ensemble_learns_from_degraded_copies():
+    assert [member.degraded for member in EnsembleRecognizer(**BUNDLED).members] == [0, 1, 0]
+    hardened = EnsembleRecognizer(**BUNDLED, degraded=2)
+    assert [member.degraded for member in hardened.members] == [2, 2, 2]
 
 
 def test_where_no_frame_is_voiced_all_count():
