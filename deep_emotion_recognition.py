@@ -69,6 +69,11 @@ SMOOTHING = 0.1  # of the labels
 HELD_OUT = 5  # a network leaves the fifth part of the speakers out
 VOICED = -0.5, -0.75  # harmonicity and energy of a frame, standardised, from which on it is voiced
 FEWEST = 6  # frames that are summed up by themselves
+KERNELS = 300  # random convolutions at each dilation
+DILATIONS, TAPS = (1, 2, 4, 8, 16), 9  # frames from one that a kernel hears to the next; of those
+MOST_COLUMNS = 3  # that a kernel hears
+HEIGHTS = 0.1, 0.9  # share of the training frames that a kernel's threshold is above, from and to
+CLIPS_FOR_HEIGHTS = 100
 SHARES = tuple(i / 10 for i in range(11))  # of the networks, beside the linear head
 PATIENCE = 6  # epochs without better recognition of the held-out speakers
 _SOURCE = Path(__file__).read_bytes()
@@ -195,6 +200,100 @@ def _rows(frames, features):
     return rows | {"active": slice(None)}
 
 
+@model_file.plain
+class RandomConvolutions(BaseEstimator):
+    """What random convolutions over time say of clips: how a voice moves, whatever its level.
+
+    Every kernel hears a few columns at `TAPS` frames, and has a threshold. It says in how many
+    frames of a clip it is above it, and how far. Nothing is learned but the thresholds. After
+    Dempster et al. 2020, "ROCKET"; Tan et al. 2022, "MultiRocket".
+
+    Parameters
+    ----------
+    columns : list of int, optional
+        Which ones are heard; default all.
+    random_state : int
+
+    Attributes
+    ----------
+    columns_ : ndarray (n_dilations, `KERNELS`, n_heard)
+    weights_ : ndarray (n_dilations, `TAPS`, `KERNELS`, n_heard)
+        Without a sum, so that a constant more in a column changes nothing.
+    thresholds_ : ndarray (n_dilations, `KERNELS`)
+    """
+
+    def __init__(self, columns=None, random_state=0):
+        self.columns = columns
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Draw kernels, and set their thresholds by matrices X (n_clips,)."""
+        rng = np.random.default_rng(self.random_state)
+        n_columns = X[0].shape[1]
+        heard = np.arange(n_columns) if self.columns is None else np.array(self.columns)
+        n_heard, shape = min(MOST_COLUMNS, len(heard)), (len(DILATIONS), KERNELS)
+        self.columns_ = heard[rng.random((*shape, len(heard))).argsort(axis=2)[..., :n_heard]]
+        weights = rng.standard_normal((len(DILATIONS), TAPS, KERNELS, n_heard))
+        weights -= weights.mean(axis=1, keepdims=True)
+        counts = rng.integers(1, n_heard + 1, (len(DILATIONS), 1, KERNELS, 1))
+        self.weights_ = np.where(np.arange(n_heard) < counts, weights, 0).astype(np.float32)
+        some = X[rng.permutation(len(X))[:CLIPS_FOR_HEIGHTS]]
+        heights, kernels = rng.uniform(*HEIGHTS, shape), self._kernels(n_columns)
+        self.thresholds_ = np.array([
+            _each_quantile(np.concatenate([_convolved(x, own, dilation) for x in some]), shares)
+            for dilation, own, shares in zip(DILATIONS, kernels, heights, strict=True)
+        ])  # fmt: skip
+        return self
+
+    def _kernels(self, n_columns):
+        """The weights of every tap and column: (n_dilations, TAPS * n_columns, KERNELS) float32."""
+        kernels = np.zeros((len(DILATIONS), TAPS, n_columns, KERNELS), dtype=np.float32)
+        for own, columns, weights in zip(kernels, self.columns_, self.weights_, strict=True):
+            own[:, columns, np.arange(KERNELS)[:, np.newaxis]] = weights
+        return kernels.reshape(len(DILATIONS), -1, KERNELS)
+
+    def transform(self, X):
+        """Share of the frames above the threshold, and how far these are above it on average.
+
+        Returns
+        -------
+        ndarray (n_clips, 2 * n_dilations * `KERNELS`) float32
+        """
+        check_is_fitted(self)
+        parts = list(zip(DILATIONS, self._kernels(X[0].shape[1]), self.thresholds_, strict=True))
+        vectors = []
+        for x in X:
+            vector = []
+            for dilation, kernels, thresholds in parts:
+                above = np.maximum(_convolved(x, kernels, dilation) - thresholds, 0)
+                share = np.mean(above > 0, axis=0)
+                vector += [share, above.mean(axis=0) / np.maximum(share, 1 / len(x))]
+            vectors.append(np.concatenate(vector))
+        return np.array(vectors, dtype=np.float32)
+
+
+def _convolved(frames, kernels, dilation):
+    """What kernels say of every frame: (n_frames, n_kernels). The ends of a clip go on."""
+    beyond = dilation * (TAPS // 2)
+    padded = np.pad(frames, ((beyond, beyond), (0, 0)), mode="edge")
+    starts = range(0, TAPS * dilation, dilation)
+    return np.hstack([padded[start : start + len(frames)] for start in starts]) @ kernels
+
+
+def _columns_without_deltas(features):
+    """The places of the columns that aren't changes of others, or None for all."""
+    if not features:
+        return None
+    names = feature_names(features, FRAMES)
+    return [place for place, name in enumerate(names) if "_delta" not in name]
+
+
+def _each_quantile(values, shares):
+    """The quantile of each column of values (n, m) at its own share (m,)."""
+    ranks = (shares * (len(values) - 1)).astype(int)
+    return np.sort(values, axis=0)[ranks, np.arange(len(ranks))]
+
+
 def segments(frames):
     """Mean and deviation of `SEGMENT` frames, every `STEP` frames: (n_steps, 2 * n_columns).
 
@@ -212,7 +311,7 @@ def build_network(n_columns, n_statistics, n_outputs, *, classification=True, n_
     """A Keras network from the frames of a clip to a score for each class, or to one number.
 
     It has two heads, each of dense layers and with a loss of its own; what they say is averaged.
-    One is given statistics over the frames, the other what the recurrent layers make of segments
+    One is given statistics of the clip, the other what the recurrent layers make of segments
     of frames: its mean and deviation over time, and its mean by attention. Padding takes no part
     in it.
 
@@ -228,8 +327,8 @@ def build_network(n_columns, n_statistics, n_outputs, *, classification=True, n_
     keras.Model
         Inputs: steps (n_clips, n_steps, 2 * n_columns), see `segments`, standardised; mask
         (n_clips, n_steps), 1 for a step and 0 for padding; statistics (n_clips, n_statistics), see
-        `clip_statistics`, standardised. Output (n_clips, n_heads, n_outputs): log probabilities or
-        numbers.
+        `clip_statistics` and `RandomConvolutions`, standardised. Output (n_clips, n_heads,
+        n_outputs): log probabilities or numbers.
     """
     from keras import Input, Model, layers, ops
 
@@ -249,7 +348,7 @@ def build_network(n_columns, n_statistics, n_outputs, *, classification=True, n_
         for rate in dropout[n_rnn_layers:]:
             hidden = layers.Dropout(rate)(hidden)
             hidden = layers.Dense(dense_units, activation="relu")(hidden)
-        outputs.append(layers.Dense(n_outputs)(hidden))
+        outputs.append(layers.Dense(n_outputs, dtype="float32")(hidden))
     output = ops.stack(outputs, axis=1)
     output = ops.log_softmax(output) if classification else output
     return Model([steps, mask, statistics], output)
@@ -311,7 +410,7 @@ class FrameNetwork(BaseEstimator):
     augment : bool
         Learn from variations of the clips, see `varied`.
     mixed_precision : bool
-        Compute with 16 bits, which some GPUs do faster.
+        Train with 16 bits, which some GPUs do faster. The weights have 32.
     n_jobs : int
         Networks that are trained at a time, each by a process; on a GPU one.
     verbose : int
@@ -385,12 +484,14 @@ class FrameNetwork(BaseEstimator):
         """
         groups = np.arange(len(y)) if groups is None or len(set(groups)) < 2 else groups
         targets = self._targets(y)
+        columns, seed = _columns_without_deltas(self.features), self.random_state or 0
+        self.convolutions_ = RandomConvolutions(columns, seed).fit(X)
         steps, statistics = self._summed(X)
         self.steps_scaler_ = FrameScaler().fit(steps)
         self.statistics_scaler_ = StandardScaler().fit(statistics)
         self.n_columns_, self.n_statistics_ = X[0].shape[1], statistics.shape[1]
         folds = evaluation.speaker_folds(y, groups, HELD_OUT, self.random_state or 0)
-        folds = folds[: self.n_networks]
+        self.n_networks_ = min(self.n_networks, len(folds))
         fingerprint = self._fingerprint(X, y, groups)
         path = Path(self.results_dir) / f"{self.cell.lower()}-{fingerprint}.npz"
         if not self.override and path.is_file():
@@ -402,7 +503,7 @@ class FrameNetwork(BaseEstimator):
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, **kept)
-        self._restore(kept, len(folds))
+        self._restore(kept)
         return self
 
     def _targets(self, y):
@@ -450,25 +551,26 @@ class FrameNetwork(BaseEstimator):
         return digest.hexdigest()[:16]
 
     def _train(self, steps, statistics, targets, weights, folds, name):
-        """Train a network for each fold: what `_restore` needs, a dict of arrays."""
+        """Train a network for each of the first folds: what `_restore` needs, a dict of arrays."""
         tf = _tensorflow()
         n_jobs = 1 if tf.config.list_physical_devices("GPU") else self.n_jobs
         flat, starts = np.concatenate(steps), np.cumsum([0, *map(len, steps)])
-        kept, outputs, seed = {}, np.empty_like(targets), self.random_state or 0
+        kept, outputs, seed = {}, np.full_like(targets, np.nan), self.random_state or 0
         settings = self.get_params() | {"architecture": self._architecture()}
-        with self._log_folder(name) as folder, self._progress(folder, len(folds)), _no_leak_alarm():
+        with self._log_folder(name) as folder, self._progress(folder), _no_leak_alarm():
             work = Parallel(n_jobs, return_as="generator_unordered")(
                 delayed(_train_network)(
                     i, settings, flat, starts, statistics, targets, weights, *fold, seed + i,
                     str(folder),
                 )
-                for i, fold in enumerate(folds)
+                for i, fold in enumerate(folds[: self.n_networks_])
             )  # fmt: skip
             for i, arrays, heard in work:
                 kept |= {f"weights_{i}_{j}": array for j, array in enumerate(arrays)}
                 outputs[folds[i][1]] = heard
+            files = [_epochs_file(folder, i) for i in range(self.n_networks_)]
             history = pd.concat(
-                [pd.read_csv(_epochs_file(folder, i)).assign(network=i) for i in range(len(folds))]
+                [pd.read_csv(file).assign(network=i) for i, file in enumerate(files)]
             )
         kept |= self._set_linear_head(statistics, targets, outputs, folds)
         kept["history"] = np.array(history.to_json(orient="records"))
@@ -477,12 +579,16 @@ class FrameNetwork(BaseEstimator):
     def _set_linear_head(self, statistics, targets, heard, folds):
         """The linear head, how much it counts, and the temperature, by the speakers left out.
 
+        The head's own temperature is by all folds. What is added for the networks is by the folds
+        that there is a network for, beside the head on the same clips.
+
         Parameters
         ----------
         statistics : ndarray (n_clips, n_statistics)
         targets : ndarray (n_clips, n_outputs)
         heard : ndarray (n_clips, n_outputs)
-            The mean of what the networks' heads said of the clips that they left out.
+            The mean of what the networks' heads said of the clips that they left out; nan for
+            those that no network left out.
         folds : list of (train, held_out)
 
         Returns
@@ -491,21 +597,23 @@ class FrameNetwork(BaseEstimator):
             linear_weights (n_statistics, n_outputs), linear_offsets (n_outputs,); share () of the
             networks in what is said; temperature ().
         """
-        said = []
+        said = np.empty(targets.shape)
         for train, held_out in folds:
             weights, offsets = _linear_head(statistics[train], targets[train])
-            said.append(statistics[held_out] @ weights + offsets)
-        rows, said = np.concatenate([held_out for _, held_out in folds]), np.concatenate(said)
+            said[held_out] = statistics[held_out] @ weights + offsets
         weights, offsets = _linear_head(statistics, targets)
-        heard, targets = heard[rows], targets[rows]
-        truth = targets.argmax(axis=1)
         if self.classification:
-            own = temperature(said, truth)
+            own = temperature(said, targets.argmax(axis=1))
             weights, offsets = weights / own, offsets / own
             said = log_softmax(said / own, axis=1)
+        rows = np.isfinite(heard).all(axis=1)
+        heard, said, targets = heard[rows], said[rows], targets[rows]
         votes = {share: share * heard + (1 - share) * said for share in SHARES}
         share = min(SHARES, key=lambda share: self._error(votes[share], targets))
-        both = temperature(votes[share], truth) if self.classification else 1.0
+        both = 1.0
+        if self.classification:
+            truth = targets.argmax(axis=1)
+            both = temperature(votes[share], truth) / temperature(said, truth)
         return {
             "linear_weights": weights.astype(np.float32),
             "linear_offsets": offsets.astype(np.float32),
@@ -524,8 +632,9 @@ class FrameNetwork(BaseEstimator):
         return cross_entropy(votes / temperature(votes, truth), truth)
 
     def _summed(self, X):
-        """Segments and statistics of clips."""
-        return [segments(x) for x in X], clip_statistics(X, self.features)
+        """Segments and statistics of clips, among these what random convolutions say."""
+        statistics = clip_statistics(X, self.features), self.convolutions_.transform(X)
+        return [segments(x) for x in X], np.hstack(statistics)
 
     def _scaled(self, steps, statistics):
         """Standardise what `segments` and `clip_statistics` made of clips, and cut it off."""
@@ -543,8 +652,9 @@ class FrameNetwork(BaseEstimator):
         yield folder
 
     @contextmanager
-    def _progress(self, folder, n_networks):
+    def _progress(self, folder):
         """A bar over all epochs, which the networks write down as they end."""
+        n_networks = self.n_networks_
         for i in range(n_networks):
             _epochs_file(folder, i).unlink(missing_ok=True)
         if not self.verbose:
@@ -571,10 +681,10 @@ class FrameNetwork(BaseEstimator):
                 bar.start_t = since
                 bar.update(done)
 
-    def _restore(self, kept, n_networks):
+    def _restore(self, kept):
         """Build the networks from their weights, and one that is the mean of them and linear."""
         self.share_ = float(kept["share"])
-        *networks, linear = self._build(n_networks)
+        *networks, linear = self._build()
         for i, network in enumerate(networks):
             n_arrays = len(network.get_weights())
             network.set_weights([kept[f"weights_{i}_{j}"] for j in range(n_arrays)])
@@ -582,18 +692,17 @@ class FrameNetwork(BaseEstimator):
         self.temperature_ = float(kept["temperature"])
         self.history_ = pd.DataFrame(json.loads(str(kept["history"])))
 
-    def _build(self, n_networks):
+    def _build(self):
         """Build the networks and a linear layer, which are returned, and one that joins them."""
         _tensorflow()
         from keras import Model, layers, ops
 
-        networks = [build_network(**self._architecture()) for _ in range(n_networks)]
+        networks = [build_network(**self._architecture()) for _ in range(self.n_networks_)]
         inputs = networks[0].inputs
         heard = ops.concatenate([network(inputs) for network in networks], axis=1)
         linear = layers.Dense(heard.shape[-1], name="linear")
         said = linear(inputs[2])
         said = ops.log_softmax(said) if self.classification else said
-        self.n_networks_ = n_networks
         votes = self.share_ * ops.mean(heard, axis=1) + (1 - self.share_) * said
         self.network_ = Model(inputs, votes[:, None])
         self._hear = as_function(self.network_)
@@ -622,7 +731,7 @@ class FrameNetwork(BaseEstimator):
         )  # fmt: skip
         if self.n_networks_ * least > model_file.n_weights(state["network_"]):
             raise model_file.ModelFileError("its network has fewer weights than its settings need")
-        self._build(self.n_networks_)
+        self._build()
         model_file.load_weights(self.network_, state["network_"])
         self.history_ = pd.DataFrame(json.loads(self.history_))
 
@@ -709,11 +818,10 @@ def _train_network(i, settings, flat, starts, statistics, targets, weights, trai
     with suppress(RuntimeError):  # in this process a network was trained before
         tf.config.threading.set_inter_op_parallelism_threads(1)
         tf.config.threading.set_intra_op_parallelism_threads(1)
-    if settings["mixed_precision"]:
-        keras.mixed_precision.set_global_policy("mixed_float16")
     steps = [flat[a:b] for a, b in pairwise(starts)]
-    network = build_network(**settings["architecture"])
-    network.compile(_optimizer(settings), jit_compile=False, **_loss_and_metrics(settings))
+    with _precision(settings["mixed_precision"]):
+        network = build_network(**settings["architecture"])
+        network.compile(_optimizer(settings), jit_compile=False, **_loss_and_metrics(settings))
     # a network that is surer and as often right has a higher loss
     watched = "val_accuracy" if settings["classification"] else "val_loss"
     n_heads = network.output_shape[1]
@@ -736,6 +844,19 @@ def _train_network(i, settings, flat, starts, statistics, targets, weights, trai
     own = [steps[j] for j in held_out], statistics[held_out]
     heard = predict_batches(as_function(network), *own)
     return i, network.get_weights(), heard
+
+
+@contextmanager
+def _precision(mixed):
+    """A block whose networks compute with 16 bits, where mixed, but for their last layers."""
+    from keras import config
+
+    before = config.dtype_policy()
+    config.set_dtype_policy("mixed_float16" if mixed else before)
+    try:
+        yield
+    finally:
+        config.set_dtype_policy(before)
 
 
 def _optimizer(settings):

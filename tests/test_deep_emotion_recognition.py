@@ -13,15 +13,21 @@ from audio import load_audio
 from create_csv import list_audio
 from data_extractor import ragged, speaker_groups
 from deep_emotion_recognition import (
+    DILATIONS,
+    HEIGHTS,
+    KERNELS,
     SEGMENT,
     SHARES,
     STEP,
+    TAPS,
     VOICED,
     DeepEmotionRecognizer,
     EnsembleRecognizer,
     FrameNetwork,
     FrameScaler,
+    RandomConvolutions,
     VoiceScaler,
+    _precision,
     as_function,
     build_network,
     clip_statistics,
@@ -339,6 +345,17 @@ def test_the_base_class_has_nothing_that_is_missing_here():
     assert FrameNetwork().get_params()["n_rnn_layers"] == 2
 
 
+def test_mixed_precision_is_for_training_only(quick):
+    with _precision(True):
+        network = build_network(5, 7, 3, n_rnn_layers=0)
+    *hidden, last = [part.compute_dtype for part in network.layers if "dense" in part.name]
+    assert (set(hidden), last) == ({"float16"}, "float32")
+    mixed = quick.untrained(mixed_precision=True).train()
+    assert {layer.compute_dtype for layer in mixed.model.network_.layers} == {"float32"}
+    assert not all(map(np.array_equal, weights(mixed), weights(quick)))
+    assert mixed.test_score() > 0.5  # chance is a third
+
+
 def test_the_linear_head_is_the_discriminant_of_the_statistics(quick):
     network, heard = quick.model, []
     for X in (quick.X_train, quick.X_test):
@@ -371,6 +388,34 @@ def test_statistics_are_the_functionals_that_the_features_have():
         for expected in (values.mean(axis=0), np.percentile(values, 95, axis=0)):
             assert all(np.abs(found - value).min() < 1e-5 for value in expected)
         assert len(set(own)) == len(own) > 1
+
+
+def test_random_convolutions_are_those_of_a_plain_loop():
+    X = matrices((80, 3, 40))
+    found = RandomConvolutions([0, 2, 3, 4]).fit(X[1:])
+    parts = found.transform(X)[0].reshape(len(DILATIONS), 2, KERNELS)
+    assert set(found.columns_.flat) == {0, 2, 3, 4}
+    for place, kernel in [(0, 0), (2, 17), (4, KERNELS - 1)]:
+        said = []
+        for centre in range(len(X[0])):
+            times = centre + DILATIONS[place] * (np.arange(TAPS) - TAPS // 2)
+            taps = X[0][np.clip(times, 0, len(X[0]) - 1)][:, found.columns_[place, kernel]]
+            said.append((taps * found.weights_[place, :, kernel]).sum())
+        above = np.array(said) - found.thresholds_[place, kernel]
+        share, height = parts[place, :, kernel]
+        assert share == pytest.approx((above > 0).mean())
+        assert height == pytest.approx(above[above > 0].mean(), rel=1e-4)
+
+
+def test_random_convolutions_hear_how_a_voice_moves_and_not_its_level():
+    X = matrices((80, 60, 90, 1))
+    said = RandomConvolutions().fit(X).transform(X)
+    higher = ragged([x + np.arange(5, dtype=np.float32) for x in X])
+    np.testing.assert_allclose(RandomConvolutions().fit(higher).transform(higher), said, atol=0.1)
+    shares = said.reshape(4, len(DILATIONS), 2, KERNELS)[:3, :, 0]
+    low, high = HEIGHTS
+    assert low - 0.1 < shares.mean(axis=0).min() < shares.mean(axis=0).max() < high + 0.1
+    assert np.isfinite(said).all()
 
 
 def test_one_member_of_the_usual_ensemble_learns_from_degraded_copies():
