@@ -75,6 +75,7 @@ TASKS = {
     "networks": [
         Task(EMODB, ["emodb"], "group-5"),
         Task(RAVDESS, ["ravdess"], "group-6"),
+        Task(FIVE, ALL, "group-6"),
         Task(FIVE, ALL, "standard"),
     ],
 }
