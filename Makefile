@@ -23,7 +23,7 @@ test: $(VENV)/installed-dev  ## run every test
 	    "are skipped. To run them, type: make mic && $(call INSTALL_HINT,$(PULSE),pulseaudio)"
 	$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-bench: $(VENV)/installed-dev  ## measure speed and accuracy (an hour, best on a quiet machine)
+bench: $(VENV)/installed-dev  ## measure speed and accuracy (over an hour, best on a quiet machine)
 	$(PYTHON) benchmarks/bench_features.py
 	$(PYTHON) benchmarks/bench_cache.py
 	$(PYTHON) benchmarks/bench_accuracy.py --picture images/calibration.png
