@@ -490,7 +490,7 @@ class FrameNetwork(BaseEstimator):
         self.steps_scaler_ = FrameScaler().fit(steps)
         self.statistics_scaler_ = StandardScaler().fit(statistics)
         self.n_columns_, self.n_statistics_ = X[0].shape[1], statistics.shape[1]
-        folds = evaluation.speaker_folds(y, groups, HELD_OUT, self.random_state or 0)
+        folds = evaluation.speaker_folds(y, groups, HELD_OUT, seed)
         self.n_networks_ = min(self.n_networks, len(folds))
         fingerprint = self._fingerprint(X, y, groups)
         path = Path(self.results_dir) / f"{self.cell.lower()}-{fingerprint}.npz"
@@ -555,7 +555,7 @@ class FrameNetwork(BaseEstimator):
         tf = _tensorflow()
         n_jobs = 1 if tf.config.list_physical_devices("GPU") else self.n_jobs
         flat, starts = np.concatenate(steps), np.cumsum([0, *map(len, steps)])
-        kept, outputs, seed = {}, np.full_like(targets, np.nan), self.random_state or 0
+        kept, outputs, seed = {}, np.empty_like(targets), self.random_state or 0
         settings = self.get_params() | {"architecture": self._architecture()}
         with self._log_folder(name) as folder, self._progress(folder), _no_leak_alarm():
             work = Parallel(n_jobs, return_as="generator_unordered")(
@@ -587,8 +587,8 @@ class FrameNetwork(BaseEstimator):
         statistics : ndarray (n_clips, n_statistics)
         targets : ndarray (n_clips, n_outputs)
         heard : ndarray (n_clips, n_outputs)
-            The mean of what the networks' heads said of the clips that they left out; nan for
-            those that no network left out.
+            The mean of what the networks' heads said of the clips that they left out; the others'
+            rows are not looked at.
         folds : list of (train, held_out)
 
         Returns
@@ -606,7 +606,7 @@ class FrameNetwork(BaseEstimator):
             own = temperature(said, targets.argmax(axis=1))
             weights, offsets = weights / own, offsets / own
             said = log_softmax(said / own, axis=1)
-        rows = np.isfinite(heard).all(axis=1)
+        rows = np.concatenate([held_out for _, held_out in folds[: self.n_networks_]])
         heard, said, targets = heard[rows], said[rows], targets[rows]
         votes = {share: share * heard + (1 - share) * said for share in SHARES}
         share = min(SHARES, key=lambda share: self._error(votes[share], targets))
