@@ -90,6 +90,9 @@ def _add_model_arguments(parser):
     )
     parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
     parser.add_argument("--no-balance", action="store_true", help="use all clips of each emotion")
+    parser.add_argument("--voices", type=int, metavar="N",
+                        help="learn from each clip in N other voices, too, up to 4 (default 0, of "
+                             "lstm 4)")  # fmt: skip
     parser.add_argument("--degraded", type=int, default=0, metavar="N",
                         help="learn from N copies of each clip, too, in noise, in a room or over "
                              "the telephone (default 0; 1 is enough)")  # fmt: skip
@@ -305,6 +308,7 @@ def _recognizer(args):
         verbose=0 if args.json else 1,
         data_dir=args.data_dir,
         random_state=args.seed,
+        **({} if args.voices is None else {"voices": args.voices}),
         **({"features": args.features.split(",")} if args.features else {}),
         **(corpora_options(args.corpora.split(",")) if args.corpora else {}),
     )

@@ -283,6 +283,7 @@ def extract_features(
     verbose=1,
     on_error="warn",
     cache_dir=None,
+    speed=None,
     degraded=None,
 ):
     """The vectors of many clips, from the cache where it has them.
@@ -305,8 +306,8 @@ def extract_features(
         or its AudioError is raised.
     cache_dir : path or False, optional
         See `FeatureCache`.
-    degraded : int, optional
-        See `utils.extract_feature`.
+    speed, degraded : optional
+        Which version of each clip is heard; see `utils.extract_feature`.
 
     Returns
     -------
@@ -328,6 +329,7 @@ def extract_features(
     options = get_audio_config(names) | {
         "functionals": ft.check_functionals(functionals),
         "min_duration": min_duration,
+        **({} if speed is None else {"speed": speed}),
         **({} if degraded is None else {"degraded": degraded}),
     }
     settings, framewise = cache_settings(options), functionals == ft.FRAMES

@@ -25,7 +25,7 @@ import tempfile
 import threading
 import warnings
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count, pairwise
 from pathlib import Path
 
@@ -44,12 +44,14 @@ from tqdm.auto import tqdm
 import evaluation
 import model_file
 import voice
-from data_extractor import ragged
+from data_extractor import ragged, source_version, speaker_groups
 from emotion_recognition import (
     RIDGE,
     EmotionLDA,
     EmotionRecognizer,
     SpeakerScaler,
+    _Fit,
+    components,
     cross_entropy,
     recommended,
     restored,
@@ -75,6 +77,7 @@ MOST_COLUMNS = 3  # that a kernel hears
 HEIGHTS = 0.1, 0.9  # share of the training frames that a kernel's threshold is above, from and to
 CLIPS_FOR_HEIGHTS = 100
 SHARES = tuple(i / 10 for i in range(11))  # of the networks, beside the linear head
+FLATTERY = 2  # divides a share that is best for speakers who told the networks when to stop
 PATIENCE = 6  # epochs without better recognition of the held-out speakers
 _SOURCE = Path(__file__).read_bytes()
 
@@ -379,8 +382,9 @@ class FrameNetwork(BaseEstimator):
     Each network leaves another fifth of the training speakers out, and listens to them only to
     know when to learn slower and when to stop. Beside them there is a linear head on the same
     statistics, set by a formula (`EmotionLDA`; ridge regression for numbers). What is said of the
-    speakers that were left out sets how much the networks count beside it, and the temperature of
-    the probabilities (Guo et al. 2017).
+    speakers that were left out sets how much the networks count beside it (half of what is best
+    there, for these speakers told the networks when to stop), and the temperature of the
+    probabilities (Guo et al. 2017).
 
     Parameters
     ----------
@@ -467,7 +471,7 @@ class FrameNetwork(BaseEstimator):
         self.logs_dir = logs_dir
         self.override = override
 
-    def fit(self, X, y, groups=None):
+    def fit(self, X, y, groups=None, copies=None):
         """Train the networks, or load the weights of an identical earlier run.
 
         Parameters
@@ -477,11 +481,15 @@ class FrameNetwork(BaseEstimator):
         y : ndarray (n_clips,)
         groups : ndarray (n_clips,), optional
             Speakers; without them each clip counts as one.
+        copies : dict of name to function, optional
+            What else is learned from: copies of all clips, frames as in X. They are made one after
+            the other, as frames take much memory, and not at all if the weights are there.
 
         Returns
         -------
         self
         """
+        copies = copies or {}
         groups = np.arange(len(y)) if groups is None or len(set(groups)) < 2 else groups
         targets = self._targets(y)
         columns, seed = _columns_without_deltas(self.features), self.random_state or 0
@@ -492,13 +500,16 @@ class FrameNetwork(BaseEstimator):
         self.n_columns_, self.n_statistics_ = X[0].shape[1], statistics.shape[1]
         folds = evaluation.speaker_folds(y, groups, HELD_OUT, seed)
         self.n_networks_ = min(self.n_networks, len(folds))
-        fingerprint = self._fingerprint(X, y, groups)
+        fingerprint = self._fingerprint(X, y, groups, [*copies])
         path = Path(self.results_dir) / f"{self.cell.lower()}-{fingerprint}.npz"
         if not self.override and path.is_file():
             with np.load(path, allow_pickle=False) as file:
                 kept = dict(file)
         else:
-            data = *self._scaled(steps, statistics), targets, self._weights(y)
+            versions = [self._scaled(steps, statistics)]
+            versions += [self._scaled(*self._summed(make())) for make in copies.values()]
+            steps, statistics = map(np.concatenate, zip(*versions, strict=True))
+            data = steps, statistics, targets, self._weights(y)
             kept = self._train(*data, folds, fingerprint)
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary, temporary.open("wb") as file:
@@ -540,23 +551,34 @@ class FrameNetwork(BaseEstimator):
             "n_statistics": self.n_statistics_, "n_outputs": n_outputs,
         }  # fmt: skip
 
-    def _fingerprint(self, X, y, groups):
+    def _fingerprint(self, X, y, groups, copies):
         """A digest of all that the weights depend on."""
         settings = {k: v for k, v in self.get_params().items() if k not in self.not_saved}
         versions = [importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")]
         digest = hashlib.sha256(_SOURCE)
-        digest.update(json.dumps([settings, versions, y.tolist(), groups.tolist()]).encode())
+        parts = settings, versions, source_version(), copies, y.tolist(), groups.tolist()
+        digest.update(json.dumps(parts).encode())
         for x in X:
             digest.update(np.ascontiguousarray(x))
         return digest.hexdigest()[:16]
 
     def _train(self, steps, statistics, targets, weights, folds, name):
-        """Train a network for each of the first folds: what `_restore` needs, a dict of arrays."""
+        """Train a network for each of the first folds: what `_restore` needs, a dict of arrays.
+
+        Of steps and statistics there may be several versions, one after the other. The networks
+        learn from all, in epochs as long as if there were one, and are judged by the first.
+        """
+        n_clips, n_versions = len(targets), len(steps) // len(targets)
+        copied = n_clips * np.arange(n_versions)[:, np.newaxis]
+        folds = [((copied + train).ravel(), held_out) for train, held_out in folds]
+        targets, weights = np.tile(targets, (n_versions, 1)), np.tile(weights, n_versions)
         tf = _tensorflow()
         n_jobs = 1 if tf.config.list_physical_devices("GPU") else self.n_jobs
         flat, starts = np.concatenate(steps), np.cumsum([0, *map(len, steps)])
         kept, outputs, seed = {}, np.empty_like(targets), self.random_state or 0
-        settings = self.get_params() | {"architecture": self._architecture()}
+        settings = self.get_params() | {
+            "architecture": self._architecture(), "n_versions": n_versions
+        }  # fmt: skip
         with self._log_folder(name) as folder, self._progress(folder), _no_leak_alarm():
             work = Parallel(n_jobs, return_as="generator_unordered")(
                 delayed(_train_network)(
@@ -579,7 +601,8 @@ class FrameNetwork(BaseEstimator):
     def _set_linear_head(self, statistics, targets, heard, folds):
         """The linear head, how much it counts, and the temperature, by the speakers left out.
 
-        The head's own temperature is by all folds. What is added for the networks is by the folds
+        The head learns from all versions of the clips, and is judged by the first, as the networks
+        are. Its own temperature is by all folds. What is added for the networks is by the folds
         that there is a network for, beside the head on the same clips.
 
         Parameters
@@ -590,6 +613,7 @@ class FrameNetwork(BaseEstimator):
             The mean of what the networks' heads said of the clips that they left out; the others'
             rows are not looked at.
         folds : list of (train, held_out)
+            Rows, in train of all versions.
 
         Returns
         -------
@@ -597,23 +621,27 @@ class FrameNetwork(BaseEstimator):
             linear_weights (n_statistics, n_outputs), linear_offsets (n_outputs,); share () of the
             networks in what is said; temperature ().
         """
-        said = np.empty(targets.shape)
+        n_clips = sum(len(held_out) for _, held_out in folds)
+        copied, said = len(targets) > n_clips, np.empty((n_clips, targets.shape[1]))
         for train, held_out in folds:
-            weights, offsets = _linear_head(statistics[train], targets[train])
+            weights, offsets = _linear_head(statistics[train], targets[train], copied)
             said[held_out] = statistics[held_out] @ weights + offsets
-        weights, offsets = _linear_head(statistics, targets)
+        weights, offsets = _linear_head(statistics, targets, copied)
         if self.classification:
-            own = temperature(said, targets.argmax(axis=1))
+            own = temperature(said, targets[:n_clips].argmax(axis=1))
             weights, offsets = weights / own, offsets / own
             said = log_softmax(said / own, axis=1)
         rows = np.concatenate([held_out for _, held_out in folds[: self.n_networks_]])
         heard, said, targets = heard[rows], said[rows], targets[rows]
-        votes = {share: share * heard + (1 - share) * said for share in SHARES}
-        share = min(SHARES, key=lambda share: self._error(votes[share], targets))
-        both = 1.0
+
+        def votes(share):
+            return share * heard + (1 - share) * said
+
+        best = min(SHARES, key=lambda share: self._error(votes(share), targets))
+        share, both = best / FLATTERY, 1.0
         if self.classification:
             truth = targets.argmax(axis=1)
-            both = temperature(votes[share], truth) / temperature(said, truth)
+            both = temperature(votes(share), truth) / temperature(said, truth)
         return {
             "linear_weights": weights.astype(np.float32),
             "linear_offsets": offsets.astype(np.float32),
@@ -752,12 +780,15 @@ class FrameNetwork(BaseEstimator):
         return self.classes_[outputs.argmax(axis=1)]
 
 
-def _linear_head(statistics, targets):
-    """Weights (n_statistics, n_outputs) and offsets (n_outputs,) of linear scores, or numbers."""
+def _linear_head(statistics, targets, copied):
+    """Weights (n_statistics, n_outputs) and offsets (n_outputs,) of linear scores, or numbers.
+
+    Copied says whether there are copies of clips among them.
+    """
     if targets.shape[1] == 1:
         model = Ridge(RIDGE).fit(statistics, targets[:, 0])
         return model.coef_[:, np.newaxis], np.array([model.intercept_])
-    model = EmotionLDA(clip=LIMIT).fit(statistics, targets.argmax(axis=1))
+    model = EmotionLDA(components(copied), clip=LIMIT).fit(statistics, targets.argmax(axis=1))
     weights = np.zeros((statistics.shape[1], targets.shape[1]))
     offsets = np.full(targets.shape[1], -1e3)  # of a class that these clips lack
     weights[:, model.classes_], offsets[model.classes_] = model.coef_, model.intercept_
@@ -831,7 +862,7 @@ def _train_network(i, settings, flat, starts, statistics, targets, weights, trai
         _batches(*data, train, settings["batch_size"], seed, settings["augment"]),
         validation_data=_batches(*data, held_out, settings["batch_size"]),
         epochs=settings["epochs"],
-        steps_per_epoch=math.ceil(len(train) / settings["batch_size"]),
+        steps_per_epoch=math.ceil(len(train) / settings["n_versions"] / settings["batch_size"]),
         shuffle=False,  # the batches come in another order by themselves
         verbose=0,
         callbacks=[
@@ -990,6 +1021,8 @@ class DeepEmotionRecognizer(EmotionRecognizer):
         Whose frames: any of spectrum, prosody and quality (the default), or any of the five.
     balance : bool
         Off by default: the classes have weights instead.
+    voices : int
+        All by default.
     **options
         Those of `FrameNetwork` (n_rnn_layers, rnn_units, cell, dropout, epochs, ...), and of
         `EmotionRecognizer` but for model and functionals.
@@ -1010,7 +1043,7 @@ class DeepEmotionRecognizer(EmotionRecognizer):
     speaker_scaler = VoiceScaler
     libraries = (*model_file.LIBRARIES, "tensorflow", "keras")
 
-    def __init__(self, *, features=DEEP_FEATURES, balance=False, **options):
+    def __init__(self, *, features=DEEP_FEATURES, balance=False, voices=4, **options):
         ours, theirs = FrameNetwork().get_params(), super().__init__
         theirs = set(inspect.signature(theirs).parameters) - {"model", "functionals"}
         for name in options:
@@ -1022,7 +1055,8 @@ class DeepEmotionRecognizer(EmotionRecognizer):
         network = FrameNetwork(features=tuple(features), **own)
         network.rates()
         options = {name: options[name] for name in options if name in theirs}
-        super().__init__(network, features=features, functionals=FRAMES, balance=balance, **options)
+        super().__init__(network, features=features, functionals=FRAMES, balance=balance,
+                         voices=voices, **options)  # fmt: skip
 
     def _settings(self):
         settings = self.model.get_params() | super()._settings()
@@ -1033,6 +1067,24 @@ class DeepEmotionRecognizer(EmotionRecognizer):
 
     def _fit_params(self, groups):
         return {"model__groups": groups}
+
+    def _make_copies(self):
+        """None: the networks have them made, version by version."""
+        return []
+
+    def _fit(self, train, by_voice=False):
+        if by_voice:
+            return super()._fit(train, by_voice)
+        scaler, model = self._pipeline(self.model).named_steps.values()
+        scaler.fit(self.X_train[train])
+
+        def copy_of(*version):
+            return scaler.transform(self._heard_as(*version)[train])
+
+        copies = {str(version): partial(copy_of, *version) for version in self._copied_versions()}
+        groups = speaker_groups(self.train_rows_)[train]
+        model.fit(scaler.transform(self.X_train[train]), self.y_train[train], groups, copies)
+        return _Fit(None, scaler, model)
 
     def _in_short(self):
         settings = self.model.get_params().items()
@@ -1128,8 +1180,8 @@ class EnsembleRecognizer(EmotionRecognizer):
     Parameters
     ----------
     members : list of EmotionRecognizer, optional
-        They are not changed. Default: the recommended one, one that has learned from a degraded
-        copy of each clip, too, and a `DeepEmotionRecognizer`.
+        They are not changed. Default: the recommended one, one that has learned from each clip in
+        other voices and from degraded copies of all these, too, and a `DeepEmotionRecognizer`.
     **options
         Of the default members; see `EmotionRecognizer`.
 
@@ -1145,7 +1197,7 @@ class EnsembleRecognizer(EmotionRecognizer):
 
     def __init__(self, members=None, **options):
         if members is None:
-            hardened = options | {"degraded": options.get("degraded") or 1}
+            hardened = {"voices": 4} | options | {"degraded": options.get("degraded") or 1}
             members = [recommended(**options), recommended(**hardened),
                        DeepEmotionRecognizer(**options)]  # fmt: skip
         elif options:

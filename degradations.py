@@ -4,6 +4,7 @@
     echoing = in_room(y, rng, rt60=0.5)
     narrow = telephone(y, "GSM610")
     another = degraded(y, copy=1)                               # one of these, drawn by what y is
+    stranger = at_speed(y, 0.88)                                # a larger, slower speaker
 
 Pure functions of a mono signal at 16 kHz, for training on more than clean clips and for measuring
 what a recognizer loses.
@@ -38,6 +39,9 @@ DIRECT = -3, 9  # dB
 N_TALKERS = 6
 RATES = 0.8, 1.25  # how much faster a talker of the babble is than the voice it is made of
 
+SPEEDS = 0.88, 1.14, 0.94, 1.07
+"""How much faster than the clip its copies in other voices are, the widest first."""
+
 
 def speech_power(y):
     """Mean power of the frames in which somebody speaks, within 30 dB of the loudest: float."""
@@ -71,6 +75,31 @@ def mixed(y, disturbance, snr):
     power = np.mean(np.square(disturbance, dtype=np.float64))
     gain = np.sqrt(speech_power(y) / 10 ** (snr / 10) / max(power, 1e-20))
     return (y + gain * disturbance).astype(np.float32)
+
+
+def at_speed(y, speed):
+    """The same said by another: pitch, formants and tempo are all higher, or lower, by a factor.
+
+    It is what a tape does that runs at another speed (Ko et al. 2015, "Audio augmentation for
+    speech recognition").
+
+    Parameters
+    ----------
+    y : ndarray (n_samples,)
+        At 16 kHz.
+    speed : float
+        Over 1 is faster.
+
+    Returns
+    -------
+    ndarray (n_samples / speed,) float32
+
+    Examples
+    --------
+    >>> len(at_speed(np.zeros(16000, np.float32), 1.25))
+    12800
+    """
+    return soxr.resample(y, SAMPLE_RATE * speed, SAMPLE_RATE).astype(np.float32)
 
 
 def noise(kind, n_samples, rng):
@@ -189,8 +218,7 @@ def degraded(y, copy=0):
 def _in_some_noise(y, rng):
     if rng.random() >= BABBLE:
         return mixed(y, noise(rng.choice([*NOISES]), len(y), rng), rng.uniform(*SNR))
-    rates = SAMPLE_RATE * rng.uniform(*RATES, N_TALKERS)
-    talkers = [soxr.resample(y[::-1], rate, SAMPLE_RATE) for rate in rates]
+    talkers = [at_speed(y[::-1], speed) for speed in rng.uniform(*RATES, N_TALKERS)]
     return mixed(y, babble(talkers, len(y), rng), rng.uniform(*SNR))
 
 

@@ -39,6 +39,7 @@ import inspect
 import textwrap
 import time
 import warnings
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,7 @@ from data_extractor import (
     speaker_groups,
     stratified_order,
 )
+from degradations import SPEEDS
 from features import (
     DEFAULT_FEATURES,
     FRAMES,
@@ -114,7 +116,7 @@ PARTS = 0.01, 0.1, 1.0  # of the training clips, in plot_histograms
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
 """Told apart by people with any colour vision (Okabe and Ito 2008)."""
 RECOGNIZERS = "EmotionRecognizer", "DeepEmotionRecognizer", "EnsembleRecognizer"
-SAVED_SETTINGS = ("emotions", "features", "functionals", "normalize", "degraded",
+SAVED_SETTINGS = ("emotions", "features", "functionals", "normalize", "voices", "degraded",
                   "classification", "balance", "tess_ravdess", "emodb", "custom_db", "verbose",
                   "random_state")  # fmt: skip
 """Of a recognizer's settings those that aren't of one machine."""
@@ -326,10 +328,14 @@ class EmotionRecognizer:
     normalize : {"speaker", None}
         "speaker" makes `calibrate` possible. It doesn't change what an uncalibrated recognizer
         hears.
+    voices : int
+        Other voices in which each training clip is learned from, too, up to 4: larger and smaller
+        speakers at another tempo (see `degradations.at_speed`).
     degraded : int
-        Copies of each training clip that are learned from, too: each in noise, in a room or over a
-        telephone line (see `degradations.degraded`). They take part in fitting scaler and model and
-        in nothing else: not in scores or comparisons, nor in the model that `calibrate` adapts.
+        Copies of each training clip, and of each in another voice, that are learned from, too: in
+        noise, in a room or over a telephone line (see `degradations.degraded`). All these take part
+        in fitting scaler and model and in nothing else: not in scores or comparisons, nor in the
+        model that `calibrate` adapts.
     classification : bool
         If False, a regressor on the scale of 3 or 5 emotions (`utils.EMOTION_SCALES`).
     balance : bool
@@ -376,13 +382,15 @@ class EmotionRecognizer:
     def __init__(self, model=None, *, emotions=DEFAULT_EMOTIONS, tess_ravdess=None, emodb=None,
                  custom_db=None, tess_ravdess_name="tess_ravdess.csv", emodb_name="emodb.csv",
                  custom_db_name="custom.csv", features=RECOMMENDED_FEATURES, functionals=None,
-                 normalize="speaker", degraded=0, classification=True, balance=True,
+                 normalize="speaker", voices=0, degraded=0, classification=True, balance=True,
                  override_csv=True, verbose=1, data_dir=None, n_jobs=-1,
                  scheduler=None, random_state=0):  # fmt: skip
         check_name(tess_ravdess, (None, True, False, "ravdess", "tess"), "tess_ravdess")
         check_name(normalize, (None, "speaker"), "normalize")
-        if degraded not in range(MOST_COPIES + 1):
-            raise ValueError(f"degraded is a number from 0 to {MOST_COPIES}; got {degraded!r}.")
+        for name, number, most in (("voices", voices, len(SPEEDS)),
+                                   ("degraded", degraded, MOST_COPIES)):  # fmt: skip
+            if number not in range(most + 1):
+                raise ValueError(f"{name} is a number from 0 to {most}; got {number!r}.")
         self.emotions = check_emotions(emotions, data_dir)
         if not classification:
             emotion_scale(self.emotions)
@@ -396,6 +404,7 @@ class EmotionRecognizer:
         self.features = list(features)
         self.functionals = functionals
         self.normalize = normalize
+        self.voices = voices
         self.degraded = degraded
         self.classification = classification
         self.balance = balance
@@ -618,7 +627,7 @@ class EmotionRecognizer:
     def _learn(self):
         """Fit scaler and model on X_train."""
         self._check_not_calibrated()
-        self._copies = [self._degraded(copy) for copy in range(self.degraded)]
+        self._copies = self._make_copies()
         fit = self._fit(slice(None))
         self._fits = {"average": fit}
         self.scaler_, self.model, self._stored = fit.scaler, fit.model, None
@@ -627,16 +636,26 @@ class EmotionRecognizer:
             print(f"[+] {_name(self.model)} trained on {len(self.X_train)} clips")
         return self
 
-    def _degraded(self, copy):
-        """The features of a copy of each training clip, in the order of X_train."""
+    def _copied_versions(self):
+        """What of each clip is learned from beside it: list of (speed, degraded) or None."""
+        speeds = None, *SPEEDS[: self.voices]
+        return [*product(speeds, (None, *range(self.degraded)))][1:]
+
+    def _make_copies(self):
+        """The features of all copies of the training clips, version by version."""
+        return [self._heard_as(*version) for version in self._copied_versions()]
+
+    def _heard_as(self, speed, degraded):
+        """The features of a version of each training clip, in the order of X_train."""
         with self.parallel():
             return extract_features(
                 self.train_rows_["path"], self.audio_config, functionals=self.functionals,
-                n_jobs=self.n_jobs, verbose=self.verbose, on_error="raise", degraded=copy,
+                n_jobs=self.n_jobs, verbose=self.verbose, on_error="raise", speed=speed,
+                degraded=degraded,
             )[0]  # fmt: skip
 
     def _with_copies(self, train):
-        """Rows of X_train and their degraded copies: ndarray (n_clips * (1 + degraded), ...)."""
+        """Rows of X_train and their copies: ndarray (n_clips * n_versions, ...)."""
         if not self._copies:
             return self.X_train[train]
         return np.concatenate([self.X_train[train], *(copies[train] for copies in self._copies)])
@@ -1372,8 +1391,11 @@ class EmotionRecognizer:
         size = f"{self.scaler_.n_features_in_:,} {unit}: " if hasattr(self, "scaler_") else ""
         hears = size + ", ".join(self.features)
         model = " ".join(repr(self.model).split())
-        if self.degraded:
-            model += f", of the clips and {self.degraded} degraded copies of each"
+        copies = {"copies of each in other voices": self.voices,
+                  "degraded copies of each": self.degraded}  # fmt: skip
+        told = [f"{count} {kind}" for kind, count in copies.items() if count]
+        if told:
+            model += f", of the clips and {' and '.join(told)}"
         return {"model": model, "hears": hears}
 
     def _versions(self):
@@ -1394,7 +1416,8 @@ class EmotionRecognizer:
     @classmethod
     def _restored(cls, content, record):
         """The recognizer of `_content`, if it computes what it did."""
-        settings = {name: content["settings"][name] for name in SAVED_SETTINGS}
+        saved = {"voices": 0} | content["settings"]  # older files don't tell
+        settings = {name: saved[name] for name in SAVED_SETTINGS}
         emotions = settings.pop("emotions")  # may be words that no clip here has
         rec = cls.__new__(cls)
         EmotionRecognizer.__init__(rec, content["fits"]["average"]["model"], **settings)
@@ -1599,10 +1622,13 @@ def _probe_sound():
     return (y * 20000 / abs(y).max()).astype(np.int16)
 
 
-def _recommended_model(classification, degraded=0):
-    if not classification:
-        return Ridge(RIDGE)
-    return EmotionLDA(n_components=800 if degraded else 400)  # copies vary in more directions
+def _recommended_model(classification, n_kinds=0):
+    return EmotionLDA(components(n_kinds)) if classification else Ridge(RIDGE)
+
+
+def components(n_kinds):
+    """Of an `EmotionLDA`: int. Clips vary in more directions with each kind of copies."""
+    return 400 * (1 + n_kinds)
 
 
 def recommended(**options):
@@ -1625,7 +1651,8 @@ def recommended(**options):
     >>> recommended(emotions=["sad", "happy"]).model
     EmotionLDA()
     """
-    model = _recommended_model(options.get("classification", True), options.get("degraded", 0))
+    n_kinds = sum(bool(options.get(name)) for name in ("voices", "degraded"))
+    model = _recommended_model(options.get("classification", True), n_kinds)
     return EmotionRecognizer(**{"model": model, "balance": False} | options)
 
 

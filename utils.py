@@ -112,6 +112,7 @@ def extract_feature(
     functionals=None,
     sr=None,
     min_duration=0.1,
+    speed=None,
     degraded=None,
 ):
     """Turn one recording into one vector: the only road from audio to features.
@@ -131,6 +132,8 @@ def extract_feature(
         Hz; the sampling rate of `source` where that is an array.
     min_duration : float
         Seconds; a shorter recording is an error.
+    speed : float, optional
+        Hear the recording that much faster; see `degradations.at_speed`.
     degraded : int, optional
         Hear that copy of the recording, in noise or the like; see `degradations.degraded`.
 
@@ -151,6 +154,8 @@ def extract_feature(
     legal = ft.FEATURES + ft.VOICE_FEATURES
     config = get_audio_config([name for name, on in zip(legal, switches, strict=True) if on])
     y = load_audio(source, orig_sr=sr, min_duration=min_duration)
+    if speed is not None:
+        y = degradations.at_speed(y, speed)
     if degraded is not None:
         y = degradations.degraded(y, degraded)
     names = [name for name, on in config.items() if on]

@@ -301,6 +301,7 @@ def bench_part(part, args):
         }  # fmt: skip
         if part == "networks":
             pairs = [(a, b) for a in ("lstm", "ensemble") for b in ("default", "plain LSTM")]
+            pairs.append(("ensemble", "lstm"))
             remarks = [compare(found[first], found[second]) for first, second in pairs]
             remarks += timed(options) if protocol == "standard" else []
         else:

@@ -79,6 +79,16 @@ def test_a_telephone_passes_its_band_only_in_step_and_at_its_level(y, codec):
     np.testing.assert_allclose(deg.telephone(y / 8, codec) * 8, heard, atol=0.02)
 
 
+@pytest.mark.parametrize("speed", deg.SPEEDS)
+def test_another_voice_is_higher_and_faster_by_the_same_factor(speed):
+    t = np.arange(SR) / SR
+    heard = deg.at_speed((np.sin(2 * np.pi * 500 * t) * (t < 0.5)).astype(np.float32), speed)
+    assert len(heard) == round(SR / speed) and heard.dtype == np.float32
+    assert np.argmax(np.abs(np.fft.rfft(heard, SR))) == pytest.approx(500 * speed, abs=1)
+    sounding = np.flatnonzero(np.abs(heard) > 0.1)
+    assert sounding[-1] / SR == pytest.approx(0.5 / speed, abs=0.005)
+
+
 def test_of_four_copies_two_are_in_noise_and_each_is_the_same_each_time(y):
     copies = [deg.degraded(y, i) for i in range(4)]
     assert len({copy.tobytes() for copy in copies}) == 4

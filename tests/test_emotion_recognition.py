@@ -38,7 +38,7 @@ import evaluation
 from audio import AudioError, load_audio
 from create_csv import list_audio
 from data_extractor import speaker_groups
-from degradations import degraded, in_room, telephone
+from degradations import SPEEDS, at_speed, degraded, in_room, telephone
 from emotion_recognition import (
     EmotionLDA,
     EmotionRecognizer,
@@ -1050,16 +1050,15 @@ def test_sounds_that_are_no_speech_are_strange_and_real_strangers_are_not(real_d
 
 @pytest.fixture(scope="module")
 def hardened():
-    return recommended(degraded=2, emotions=["sad", "angry"], **BUNDLED).train()
+    return recommended(voices=1, degraded=2, emotions=["sad", "angry"], **BUNDLED).train()
 
 
 def copies_of(rec, rows):
-    """The features of the degraded copies of some clips, copy by copy."""
+    """The features of the degraded copies of some clips, of another voice, of its degraded ones."""
     signals = [load_audio(path) for path in rec.train_rows_["path"].iloc[rows]]
-    return [
-        rec._features([degraded(y, copy) for y in signals], SAMPLE_RATE)[0]
-        for copy in range(rec.degraded)
-    ]
+    strangers = [at_speed(y, SPEEDS[0]) for y in signals]
+    copies = [[degraded(y, copy) for y in own] for own in (signals, strangers) for copy in (0, 1)]
+    return [rec._features(own, SAMPLE_RATE)[0] for own in (*copies[:2], strangers, *copies[2:])]
 
 
 def test_degraded_copies_take_part_in_fitting_only(hardened):
@@ -1069,7 +1068,7 @@ def test_degraded_copies_take_part_in_fitting_only(hardened):
     every = slice(None)
     learned = np.concatenate([plain.X_train, *copies_of(hardened, every)])
     np.testing.assert_allclose(hardened.scaler_.mean_, learned.mean(axis=0), rtol=1e-4, atol=1e-4)
-    model = hardened._pipeline(hardened.model).fit(learned, np.tile(plain.y_train, 3))
+    model = hardened._pipeline(hardened.model).fit(learned, np.tile(plain.y_train, 6))
     expected = model.decision_function(plain.X_test)
     found = hardened.model.decision_function(hardened.scaler_.transform(plain.X_test))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
@@ -1100,12 +1099,15 @@ def test_degraded_copies_go_with_the_file_and_its_card(hardened, tmp_path):
     hardened.save(tmp_path / "hardened.ser")
     loaded = load_recognizer(tmp_path / "hardened.ser")
     assert loaded.degraded == 2 and load_recognizer().degraded in (0, 1)
-    assert "2 degraded copies of each" in loaded.card()
+    assert loaded.voices == 1 and load_recognizer().voices == 0  # of a file that doesn't tell
+    told = "1 copies of each in other voices and 2 degraded copies of each"
+    assert told in " ".join(loaded.card().split())
     path = hardened.test_rows_["path"][0]
     assert loaded.predict_proba(path) == pytest.approx(hardened.predict_proba(path), abs=1e-6)
 
 
 @pytest.mark.parametrize("wrong", [-1, 0.5, "noise", 10**6])
 def test_a_number_of_copies_without_sense_is_refused(wrong):
-    with pytest.raises(ValueError, match="degraded is a number from 0"):
-        recommended(degraded=wrong, **BUNDLED)
+    for name in ("degraded", "voices"):
+        with pytest.raises(ValueError, match=f"{name} is a number from 0"):
+            recommended(**{name: wrong}, **BUNDLED)
