@@ -75,7 +75,7 @@ def _add_model_arguments(parser):
         "--model",
         default="default",
         help="default (the recommended one), classic (SVC on means of mfcc, chroma, mel), lstm "
-        "(networks over the frames), ensemble (default with and without degraded copies, lstm), "
+        "(networks over the frames), ensemble (default with copies of each clip, lstm), "
         f"{', '.join(models)}, or best (of these, as tuned)",
     )
     parser.add_argument("--emotions", default=",".join(DEFAULT_EMOTIONS),

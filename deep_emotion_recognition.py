@@ -1180,7 +1180,7 @@ class EnsembleRecognizer(EmotionRecognizer):
     Parameters
     ----------
     members : list of EmotionRecognizer, optional
-        They are not changed. Default: the recommended one, one that has learned from each clip in
+        They are not changed. Default: the recommended one, which has learned from each clip in
         other voices and from degraded copies of all these, too, and a `DeepEmotionRecognizer`.
     **options
         Of the default members; see `EmotionRecognizer`.
@@ -1192,14 +1192,13 @@ class EnsembleRecognizer(EmotionRecognizer):
     Examples
     --------
     >>> [type(member.model).__name__ for member in EnsembleRecognizer().members]
-    ['EmotionLDA', 'EmotionLDA', 'FrameNetwork']
+    ['EmotionLDA', 'FrameNetwork']
     """
 
     def __init__(self, members=None, **options):
         if members is None:
-            hardened = {"voices": 4} | options | {"degraded": options.get("degraded") or 1}
-            members = [recommended(**options), recommended(**hardened),
-                       DeepEmotionRecognizer(**options)]  # fmt: skip
+            copies = {"voices": 4} | options | {"degraded": options.get("degraded") or 1}
+            members = [recommended(**copies), DeepEmotionRecognizer(**options)]
         elif options:
             raise TypeError(f"{', '.join(options)}: options are for the default members.")
         self.members = [member.untrained() for member in members]

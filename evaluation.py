@@ -1735,7 +1735,7 @@ def _parse_args(argv):
         "--model",
         default="default",
         help="default (the recommended recognizer), classic (the means, SVC), lstm (networks over "
-        "the frames), ensemble (default with and without degraded copies, lstm), "
+        "the frames), ensemble (default with copies of each clip, lstm), "
         f"{', '.join(names)} (as tuned); with "
         "--regression default, classic, lstm, ensemble, "
         f"{', '.join(name.removesuffix('Regressor') for name in REGRESSORS)}",
