@@ -1180,8 +1180,8 @@ class EnsembleRecognizer(EmotionRecognizer):
     Parameters
     ----------
     members : list of EmotionRecognizer, optional
-        They are not changed. Default: the recommended one, which has learned from each clip in
-        other voices and from degraded copies of all these, too, and a `DeepEmotionRecognizer`.
+        They are not changed. Default: a recommended one that learns from each clip in other voices
+        and from degraded copies of all these, too, and a `DeepEmotionRecognizer`.
     **options
         Of the default members; see `EmotionRecognizer`.
 
