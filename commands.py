@@ -92,7 +92,7 @@ def _add_model_arguments(parser):
     parser.add_argument("--no-balance", action="store_true", help="use all clips of each emotion")
     parser.add_argument("--voices", type=int, metavar="N",
                         help="learn from each clip in N other voices, too, up to 4 (default 0, of "
-                             "lstm 4)")  # fmt: skip
+                             "lstm and ensemble 4)")  # fmt: skip
     parser.add_argument("--degraded", type=int, default=0, metavar="N",
                         help="learn from N copies of each clip, too, in noise, in a room or over "
                              "the telephone (default 0; 1 is enough)")  # fmt: skip

@@ -637,7 +637,7 @@ class EmotionRecognizer:
         return self
 
     def _copied_versions(self):
-        """What of each clip is learned from beside it: list of (speed, degraded) or None."""
+        """What of each clip is learned from beside it: list of (speed, degraded), either None."""
         speeds = None, *SPEEDS[: self.voices]
         return [*product(speeds, (None, *range(self.degraded)))][1:]
 
