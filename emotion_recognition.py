@@ -1391,11 +1391,10 @@ class EmotionRecognizer:
         size = f"{self.scaler_.n_features_in_:,} {unit}: " if hasattr(self, "scaler_") else ""
         hears = size + ", ".join(self.features)
         model = " ".join(repr(self.model).split())
-        copies = {"copies of each in other voices": self.voices,
-                  "degraded copies of each": self.degraded}  # fmt: skip
-        told = [f"{count} {kind}" for kind, count in copies.items() if count]
+        copies = {"in other voices": self.voices, "degraded": self.degraded}
+        told = [f"{kind}: {count}" for kind, count in copies.items() if count]
         if told:
-            model += f", of the clips and {' and '.join(told)}"
+            model += f", with copies of each clip ({', '.join(told)})"
         return {"model": model, "hears": hears}
 
     def _versions(self):

@@ -1100,7 +1100,7 @@ def test_degraded_copies_go_with_the_file_and_its_card(hardened, tmp_path):
     loaded = load_recognizer(tmp_path / "hardened.ser")
     assert loaded.degraded == 2 and load_recognizer().degraded in (0, 1)
     assert loaded.voices == 1 and load_recognizer().voices == 0  # of a file that doesn't tell
-    told = "1 copies of each in other voices and 2 degraded copies of each"
+    told = "with copies of each clip (in other voices: 1, degraded: 2)"
     assert told in " ".join(loaded.card().split())
     path = hardened.test_rows_["path"][0]
     assert loaded.predict_proba(path) == pytest.approx(hardened.predict_proba(path), abs=1e-6)
