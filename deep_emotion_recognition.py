@@ -78,6 +78,7 @@ HEIGHTS = 0.1, 0.9  # share of the training frames that a kernel's threshold is 
 CLIPS_FOR_HEIGHTS = 100
 SHARES = tuple(i / 10 for i in range(11))  # of the networks, beside the linear head
 FLATTERY = 2  # divides a share that is best for speakers who told the networks when to stop
+CURVES = "curves.png"  # in the folder of a run in logs_dir
 PATIENCE = 6  # epochs without better recognition of the held-out speakers
 _SOURCE = Path(__file__).read_bytes()
 
@@ -422,7 +423,7 @@ class FrameNetwork(BaseEstimator):
     random_state : int, optional
         Seed; the same one gives the same weights on the same machine.
     results_dir, logs_dir : path
-        Where the weights are kept, and what TensorBoard shows; None keeps no logs.
+        Where the weights are kept; what TensorBoard shows, with a picture of the curves, or None.
     override : bool
         Train even if results_dir has the weights of an identical run.
 
@@ -594,6 +595,10 @@ class FrameNetwork(BaseEstimator):
             history = pd.concat(
                 [pd.read_csv(file).assign(network=i) for i, file in enumerate(files)]
             )
+            if self.logs_dir is not None:
+                figure = evaluation.new_figure(6.4, 4)
+                draw_curves(history, ax=figure.subplots())
+                evaluation.save_figure(figure, folder / CURVES)
         kept |= self._set_linear_head(statistics, targets, outputs, folds)
         kept["history"] = np.array(history.to_json(orient="records"))
         return kept
@@ -1009,6 +1014,32 @@ def predict_batches(hear, steps, statistics, batch_size=64):
     return outputs
 
 
+def draw_curves(history, *, ax=None):
+    """Draw the loss of every network, on the clips it learned from and on those held out.
+
+    Parameters
+    ----------
+    history : DataFrame
+        See `FrameNetwork`.
+    ax : matplotlib Axes, optional
+        Default a new figure's.
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    ax = evaluation.new_axes(4) if ax is None else ax
+    curves = {"loss": ("#0072B2", "clips it learns from (varied, labels smoothed)"),
+              "val_loss": ("#D55E00", "speakers held out")}  # fmt: skip
+    for column, (colour, label) in curves.items():
+        for i, own in history.groupby("network"):
+            ax.plot(own["epoch"] + 1, own[column], color=colour, alpha=0.7,
+                    label=None if i else label)  # fmt: skip
+    ax.set(xlabel="epoch", ylabel="loss", title="How the networks learned")
+    ax.legend(frameon=False)
+    return ax
+
+
 # the recognizers
 
 
@@ -1119,28 +1150,8 @@ class DeepEmotionRecognizer(EmotionRecognizer):
         return self.model.history_
 
     def draw_history(self, *, ax=None):
-        """Draw the loss of every network, on the clips it learned from and on those held out.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-            Default a new figure's.
-
-        Returns
-        -------
-        matplotlib Axes
-        """
-        ax = evaluation.new_axes(4) if ax is None else ax
-        curves = {"loss": ("#0072B2", "clips it learns from (varied, labels smoothed)"),
-                  "val_loss": ("#D55E00", "speakers held out")}  # fmt: skip
-        for column, (colour, label) in curves.items():
-            for i, own in self.history_.groupby("network"):
-                ax.plot(own["epoch"] + 1, own[column], color=colour, alpha=0.7,
-                        label=None if i else label)  # fmt: skip
-        n_networks = self.history_["network"].nunique()
-        ax.set(xlabel="epoch", ylabel="loss", title=f"{n_networks} networks as they learned")
-        ax.legend(frameon=False)
-        return ax
+        """Draw the loss of every network; see `draw_curves`."""
+        return draw_curves(self.history_, ax=ax)
 
     def train(self, override=False):
         """Train the networks, or load what an identical earlier run left in `results_dir`.

@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import REPO
+from matplotlib.image import imread
 
 import evaluation
 import voice
@@ -165,13 +167,15 @@ def test_segments_are_mean_and_deviation_of_overlapping_frames():
 # learning
 
 
-def test_it_learns(rec):
+def test_it_learns(rec, folders):
     assert rec.test_score() > 0.5 and rec.train_score() > 0.6  # chance is a third
     history = rec.history_
     assert set(history["network"]) == {0, 1} and {"loss", "val_loss"} <= set(history)
     assert history.groupby("network")["loss"].agg(lambda loss: loss.iloc[-1] < loss.iloc[0]).all()
     ax = rec.draw_history()
     assert len(ax.lines) == 4 and ax.get_xlabel() and ax.get_ylabel() and ax.get_title()
+    pictures = [imread(path) for path in Path(folders["logs_dir"]).glob("*/curves.png")]
+    assert pictures and all(picture.std() > 0.01 for picture in pictures)  # none is blank
     table = rec.confusion_matrix()
     assert table.shape == (3, 3) and table.sum(axis=1).tolist() == pytest.approx([100] * 3)
     assert rec.get_samples_by_class().loc["total", "total"] == 87
