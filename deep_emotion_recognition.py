@@ -79,6 +79,7 @@ CLIPS_FOR_HEIGHTS = 100
 SHARES = tuple(i / 10 for i in range(11))  # of the networks, beside the linear head
 FLATTERY = 2  # divides a share that is best for speakers who told the networks when to stop
 CURVES = "curves.png"  # in the folder of a run in logs_dir
+LINES = "-", "--", ":", "-."  # of the networks in it
 PATIENCE = 6  # epochs without better recognition of the held-out speakers
 _SOURCE = Path(__file__).read_bytes()
 
@@ -1033,10 +1034,10 @@ def draw_curves(history, *, ax=None):
               "val_loss": ("#D55E00", "speakers held out")}  # fmt: skip
     for column, (colour, label) in curves.items():
         for i, own in history.groupby("network"):
-            ax.plot(own["epoch"] + 1, own[column], color=colour, alpha=0.7,
-                    label=None if i else label)  # fmt: skip
+            ax.plot(own["epoch"] + 1, own[column], LINES[i % len(LINES)], color=colour,
+                    label=f"network {i + 1}: {label}")  # fmt: skip
     ax.set(xlabel="epoch", ylabel="loss", title="How the networks learned")
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, fontsize="small")
     return ax
 
 

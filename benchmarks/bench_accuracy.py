@@ -3,7 +3,7 @@
     python benchmarks/bench_accuracy.py                       # everything, some 15 minutes
     python benchmarks/bench_accuracy.py --picture images/calibration.png
     python benchmarks/bench_accuracy.py --only emodb,tasks    # of emodb,ravdess,tasks,regression
-    python benchmarks/bench_accuracy.py --only networks       # the longest part
+    python benchmarks/bench_accuracy.py --only networks       # the longest part, over an hour
     python benchmarks/bench_accuracy.py --data-dir ~/corpora --seed 1
     python benchmarks/bench_accuracy.py --json > accuracy.json
     pip install opensmile                                     # adds openSMILE's rows
