@@ -504,7 +504,8 @@ class FrameNetwork(BaseEstimator):
         self.n_networks_ = min(self.n_networks, len(folds))
         fingerprint = self._fingerprint(X, y, groups, [*copies])
         path = Path(self.results_dir) / f"{self.cell.lower()}-{fingerprint}.npz"
-        if not self.override and path.is_file():
+        known = not self.override and path.is_file()
+        if known:
             with np.load(path, allow_pickle=False) as file:
                 kept = dict(file)
         else:
@@ -512,11 +513,15 @@ class FrameNetwork(BaseEstimator):
             versions += [self._scaled(*self._summed(make())) for make in copies.values()]
             steps, statistics = map(np.concatenate, zip(*versions, strict=True))
             data = steps, statistics, targets, self._weights(y)
-            kept = self._train(*data, folds, fingerprint)
+            kept = self._train(*data, folds, path.stem)
             path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, **kept)
         self._restore(kept)
+        if not known and self.logs_dir is not None:
+            figure = evaluation.new_figure(6.4, 4)
+            draw_curves(self.history_, ax=figure.subplots())
+            evaluation.save_figure(figure, Path(self.logs_dir) / path.stem / CURVES)
         return self
 
     def _targets(self, y):
@@ -596,10 +601,6 @@ class FrameNetwork(BaseEstimator):
             history = pd.concat(
                 [pd.read_csv(file).assign(network=i) for i, file in enumerate(files)]
             )
-            if self.logs_dir is not None:
-                figure = evaluation.new_figure(6.4, 4)
-                draw_curves(history, ax=figure.subplots())
-                evaluation.save_figure(figure, folder / CURVES)
         kept |= self._set_linear_head(statistics, targets, outputs, folds)
         kept["history"] = np.array(history.to_json(orient="records"))
         return kept
@@ -681,7 +682,7 @@ class FrameNetwork(BaseEstimator):
             with tempfile.TemporaryDirectory() as folder:
                 yield Path(folder)
             return
-        folder = Path(self.logs_dir) / f"{self.cell.lower()}-{name}"
+        folder = Path(self.logs_dir) / name
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
 
