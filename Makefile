@@ -1,27 +1,34 @@
-# Speech Emotion Recognition: `make run` tries it out, `make test` proves it.
+# Speech Emotion Recognition: `make run` tries it out, `make test` checks it.
 # Both make the virtual environment .venv and install into it what is missing.
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
+# One thread for each process: the processes share the cores. A file's tests stay in one process,
+# so that what it trains is trained once.
+PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile
+
 PULSE := pulseaudio pulseaudio-utils libasound2-plugins
 
-.PHONY: help run test bench lint tutorial mic recordings clean
+.PHONY: help run test test-slow bench lint tutorial mic recordings clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/installed  ## train and score on the bundled recordings, and predict one
 	$(PYTHON) emotion_recognition.py --data-dir data --corpora custom \
 	    data/test-custom/v21_s6_happy.wav
 
-test: $(VENV)/installed-dev  ## run every test
+test: $(VENV)/installed-dev  ## run the tests that are quick (some minutes)
+	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/installed-dev  ## run the other tests: networks, command lines, the tutorial
 	@command -v espeak-ng >/dev/null || echo "espeak-ng isn't installed: the test that makes the" \
 	    "bundled recordings anew is skipped. To run it, type: $(call INSTALL_HINT,espeak-ng,espeak-ng)"
 	@command -v pulseaudio >/dev/null && $(PYTHON) -c "import pyaudio" 2>/dev/null || \
 	    echo "PulseAudio or PyAudio isn't installed: the tests that speak into a virtual microphone" \
 	    "are skipped. To run them, type: make mic && $(call INSTALL_HINT,$(PULSE),pulseaudio)"
-	$(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(PYTEST) -m slow
 
 bench: $(VENV)/installed-dev  ## measure speed and accuracy (over an hour, best on a quiet machine)
 	$(PYTHON) benchmarks/bench_features.py

@@ -141,8 +141,12 @@ def stream_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, block_duration=60.0, m
 
     Parameters
     ----------
-    source, sr, orig_sr
+    source : str, os.PathLike, binary file object or np.ndarray
         As for `load_audio`.
+    sr : float, default=16000
+        Rate in Hz of the result.
+    orig_sr : float, optional
+        Rate in Hz of an array; needed for arrays, and for them only.
     block_duration : float, default=60.0
         Length of a block in seconds.
     mono : bool, default=True

@@ -1,13 +1,21 @@
 """The command lines of emotion_recognition.py: train and score, predict, timeline, explain.
 
-`emotion_recognition.py --help` and `emotion_recognition.py predict --help` say what they do.
+All of them, and test.py, get the options that choose a model from `add_model`, and the model itself
+from `recognizer`.
 """
 
 import argparse
 import json
+import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import contextmanager, redirect_stdout, suppress
+from functools import partial
 from glob import glob
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from tqdm.auto import tqdm
@@ -17,326 +25,531 @@ import evaluation
 import explain
 import timeline
 from audio import AudioError, load_audio
-from create_csv import list_audio
-from data_extractor import DEFAULT_EMOTIONS
-from emotion_recognition import (
-    DEFAULT_FILE,
-    bars,
-    corpora_options,
-    decided,
-    hear,
-    load_recognizer,
-    named_recognizer,
+from checks import check_name, moved, replacing
+from corpora import CORPORA, find_data_dir, help_line, wishes
+from create_csv import labelled_clips, list_audio
+from deep_emotion_recognition import named_recognizer
+from emotion_recognition import load_recognizer
+from features import FEATURES, SPEECH_FEATURES
+from listening import DeviceError, NothingHeard
+from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES
+from plotting import bars, save_figure
+from predictor import recognise
+
+PROGRAM = "emotion_recognition.py"
+MODELS = (*RECIPES, *(name.removesuffix("Classifier") for name in CLASSIFIERS))
+"""Names of recipes: models that are trained when a command line asks for them."""
+TRAINING = "corpora", "features", "data_dir", "no_balance", "speeds", "noisy", "seed"
+"""Arguments of `add_model` that only a recipe takes."""
+ERRORS = ImportError, ValueError, OSError, DeviceError, NothingHeard  # that the user can mend
+
+
+# options
+
+
+def _names(text):
+    """The names in a comma-separated list; a type of argparse."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _probability(text):
+    with suppress(ValueError):
+        if 0 <= float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"a probability from 0 to 1 is needed; got {text}")
+
+
+def make_parser(program, description):
+    """Make a parser whose errors are one line: argparse.ArgumentParser.
+
+    Parameters
+    ----------
+    program, description : str
+    """
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(program, description=description, formatter_class=form)
+    parser.error = lambda text: parser.exit(2, f"{parser.prog}: {text} (see --help)\n")
+    return parser
+
+
+_MODEL = (
+    "a .ser file (default: the bundled model), or a recipe that is trained first, on real corpora "
+    f"or on what --corpora names: {', '.join(MODELS)}"
 )
-from evaluation import save_figure
-from features import FEATURES, VOICE_FEATURES
-from parameters import CLASSIFIERS
-from utils import AVAILABLE_EMOTIONS, check_name, replacing
+_EMOTIONS = "comma-separated: choose among these of the model's; a recipe is trained on them"
+_CORPORA = f"comma-separated, out of {', '.join(CORPORA)}; default: the real ones that are there"
 
 
-def _parser(description, command=""):
-    return argparse.ArgumentParser(
-        prog=f"emotion_recognition.py {command}".strip(), description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+def add_model(parser, model=_MODEL, emotions=_EMOTIONS, corpora=_CORPORA):
+    """Add the options that choose a model, and those of its training; see `recognizer`.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    model, emotions, corpora : str
+        The help on these options.
+    """
+    names, number = {"type": _names, "metavar": "A,B"}, {"type": int, "metavar": "N"}
+    add = parser.add_argument
+    add("-m", "--model", metavar="FILE|NAME", help=model)
+    add("-e", "--emotions", help=emotions, **names)
+    add = parser.add_argument_group("training of a recipe").add_argument
+    add("--corpora", help=corpora, **names)
+    known = f"comma-separated, out of {', '.join([*FEATURES, *SPEECH_FEATURES])}"
+    add("--features", help=f"{known}; default: the model's", **names)
+    add("--data-dir", metavar="FOLDER", help="the data folder; else $SER_DATA_DIR, else data/")
+    add("--no-balance", action="store_true", help="use all clips of each emotion")
+    speeds = "learn from each clip at N other speeds, too, up to 4 (default 0; lstm, ensemble: 4)"
+    add("--speeds", help=speeds, **number)
+    noisy = "learn from N copies of each clip, too, in noise, a room or a telephone line"
+    add("--noisy", default=0, help=f"{noisy} (default 0)", **number)
+    add("--seed", default=0, help="of all that is random (default 0)", **number)
+    add("--voices", dest="speeds", help=argparse.SUPPRESS, **number)  # the former names
+    add("--degraded", dest="noisy", help=argparse.SUPPRESS, **number)
 
 
-def _add_hearing_arguments(parser):
-    """What a command line says about a recognizer that is there, and what it is to hear."""
-    parser.add_argument("files", nargs="+", metavar="FILE",
-                        help="recordings, folders of them, patterns")  # fmt: skip
-    parser.add_argument("--model", metavar="FILE",
-                        help=f"of rec.save (default models/{DEFAULT_FILE.name})")  # fmt: skip
+# recognizers
 
 
-def _complain(error):
-    print(f"emotion_recognition.py: {error}", file=sys.stderr)
+def recognizer(args):
+    """Build the trained recognizer that a command line asks for by `--model`.
+
+    It is the bundled one, that of a file, or one that is trained here: on the corpora that are
+    named, else on the real ones that are there. What training prints goes to stderr.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        With what `add_model` adds.
+
+    Raises
+    ------
+    ValueError
+        For an unknown model or emotion, or an option of training for a model from a file.
+    """
+    recipe = _recipe(args.model)
+    if recipe is not None:
+        with redirect_stdout(sys.stderr):
+            return _trained(args, recipe, args.corpora or _real_corpora(args, recipe))
+    for name in TRAINING:
+        if getattr(args, name) not in (None, False):
+            raise ValueError(
+                f"--{name.replace('_', '-')} is for training, and this model is trained already: "
+                "leave it out, or name a recipe, such as --model recommended"
+            )
+    rec = load_recognizer(args.model)
+    for emotion in args.emotions or ():
+        check_name(emotion, rec.emotions, "emotion")
+    return rec
 
 
-def _parse_args(argv):
-    parser = _parser(emotion_recognition.__doc__)
-    parser.add_argument("files", nargs="*", metavar="FILE", help="recordings to predict")
-    _add_model_arguments(parser)
-    parser.add_argument("--picture", metavar="FILE", help="draw the confusion matrix to a file")
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
-    parser.add_argument(
-        "--save",
-        metavar="FILE",
-        help="train again on all clips, those of the test part too, and keep the recognizer for "
-        "predict, with its scores by groups of speakers",
-    )
-    return parser.parse_args(argv)
+def _recipe(model):
+    """The name of a recipe, or None if a model is that of a file."""
+    if model is None:
+        return None
+    name = "recommended" if model == "default" else model.removesuffix("Classifier")
+    if name in MODELS:
+        return name
+    is_file = model.endswith(".ser") or Path(model).exists()
+    return None if is_file else check_name(model, MODELS, "model")
 
 
-def _add_model_arguments(parser):
-    """What a command line says about the recognizer and what it learns from."""
-    models = [name.removesuffix("Classifier") for name in CLASSIFIERS]
-    parser.add_argument(
-        "--model",
-        default="default",
-        help="default (the recommended one), classic (SVC on means of mfcc, chroma, mel), lstm "
-        "(networks over the frames), ensemble (default with copies of each clip, lstm), "
-        f"{', '.join(models)}, or best (of these, as tuned)",
-    )
-    parser.add_argument("--emotions", default=",".join(DEFAULT_EMOTIONS),
-                        help=f"comma-separated, out of {', '.join(AVAILABLE_EMOTIONS)} and what "
-                             "your clips are named (default %(default)s)")  # fmt: skip
-    parser.add_argument("--corpora", help="comma-separated, out of ravdess, tess, emodb, custom; "
-                        "default: whatever is there")  # fmt: skip
-    parser.add_argument(
-        "--features",
-        help="comma-separated, out of "
-        f"{', '.join(FEATURES + VOICE_FEATURES)}; default: the model's",
-    )
-    parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
-    parser.add_argument("--no-balance", action="store_true", help="use all clips of each emotion")
-    parser.add_argument("--voices", type=int, metavar="N",
-                        help="learn from each clip in N other voices, too, up to 4 (default 0, of "
-                             "lstm and ensemble 4)")  # fmt: skip
-    parser.add_argument("--degraded", type=int, default=0, metavar="N",
-                        help="learn from N copies of each clip, too, in noise, in a room or over "
-                             "the telephone (default 0; 1 is enough)")  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
+def _real_corpora(args, recipe):
+    """The corpora of people in the data folder: list of str, never empty."""
+    folder = find_data_dir(args.data_dir)
+    try:
+        found = set(labelled_clips(wishes(custom_db=False), data_dir=folder, verbose=0)["corpus"])
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"--model {recipe} is trained on real corpora, and there are none in {folder}, only "
+            "synthetic clips at most. Get corpora by `python download_data.py`, name the clips to "
+            "train on (--corpora custom), or leave --model out: the bundled model is trained."
+        ) from None
+    return [name for name in CORPORA if name in found]
 
 
-PREDICT_HELP = """Name the emotions of recordings, at once: the model is there, nothing is trained.
+def _trained(args, recipe, corpora, verbose=1):
+    """Build the recognizer of a recipe, and train it."""
+    given = {"features": args.features, "speeds": args.speeds, "corpora": corpora}
+    options = {name: value for name, value in given.items() if value is not None}
+    options |= {"emotions": args.emotions or list(DEFAULT_EMOTIONS), "noisy": args.noisy}
+    options |= {"balance": not args.no_balance, "random_state": args.seed}
+    rec = named_recognizer(recipe, data_dir=args.data_dir, verbose=verbose, **options)
+    return rec if recipe == "best" else rec.train()
+
+
+# results
+
+
+class Result(NamedTuple):
+    """What a command found in one recording, or in one channel of it."""
+
+    document: dict  # for JSON
+    table: pd.DataFrame  # for CSV
+    text: str
+    draw: Callable | None = None  # makes the figure
+
+
+def among(row, emotions):
+    """Choose among some emotions in a row of a timeline: dict with their probabilities only.
+
+    Parameters
+    ----------
+    row : dict
+        See `timeline.Timeline.push`.
+    emotions : list of str
+    """
+    whole = sum(row[emotion] for emotion in emotions)
+    shares = {emotion: row[emotion] / whole for emotion in emotions}
+    best = max(shares, key=shares.get)
+    place = {"start": row["start"], "end": row["end"]}
+    return place | {"emotion": best, "confidence": shares[best]} | shares
+
+
+PREDICT_HELP = """Recognise the emotions of recordings, at once: nothing is trained.
 
     python emotion_recognition.py predict call.wav "my clip.m4a"
     python emotion_recognition.py predict recordings "talks/*.mp3" --csv > emotions.csv
     python emotion_recognition.py predict call.wav -e angry,neutral,sad --json
+    ffmpeg -v error -i talk.mkv -f wav - | python emotion_recognition.py predict - --jsonl
 """
 
 
-def _parse_predict_args(argv):
-    parser = _parser(PREDICT_HELP, "predict")
-    _add_hearing_arguments(parser)
-    parser.add_argument("-e", "--emotions",
-                        help="choose among these only, comma-separated")  # fmt: skip
-    parser.add_argument("--abstain", type=float, metavar="P",
-                        help='say "unsure" where no emotion is as probable as P')  # fmt: skip
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print all that was heard as JSON")
-    form.add_argument("--csv", action="store_true", help="print a table, a row for each recording")
-    parser.add_argument("--no-warnings", action="store_true",
-                        help="say nothing about noise, clipping, telephone width, ...")  # fmt: skip
-    return parser.parse_args(argv)
+def _add_predict(add):
+    unsure = 'answer "unsure" where no emotion is as probable as P'
+    add("--abstain", type=_probability, metavar="P", help=unsure)
 
 
-def _predict_command(argv):
-    """emotion_recognition.py predict; see `PREDICT_HELP`."""
-    args = _parse_predict_args(argv)
-    paths = _recordings(args.files)
-    rec = load_recognizer(args.model)
-    emotions = args.emotions.split(",") if args.emotions else rec.emotions
-    for emotion in emotions:
-        check_name(emotion, rec.emotions, "emotion")
-    results, form = [], "json" if args.json else "csv" if args.csv else "text"
-    for path in tqdm(paths, "Listening", unit="clip", disable=len(paths) < 2):
-        results.append(_heard(rec, path, emotions, args))
-        if form == "text":
-            tqdm.write(_in_text(results[-1]))
-    if form == "json":
-        print(json.dumps(results, indent=1))
-    elif form == "csv":
-        print(pd.json_normalize(results).rename(columns=lambda c: c.rpartition(".")[2])
-              .to_csv(index=False, float_format="%.4f", lineterminator="\n"), end="")  # fmt: skip
-    failures = [result["error"] for result in results if "error" in result]
-    for failure in failures:
-        _complain(failure)
-    return int(bool(failures))
+def _predict(rec, name, path, args):
+    """Yield the emotion of a recording."""
+    emotions = args.emotions or rec.emotions
+    found = recognise(rec.predictor_, load_audio(path), emotions=emotions, abstain=args.abstain)
+    found = {"path": name} | found | ({} if args.report else {"warnings": []})
+    row = {"emotion": found["emotion"], "confidence": found["confidence"]}
+    row |= {"warnings": "; ".join(found["warnings"])} | found["probabilities"]
+    text = f"\n{name}: {found['emotion']}\n{bars(found['probabilities'])}"
+    yield Result(found, pd.DataFrame([row]), text)
 
 
-def _recordings(wishes):
-    """The recordings that paths, folders and patterns stand for: list of str, none twice."""
-    found = {}
-    for wish in wishes:
-        path = Path(wish)
-        if path.exists():
-            paths = list_audio(path) if path.is_dir() else [path]
-        else:
-            matches = sorted(glob(wish, recursive=True))  # noqa: PTH207  (absolute ones, too)
-            paths = [match for match in matches if Path(match).is_file()]
-        if not paths:
-            raise FileNotFoundError(f"There is no recording {wish}, nor one in it or like it")
-        found |= dict.fromkeys(map(str, paths))
-    return list(found)
+TIMELINE_HELP = """Predict emotion over time, second by second of speech, however long it takes.
+
+    python emotion_recognition.py timeline call.wav                      # print it
+    python emotion_recognition.py timeline talk.mp4 --write srt,png      # talk.srt, talk.png
+    python emotion_recognition.py timeline calls --channels split --csv > calls.csv
+    python emotion_recognition.py timeline call.wav --jsonl              # row by row
+"""
 
 
-def _heard(rec, path, emotions, args):
-    """What is heard in a recording: dict."""
+def _add_timeline(add):
+    default = "(default %(default)s)"
+    add("--window", type=float, default=3.0, help=f"seconds that a row looks back {default}")
+    add("--hop", type=float, default=1.0, help=f"seconds from row to row {default}")
+    add("--smooth", type=int, default=1, help=f"rows that are averaged {default}")
+    add("--no-vad", dest="vad", action="store_false", help="predict in silence, too")
+    split = "split: a timeline for each channel"
+    add("--channels", choices=("mix", "split"), default="mix", help=split)
+    for flag, form in (("--srt", "srt"), ("--plot", "png"), ("--audacity", "audacity")):
+        add(flag, dest="write", action="append_const", const=form, help=argparse.SUPPRESS)
+
+
+def _timeline(rec, name, path, args):
+    """Yield the timeline of a recording, or of each channel."""
+    split = args.channels == "split"
+
+    def place(channel):
+        return {"path": name} | ({"channel": channel + 1} if split else {})
+
+    def chosen(row):
+        return among(row, args.emotions) if args.emotions else row
+
+    def on_row(channel, row):
+        _print(json.dumps(place(channel) | chosen(row)))
+
+    names = "window", "hop", "smooth", "vad", "channels", "report"
+    settings = {key: getattr(args, key) for key in names} | {"verbose": sys.stderr.isatty()}
+    settings["on_row"] = on_row if args.form == "jsonl" else None
+    found = timeline.predict_timeline(rec, path, **settings)
+    for channel, whole in enumerate(found if split else [found]):
+        rows = [chosen(row) for row in whole.to_dict("records")]
+        table = pd.DataFrame(rows, columns=[*whole.columns[:4], *(args.emotions or rec.emotions)])
+        table.attrs = whole.attrs
+        title = f"{name}, channel {channel + 1}" if split else name
+        spans = timeline.segments(table).to_string(index=False, float_format="{:.2f}".format)
+        text = f"\n{title}: {len(rows)} rows in {table.attrs['duration']:.1f} s\n"
+        text += spans if rows else "  no speech"
+        draw = partial(timeline.draw_timeline, path, table, channel=channel if split else None)
+        document = place(channel) | table.attrs | {"rows": rows}
+        yield Result(document, table, text, draw)
+
+
+EXPLAIN_HELP = """Explain which features and which seconds of a recording contribute to an emotion.
+
+    python emotion_recognition.py explain call.wav                     # why the predicted one
+    python emotion_recognition.py explain call.wav --emotion sad       # why, or why not, sad
+    python emotion_recognition.py explain recordings --write png --output why
+"""
+
+
+def _add_explain(add):
+    add("--emotion", help="default: the predicted one")
+    add("--pictures", metavar="FOLDER", help=argparse.SUPPRESS)
+
+
+def _explain(rec, name, path, args):
+    """Yield the explanation of a recording."""
+    emotion = args.emotion
+    if args.emotions and not emotion:
+        emotion = recognise(rec.predictor_, load_audio(path), emotions=args.emotions)["emotion"]
+    table = explain.explain(rec, path, emotion=emotion, verbose=sys.stderr.isatty())
+    document = {"path": name} | table.attrs
+    document["effects"] = [row.dropna().to_dict() for _, row in table.iterrows()]
+    document.pop("said", None)
+    draw = partial(explain.draw_explanation, path, table)
+    yield Result(document, table, f"\n{name}\n{explain.to_text(table)}", draw)
+
+
+# the three commands
+
+
+class Command(NamedTuple):
+    """What a command does with a trained recognizer and recordings."""
+
+    description: str
+    add: Callable  # its own options, by a parser's add_argument
+    results: Callable  # (rec, name, path, args); it yields `Result`s
+    forms: tuple  # that --write takes
+
+
+COMMANDS = {
+    "predict": Command(PREDICT_HELP, _add_predict, _predict, ("csv", "json")),
+    "timeline": Command(TIMELINE_HELP, _add_timeline, _timeline, tuple(timeline.FORMATS)),
+    "explain": Command(EXPLAIN_HELP, _add_explain, _explain, ("csv", "json", "png")),
+}
+
+
+def _parse(command, argv):
+    """The arguments of a command; `form` is what is printed, `write` the files that are written."""
+    description, add_own, _, forms = COMMANDS[command]
+    parser = make_parser(f"{PROGRAM} {command}", description)
+    add = parser.add_argument
+    recordings = "recordings, folders of them, patterns, - for stdin"
+    add("files", nargs="+", metavar="FILE", help=recordings)
+    parser.set_defaults(form="text", write=[], pictures=None)
+    add_own(add)
+    printed = parser.add_mutually_exclusive_group()
+    texts = {"json": "one JSON document", "jsonl": "JSON, line by line", "csv": "a table"}
+    for form, text in texts.items():
+        how = {"dest": "form", "action": "store_const", "const": form, "help": f"print {text}"}
+        printed.add_argument(f"--{form}", **how)
+    write = f"files to write for each recording, comma-separated, out of {', '.join(forms)}"
+    add("--write", type=_names, action="extend", metavar="FORMATS", help=write)
+    add("--output", metavar="FOLDER", help="where --write writes; default: beside each recording")
+    quiet = "print no warnings of noise, clipping, telephone width, ..."
+    add("--no-warnings", dest="report", action="store_false", help=quiet)
+    add_model(parser)
+    args = parser.parse_args(argv)
+    if args.pictures:
+        args.output, args.write = args.pictures, [*args.write, "png"]
     try:
-        y = load_audio(path)
-    except AudioError as error:
-        return {"path": path, "error": str(error)}
-    found = {"path": path} | hear(rec, y, emotions=emotions, abstain=args.abstain)
-    return found | ({"warnings": []} if args.no_warnings else {})
+        for form in args.write:
+            check_name(form, forms, f"format of {command}")
+    except ValueError as error:
+        parser.error(str(error))
+    if args.output and not args.write:
+        parser.error("--output says where --write writes; give --write, too")
+    return args
 
 
-def _in_text(result):
-    if "error" in result:
-        return f"\n{result['path']}: not heard"
-    lines = [f"\n{result['path']}: {result['emotion']}", bars(result["probabilities"])]
-    return "\n".join([*lines, *(f"  ! {warning}" for warning in result["warnings"])])
+def _answer(command, argv):
+    """Run predict, timeline or explain: int, the exit code."""
+    args = _parse(command, argv)
+    at_once = args.form in ("text", "jsonl")
+    results, targets = [], set()  # targets: the files written so far
+    with _recordings(args.files) as recordings:
+        rec = recognizer(args)
+        shown = {"disable": None if command == "predict" and len(recordings) > 1 else True}
+        for name, path in tqdm(recordings.items(), "Predicting", unit="clip", **shown):
+            try:
+                found = list(COMMANDS[command].results(rec, name, path, args))
+            except AudioError as error:
+                failed = {"error": str(error)}
+                text = f"\n{name}: can't be read"
+                found = [Result({"path": name} | failed, pd.DataFrame([failed]), text)]
+            results += found
+            if at_once:
+                _give(found, args, targets)
+        if not at_once:
+            _give(results, args, targets)
+    return int(any("error" in result.document for result in results))
 
 
-TIMELINE_HELP = """Emotion over time, second by second of speech, in recordings of any length.
-
-    python emotion_recognition.py timeline call.wav                 # print it
-    python emotion_recognition.py timeline talk.mp4 --srt --plot    # talk.srt, talk.png beside it
-    python emotion_recognition.py timeline call.wav --channels split --csv
-"""
-
-
-def _parse_timeline_args(argv):
-    parser = _parser(TIMELINE_HELP, "timeline")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="recordings")
-    for name, what in (("csv", "every row with all probabilities"), ("srt", "subtitles"),
-                       ("audacity", "labels for Audacity"), ("json", "rows and warnings"),
-                       ("plot", "a picture")):  # fmt: skip
-        ending = timeline.ENDINGS[name]
-        parser.add_argument(f"--{name}", action="store_true", help=f"write {what} (*{ending})")
-    parser.add_argument("--output", metavar="FOLDER", help="where to; default: beside each file")
-    parser.add_argument("--window", type=float, default=3.0,
-                        help="seconds heard at a time (default %(default)s)")  # fmt: skip
-    parser.add_argument("--hop", type=float, default=1.0,
-                        help="seconds from row to row (default %(default)s)")  # fmt: skip
-    parser.add_argument("--smooth", type=int, default=1,
-                        help="rows that are averaged (default %(default)s)")  # fmt: skip
-    parser.add_argument("--no-vad", action="store_true", help="name emotions in silence, too")
-    parser.add_argument("--channels", choices=("mix", "split"), default="mix",
-                        help="split: a timeline for each channel")  # fmt: skip
-    parser.add_argument("--no-warnings", action="store_true",
-                        help="say nothing about noise, clipping, telephone width, ...")  # fmt: skip
-    _add_model_arguments(parser)
-    return parser.parse_args(argv)
-
-
-def _timeline_command(argv):
-    """emotion_recognition.py timeline; see `TIMELINE_HELP`."""
-    args = _parse_timeline_args(argv)
-    _check_files(args.files)
-    rec = _recognizer(args)
-    failed = False
-    for path in map(Path, args.files):
-        try:
-            found = rec.predict_timeline(
-                path, window=args.window, hop=args.hop, smooth=args.smooth, vad=not args.no_vad,
-                channels=args.channels, report=not args.no_warnings,
-            )  # fmt: skip
-        except AudioError as error:
-            _complain(error)
-            failed = True
-            continue
-        tables = found if args.channels == "split" else [found]
-        for channel, table in enumerate(tables):
-            _give_timeline(path, table, channel if args.channels == "split" else None, args)
-    return int(failed)
-
-
-def _give_timeline(path, table, channel, args):
-    """Write the files that were asked for, or print the timeline; then its warnings."""
-    wanted = [name for name in timeline.ENDINGS if getattr(args, name)]
-    name = path.stem if channel is None else f"{path.stem}-{channel + 1}"
-    of_channel = "" if channel is None else f", channel {channel + 1}"
-    print(f"\n{path}{of_channel}: {len(table)} rows in {table.attrs['duration']:.1f} s")
-    if not wanted:
-        rows = timeline.segments(table)
-        print(rows.to_string(index=False, float_format="{:.2f}".format) if len(rows)
-              else "  no speech heard")  # fmt: skip
-    for kind in wanted:
-        target = Path(args.output or path.parent) / f"{name}{timeline.ENDINGS[kind]}"
-        if kind == "plot":
-            save_figure(timeline.draw_timeline(path, table, channel=channel), target)
+def _give(results, args, targets):
+    """Print results, their warnings and errors, and write the files that were asked for."""
+    form = args.form
+    if form == "json":
+        _print(json.dumps([result.document for result in results], indent=1))
+    elif form == "csv":
+        _print(_csv(results), end="")
+    for result in results:
+        document = result.document
+        by_row = form == "jsonl" and "rows" in document  # which have been printed, one by one
+        if form == "text":
+            _print(result.text)
+        elif form == "jsonl" and not by_row:
+            _print(json.dumps(document))
+        if form in ("text", "csv") or by_row:
+            for warning in document.get("warnings", ()):
+                _note(f"  {document['path']}: {warning}")
+        if "error" in document:
+            _complain(PROGRAM, document["error"])
         else:
+            _write(result, args, targets)
+
+
+def _csv(results):
+    """One table of all results, which says what each row is of: str."""
+    tables = []
+    for document, table, *_ in results:
+        place = {key: document[key] for key in ("path", "channel") if key in document}
+        tables.append(pd.DataFrame(place, index=table.index).join(table))
+    table = pd.concat(tables, ignore_index=True)
+    return timeline.to_csv(table[sorted(table, key=lambda column: column == "error")])
+
+
+def _write(result, args, targets):
+    """Write the files of a result, each under a name that is not among `targets` yet."""
+    document, table, _, draw = result
+    path, channel = Path(document["path"]), document.get("channel")
+    stem = path.stem if channel is None else f"{path.stem}-{channel}"
+    for form in dict.fromkeys(args.write):
+        ending, to_text = timeline.FORMATS[form]
+        folder, n = Path(args.output or path.parent), 2
+        target = folder / f"{stem}{ending}"
+        while target in targets:
+            target, n = folder / f"{stem}.{n}{ending}", n + 1
+        targets.add(target)
+        if form == "png":
+            save_figure(draw(), target)
+        else:
+            text = f"{json.dumps(document, indent=1)}\n" if form == "json" else to_text(table)
             with replacing(target) as temporary:
-                temporary.write_text(timeline.WRITERS[kind](table))
-        print(f"  written: {target}")
-    for warning in table.attrs["warnings"]:
-        print(f"  {warning}", file=sys.stderr)
+                temporary.write_text(text, encoding="utf-8")
+        _note(f"  written: {target}")
 
 
-EXPLAIN_HELP = """Which features and which seconds of a recording spoke for its emotion.
-
-    python emotion_recognition.py explain call.wav                  # by the model in the box
-    python emotion_recognition.py explain call.wav --emotion sad    # why, or why not, sad
-    python emotion_recognition.py explain recordings --pictures why # why/<recording>.png
-"""
+def _print(text, **how):
+    with tqdm.external_write_mode():
+        print(text, flush=True, **how)
 
 
-def _parse_explain_args(argv):
-    parser = _parser(EXPLAIN_HELP, "explain")
-    _add_hearing_arguments(parser)
-    parser.add_argument("--emotion", help="default: the one that is heard")
-    parser.add_argument("--pictures", metavar="FOLDER", help="draw each recording to a file there")
+def _note(text):
+    _print(text, file=sys.stderr)
+
+
+@contextmanager
+def _recordings(wanted):
+    """The recordings that paths, folders, patterns and - stand for: dict of names to paths."""
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="ser-") as folder:
+        for wish in wanted:
+            path = Path(wish)
+            if wish == "-":
+                paths = [Path(folder, "stdin")]
+                if "stdin" not in found:
+                    with paths[0].open("wb") as file:
+                        shutil.copyfileobj(sys.stdin.buffer, file)
+            elif path.exists():
+                paths = list_audio(path) if path.is_dir() else [path]
+            else:
+                matches = sorted(glob(wish, recursive=True))  # noqa: PTH207  (absolute ones, too)
+                paths = [match for match in matches if Path(match).is_file()]
+            if not paths:
+                raise FileNotFoundError(f"There is no recording {wish}, nor one in it or like it")
+            found |= {"stdin" if wish == "-" else str(path): path for path in paths}
+        yield found
+
+
+# training
+
+
+def _parse_training(argv):
+    parser = make_parser(PROGRAM, emotion_recognition.__doc__)
+    add = parser.add_argument
+    add("files", nargs="*", metavar="FILE", help="recordings to predict")
+    recipes = ", ".join(f"{name} ({RECIPES[name]})" if name in RECIPES else name for name in MODELS)
+    known = f"comma-separated, out of {', '.join(AVAILABLE_EMOTIONS)} and the labels of your clips"
+    emotions = f"{known} (default {','.join(DEFAULT_EMOTIONS)})"
+    add_model(parser, f"a recipe: {recipes}; default recommended", emotions, help_line())
+    add("--picture", metavar="FILE", help="draw the confusion matrix to a file")
+    add("--json", action="store_true", help="print one JSON object instead")
+    save = "train again on all clips, those of the test part, too, and keep that recognizer with "
+    save += "its scores by groups of speakers, for --model"
+    add("--save", metavar="FILE", help=save)
     return parser.parse_args(argv)
 
 
-def _explain_command(argv):
-    """emotion_recognition.py explain; see `EXPLAIN_HELP`."""
-    args = _parse_explain_args(argv)
-    paths = _recordings(args.files)
-    rec = load_recognizer(args.model)
-    failed = False
-    for path in paths:
-        try:
-            table = rec.explain(path, emotion=args.emotion)
-        except AudioError as error:
-            _complain(error)
-            failed = True
-            continue
-        print(f"\n{path}\n{explain.to_text(table)}")
-        if args.pictures:
-            target = Path(args.pictures) / f"{Path(path).stem}.png"
-            save_figure(explain.draw_explanation(path, table), target)
-            print(f"  written: {target}")
-    return int(failed)
-
-
-def _check_files(paths):
-    for path in paths:
+def _train(argv):
+    """Train, score and predict; see `emotion_recognition`: int, the exit code."""
+    args = _parse_training(argv)
+    for path in args.files:
         if not Path(path).is_file():
             raise FileNotFoundError(f"There is no file {path}")
-
-
-def _recognizer(args):
-    """The trained recognizer that the command line asks for."""
-    rec = named_recognizer(
-        args.model,
-        emotions=args.emotions.split(","),
-        balance=not args.no_balance,
-        degraded=args.degraded,
-        verbose=0 if args.json else 1,
-        data_dir=args.data_dir,
-        random_state=args.seed,
-        **({} if args.voices is None else {"voices": args.voices}),
-        **({"features": args.features.split(",")} if args.features else {}),
-        **(corpora_options(args.corpora.split(",")) if args.corpora else {}),
-    )
-    return rec if args.model == "best" else rec.train()
-
-
-def _hear(rec, files):
-    """Predict each file; a file that can't be read has an error in place of an emotion."""
+    recipe = _recipe(args.model or "recommended")
+    if recipe is None:
+        raise ValueError(
+            f"{args.model} is trained already: use it by predict, timeline or explain, or name a "
+            "recipe to train; see --help"
+        )
+    rec = _trained(args, recipe, args.corpora, verbose=0 if args.json else 1)
     predictions = []
-    for path in files:
+    for path in args.files:
         try:
-            probabilities = rec.predict_proba(path)
-        except ValueError as error:
-            predictions.append({"path": path, "error": str(error)})
-        else:
-            emotion = decided(probabilities)
-            predictions.append({"path": path, "emotion": emotion, "probabilities": probabilities})
-    return predictions
+            found = recognise(rec.predictor_, load_audio(path))
+            found = {name: found[name] for name in ("emotion", "probabilities")}
+        except AudioError as error:
+            found = {"error": str(error)}
+        predictions.append({"path": path} | found)
+    if args.json:
+        print(json.dumps(_facts(rec, predictions)))
+    else:
+        _print_report(rec, predictions)
+    sys.stdout.flush()
+    if args.picture:
+        save_figure(rec.draw_confusion_matrix().figure, args.picture)
+    if args.save:
+        measured = evaluation.evaluate(rec.untrained(), "group-6", verbose=0)
+        rec.untrained(verbose=0).fit(rec.clips()).save(args.save, measured=measured)
+    errors = [prediction["error"] for prediction in predictions if "error" in prediction]
+    for error in errors:
+        _complain(PROGRAM, error)
+    return int(bool(errors))
+
+
+def _facts(rec, predictions):
+    """What `--json` prints: dict."""
+    return {
+        "protocol": rec.protocol(),
+        "corpora": sorted(set(rec.train_rows_["corpus"]) | set(rec.test_rows_["corpus"])),
+        "model": rec.name,
+        "emotions": rec.emotions,
+        "n_train": len(rec.y_train),
+        "n_test": len(rec.y_test),
+        **rec.scores(),
+        "confusion": rec.confusion_matrix(percentage=False, labeled=False).tolist(),
+        "predictions": predictions,
+    }
 
 
 def _print_report(rec, predictions):
     """Print samples, score, confusion matrix and predictions for people."""
     score = rec.scores()
     print(f"\nClips\n{rec.get_samples_by_class().to_string()}")
-    print(f"\n{rec.model.__class__.__name__}, {rec.protocol()}")
+    print(f"\n{rec.name}, {rec.protocol()}")
     if "custom" in set(rec.test_rows_["corpus"]):
-        print("(data/test-custom as bundled is synthetic speech: it shows that all works, "
-              "not how well people are heard)")  # fmt: skip
+        print(
+            "(data/test-custom as bundled is synthetic speech: it shows that all works, not how "
+            "well people are heard)"
+        )
     for name, label in (("accuracy", "accuracy"), ("uar", "UAR")):
         low, high = score[f"{name}_low"], score[f"{name}_high"]
         interval = "one speaker, no interval" if low is None else f"{low:.3f} to {high:.3f}"
@@ -345,54 +558,63 @@ def _print_report(rec, predictions):
     print("\nConfusion matrix, percent of the true emotion")
     print(rec.confusion_matrix().round(1).to_string())
     for prediction in predictions:
-        print(f"\n{prediction['path']}: {prediction.get('emotion', 'not heard')}")
+        emotion = prediction.get("emotion", "can't be read")
+        print(f"\n{prediction['path']}: {emotion}")
         if "probabilities" in prediction:
             print(bars(prediction["probabilities"]))
 
 
-def _train_command(argv):
-    """Train, score and predict; see `emotion_recognition`."""
-    args = _parse_args(argv)
-    _check_files(args.files)
-    rec = _recognizer(args)
-    predictions = _hear(rec, args.files)
-    if args.picture:
-        save_figure(rec.draw_confusion_matrix().figure, args.picture)
-    if args.save:
-        measured = evaluation.evaluate(rec.untrained(), "group-6", verbose=0)
-        rec.untrained(verbose=0).fit(rec.clips()).save(args.save, measured=measured)
-    if args.json:
-        result = {
-            "protocol": rec.protocol(),
-            "corpora": sorted(set(rec.train_rows_["corpus"]) | set(rec.test_rows_["corpus"])),
-            "model": rec.model.__class__.__name__,
-            "emotions": rec.emotions,
-            "n_train": len(rec.y_train),
-            "n_test": len(rec.y_test),
-            **rec.scores(),
-            "confusion": rec.confusion_matrix(percentage=False, labeled=False).tolist(),
-            "predictions": predictions,
-        }
-        print(json.dumps(result))
-    else:
-        _print_report(rec, predictions)
-    for prediction in predictions:
-        if "error" in prediction:
-            _complain(prediction["error"])
-    return int(any("error" in prediction for prediction in predictions))
+# running
 
 
-COMMANDS = {
-    "predict": _predict_command, "timeline": _timeline_command, "explain": _explain_command,
-}  # fmt: skip
+def _complain(program, error):
+    """Print an error in one line."""
+    _note(f"{program}: {' '.join(str(error).split())}")
+
+
+def guarded(program, work, *args):
+    """Run a command line with any of `ERRORS` in one line: int, the exit code.
+
+    It is 0 only for success, 1 for an error, 130 after Ctrl-C.
+
+    Parameters
+    ----------
+    program : str
+    work, *args : callable that returns the exit code, and its arguments
+    """
+    try:
+        code = work(*args)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        _complain(program, "interrupted")
+        return 130
+    except BrokenPipeError:  # nobody reads any more, as after `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
+        return 1
+    except ERRORS as error:
+        _complain(program, error)
+        return 1
 
 
 def main(argv=None):
-    """The command line; see `emotion_recognition`."""
+    """Run the command line of emotion_recognition.py: int, the exit code.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Default: the program's.
+    """
     argv = sys.argv[1:] if argv is None else list(argv)
-    named = bool(argv) and argv[0] in COMMANDS
-    command, argv = (COMMANDS[argv[0]], argv[1:]) if named else (_train_command, argv)
-    try:
-        return command(argv)
-    except (ValueError, OSError) as error:
-        sys.exit(f"emotion_recognition.py: {error}")
+    if argv and argv[0] in COMMANDS:
+        return guarded(PROGRAM, _answer, argv[0], argv[1:])
+    return guarded(PROGRAM, _train, argv)
+
+
+__getattr__ = moved(
+    __name__,
+    {
+        "emotion_recognition": "DEFAULT_FILE corpora_options decided hear",
+        "features": "VOICE_FEATURES",
+    },
+)

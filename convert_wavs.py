@@ -7,8 +7,8 @@
     python convert_wavs.py recordings/ recordings/ --jobs 4 --json
     python convert_wavs.py -- -odd-name.mp3 wavs/
 
-Targets that are converted already are skipped, so a run that was interrupted goes on where it
-stopped. The exit code is 0 only if nothing failed.
+Targets that are converted already are skipped: an interrupted run continues where it stopped. The
+exit code is 0 only if nothing failed.
 """
 
 import argparse
@@ -28,13 +28,12 @@ from tqdm.auto import tqdm
 from audio import AudioError, stream_audio
 from parameters import SAMPLE_RATE
 
-AUDIO_SUFFIXES = frozenset({
-    ".3gp", ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".au", ".avi", ".caf", ".dsf",
-    ".flac", ".flv", ".m4a", ".m4b", ".mka", ".mkv", ".mov", ".mp2", ".mp3", ".mp4", ".mpc",
-    ".mpeg", ".mpg", ".oga", ".ogg", ".opus", ".rf64", ".snd", ".spx", ".tta", ".voc", ".w64",
-    ".wav", ".wave", ".webm", ".wma", ".wmv", ".wv",
-})  # fmt: skip
-"""What counts as audio in a folder. A file that is named itself is tried whatever its name."""
+_SUFFIXES = (
+    "3gp aac ac3 aif aifc aiff amr ape au avi caf dsf flac flv m4a m4b mka mkv mov mp2 mp3 "
+    "mp4 mpc mpeg mpg oga ogg opus rf64 snd spx tta voc w64 wav wave webm wma wmv wv"
+)
+AUDIO_SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
+"""What counts as audio in a folder. A single file is tried whatever its name."""
 
 WAV_PARAMS = (1, 2, SAMPLE_RATE)  # channels, bytes per sample, Hz
 
@@ -42,46 +41,40 @@ WAV_PARAMS = (1, 2, SAMPLE_RATE)  # channels, bytes per sample, Hz
 def convert_audio(audio_path, target_path, remove=False, *, force=False):
     """Convert one recording to a 16 kHz mono 16-bit WAV.
 
-    Written under a temporary name, read back, then renamed: the target is whole or absent.
+    It is written under a temporary name, read back, then renamed: the target is whole or absent.
 
     Parameters
     ----------
-    audio_path : str or os.PathLike
+    audio_path : path
         A recording in any format that `audio.load_audio` reads, of any length.
-    target_path : str or os.PathLike
-        The WAV to write; folders on its way are made.
-    remove : bool, default=False
-        Whether to delete the source once its target is written and read back.
-    force : bool, default=False
-        Whether to replace a target that is there already. A source that is its own target is
-        then converted in place, and never removed.
+    target_path : path
+        The WAV to write; folders on the way are made.
+    remove : bool
+        Whether to delete the source once its target is written and read back. Default False.
+    force : bool
+        Whether to replace an existing target. A source that is its own target is then converted in
+        place, and never removed. Default False.
 
     Returns
     -------
-    converted : bool
-        False if the target is a 16 kHz mono 16-bit WAV already and stays as it is; so does its
-        source.
+    bool
+        False if the target is a 16 kHz mono 16-bit WAV already; it and the source stay as they are.
 
     Raises
     ------
     AudioError
         If the source holds no usable audio.
     FileExistsError
-        If the target is there, is something else than such a WAV, and `force` is False.
+        If the target is another kind of file, and `force` is False.
     OSError
         If the target can't be written, or reads back differently.
 
     Examples
     --------
     >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> with wave.open(str(folder / "a.wav"), "wb") as wav:
-    ...     wav.setparams((2, 2, 48000, 0, "NONE", None))
-    ...     wav.writeframes(bytes(4 * 4800))
-    >>> convert_audio(folder / "a.wav", folder / "b.wav")
-    True
-    >>> convert_audio(folder / "a.wav", folder / "b.wav")
-    False
+    >>> target = Path(tempfile.mkdtemp(), "happy.wav")
+    >>> [convert_audio("data/test-custom/v21_s6_happy.wav", target) for _ in range(2)]
+    [True, False]
     """
     source, target = Path(audio_path), Path(target_path)
     in_place = target.exists() and target.samefile(source)
@@ -111,22 +104,22 @@ def convert_audios(path, target_path, remove=False, *, force=False, n_jobs=-1, v
 
     Parameters
     ----------
-    path : str or os.PathLike
+    path : path
         A folder, searched recursively for `AUDIO_SUFFIXES` (links to folders aren't followed), or
         a single file.
-    target_path : str or os.PathLike
+    target_path : path
         The folder to write to; it may lie in `path`, or be it. For a single file: a folder that
         exists or ends in a slash, or the name of the WAV.
-    remove, force
-        As for `convert_audio`.
-    n_jobs : int, default=-1
-        Files converted at a time, as joblib counts them: -1 is one per core.
-    verbose : int, default=1
-        0 shows no progress bar.
+    remove, force : bool
+        See `convert_audio`.
+    n_jobs : int
+        Files converted at a time, as joblib counts them: -1 (default) is one per core.
+    verbose : int
+        0 shows no progress bar. Default 1.
 
     Returns
     -------
-    report : dict
+    dict
         ``{"converted": int, "skipped": {"already converted": int, "not audio": int},
         "failed": {path: reason}}``. A file that fails doesn't stop the others.
 
@@ -134,14 +127,10 @@ def convert_audios(path, target_path, remove=False, *, force=False, n_jobs=-1, v
     ------
     FileNotFoundError
         If there is no `path`.
+    NotADirectoryError
+        If `path` is a folder and `target_path` a file.
     ValueError
         If two sources have the same target, before anything is written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> convert_audios(tempfile.mkdtemp(), tempfile.mkdtemp(), verbose=0)
-    {'converted': 0, 'skipped': {'already converted': 0, 'not audio': 0}, 'failed': {}}
     """
     jobs, n_others = _plan(Path(path), os.fspath(target_path))
     _check_targets(jobs, force)
@@ -167,24 +156,20 @@ def _outcome(source, target, remove, force):
 
 def _plan(source, target):
     """Return [(source, target)], sorted, and the number of files that aren't audio."""
+    folder = Path(target)
     if not source.is_dir():
         source.stat()  # raises where there is nothing
-        return [(source, _single_target(source, target))], 0
-    target = Path(target)
-    if target.exists() and not target.is_dir():
-        raise NotADirectoryError(f"{str(target)!r} is a file; give a folder to convert a folder to")
-    if target.exists() and target.samefile(source):
-        target = source
-    files = list(_files(source, target))
+        if target.endswith(("/", os.sep)) or folder.is_dir():
+            return [(source, folder / _wav_name(source).name)], 0
+        return [(source, Path(target if target.lower().endswith(".wav") else target + ".wav"))], 0
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{target!r} is a file; give a folder to convert a folder to")
+    if folder.exists() and folder.samefile(source):
+        folder = source
+    files = list(_files(source, folder))
     sources = sorted(file for file in files if _is_audio(file))
-    jobs = [(file, target / _wav_name(file.relative_to(source))) for file in sources]
+    jobs = [(file, folder / _wav_name(file.relative_to(source))) for file in sources]
     return jobs, len(files) - len(jobs)
-
-
-def _single_target(source, target):
-    if target.endswith(("/", os.sep)) or Path(target).is_dir():
-        return Path(target, _wav_name(source).name)
-    return Path(target if target.lower().endswith(".wav") else target + ".wav")
 
 
 def _wav_name(path):
@@ -203,7 +188,7 @@ def _raise(error):
 
 
 def _is_audio(path):
-    """Judge by the name; `._a.wav` is what macOS leaves beside a.wav on foreign disks."""
+    """Whether the name is that of audio; macOS leaves `._a.wav` beside a.wav on foreign disks."""
     return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith("._")
 
 
@@ -251,7 +236,13 @@ def _checksum(path):
 
 
 def main(arguments=None):
-    """Run the command line; return the exit code."""
+    """Run the command line; return the exit code: 0 if nothing failed.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        In place of those of the process.
+    """
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -259,9 +250,8 @@ def main(arguments=None):
     parser.add_argument("target", metavar="TARGET", help="the folder, or the WAV, to write")
     parser.add_argument("-r", "--remove", action="store_true", help="delete converted sources")
     parser.add_argument("-f", "--force", action="store_true", help="replace existing targets")
-    parser.add_argument(
-        "-j", "--jobs", type=int, default=-1, help="files at a time (-1: one per core)"
-    )
+    jobs = "files at a time (-1: one per core)"
+    parser.add_argument("-j", "--jobs", type=int, default=-1, help=jobs)
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     options = parser.parse_args(arguments)
     try:
@@ -271,21 +261,15 @@ def main(arguments=None):
     except (OSError, ValueError) as error:
         print(f"convert_wavs: {error}", file=sys.stderr)
         return 1
-    print(json.dumps(report) if options.json else _summary(report))
-    for path, reason in report["failed"].items():
-        print(
-            f"failed: {reason if repr(path) in reason else f'{path!r}: {reason}'}", file=sys.stderr
-        )
-    return 1 if report["failed"] else 0
-
-
-def _summary(report):
-    skipped = ", ".join(f"{n} {why}" for why, n in report["skipped"].items())
     n_skipped = sum(report["skipped"].values())
-    return (
-        f"{report['converted']} converted, {n_skipped} skipped ({skipped}),"
-        f" {len(report['failed'])} failed"
-    )
+    why = ", ".join(f"{n} {reason}" for reason, n in report["skipped"].items())
+    n_failed = len(report["failed"])
+    summary = f"{report['converted']} converted, {n_skipped} skipped ({why}), {n_failed} failed"
+    print(json.dumps(report) if options.json else summary)
+    for path, reason in report["failed"].items():
+        line = reason if repr(path) in reason else f"{path!r}: {reason}"
+        print(f"failed: {line}", file=sys.stderr)
+    return 1 if report["failed"] else 0
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
     python create_csv.py --emotions sad,happy     # only these
     python create_csv.py --data-dir ~/recordings --json
 
-Where a corpus is absent nothing is written for it, and you are told how to get it. The data
-folder is --data-dir, else the environment variable SER_DATA_DIR, else `data/` beside this file:
+For a corpus that is absent nothing is written, and a line explains how to get it. The data folder
+is --data-dir, else the environment variable SER_DATA_DIR, else `data/` beside this file:
 
     data/training/Actor_XX/*_<emotion>.wav     RAVDESS and TESS, to train on
     data/validation/Actor_XX/*_<emotion>.wav   RAVDESS and TESS, to test on
@@ -14,197 +14,170 @@ folder is --data-dir, else the environment variable SER_DATA_DIR, else `data/` b
 """
 
 import argparse
-import hashlib
 import json
-import os
-import re
 import sys
 import warnings
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 
-from utils import AVAILABLE_EMOTIONS, check_name, replacing
+from checks import check_name, moved
+from corpora import describe, find_data_dir, groups, how_to_get
+from parameters import AVAILABLE_EMOTIONS
+from tables import COLUMNS, PARTITIONS, TEXT, read_desc_file, write_desc_file
 
-REPO = Path(__file__).resolve().parent
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
-COLUMNS = ["path", "emotion", "speaker", "corpus"]
-PARTITIONS = ("train", "test")
-NAME_ERRORS = "surrogateescape"  # how Python spells file names that aren't Unicode
-TEXT = object  # pandas's own strings, if pyarrow makes them, can't hold such names
-
-EMODB_EMOTIONS = {
-    "W": "angry",  # Wut
-    "L": "boredom",  # Langeweile
-    "E": "disgust",  # Ekel
-    "A": "fear",  # Angst
-    "F": "happy",  # Freude
-    "T": "sad",  # Trauer
-    "N": "neutral",
-}
-"""The sixth character of an EMO-DB file name (emodb.bilderbar.info)."""
-
-_EMODB_NAME = re.compile(r"(?P<speaker>\d\d)[a-z]\d\d(?P<code>[A-Z])[a-z]?$")
-_RAVDESS_NAME = re.compile(r"(?:\d\d-){6}(?P<speaker>\d\d)_(?P<emotion>[^_]+)$")
-_PLAIN_NAME = re.compile(r"(?P<speaker>[^_]+)_(?:.*_)?(?P<emotion>[^_]+)$")
-
-
-class CorpusGroup(NamedTuple):
-    """Corpora that share desc_files: where they lie, what they hold, how to get them."""
-
-    folders: dict  # partition ("train", "test", or "all" to be split) to folder under data/
-    corpora: tuple
-    name: str  # of the desc_files: train_<name>, test_<name>
-    how_to_get: str
-
-
-CORPUS_GROUPS = {
-    "tess_ravdess": CorpusGroup(
-        {"train": "training", "test": "validation"},
-        ("ravdess", "tess"),
-        "tess_ravdess.csv",
-        "get RAVDESS (zenodo.org/records/1188976) and TESS (doi 10.5683/SP2/E8H2MF) by"
-        " `python download_data.py ravdess tess`",
-    ),
-    "emodb": CorpusGroup(
-        {"all": "emodb/wav"},
-        ("emodb",),
-        "emodb.csv",
-        "get EMO-DB (emodb.bilderbar.info) by `python download_data.py emodb`",
-    ),
-    "custom": CorpusGroup(
-        {"train": "train-custom", "test": "test-custom"},
-        ("custom",),
-        "custom.csv",
-        "put clips named <speaker>_..._<emotion>.wav there",
-    ),
-}
-
-
-def find_data_dir(data_dir=None):
-    """The data folder: the argument, else $SER_DATA_DIR, else `data/` of the repository.
-
-    Raises
-    ------
-    FileNotFoundError
-        If it isn't a folder.
-    """
-    folder = Path(data_dir or os.environ.get("SER_DATA_DIR") or REPO / "data").expanduser()
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"The data folder {folder} doesn't exist; pass data_dir=, or set SER_DATA_DIR."
-        )
-    return folder.resolve()
-
-
-def find_cache_dir(cache_dir=None):
-    """The folder of the feature cache: the argument, else $SER_CACHE_DIR, else `cache/` here."""
-    return Path(cache_dir or os.environ.get("SER_CACHE_DIR") or REPO / "cache").expanduser()
-
-
-def describe(path, group):
-    """Read emotion, speaker and corpus off the name of one clip.
-
-    Parameters
-    ----------
-    path : Path
-    group : str
-        A key of `CORPUS_GROUPS`.
-
-    Returns
-    -------
-    tuple (path, emotion, speaker, corpus) of str, or None
-        None if the name isn't of the corpus's form.
-
-    Examples
-    --------
-    >>> describe(Path("15a04Nc.wav"), "emodb")
-    ('15a04Nc.wav', 'neutral', '15', 'emodb')
-    >>> describe(Path("v03_s2_happy.wav"), "custom")
-    ('v03_s2_happy.wav', 'happy', 'v03', 'custom')
-    """
-    if group == "emodb":
-        match = _EMODB_NAME.match(path.stem)
-        if match is None or match["code"] not in EMODB_EMOTIONS:
-            return None
-        return str(path), EMODB_EMOTIONS[match["code"]], match["speaker"], "emodb"
-    forms = {"ravdess": _RAVDESS_NAME, "tess": _PLAIN_NAME, "custom": _PLAIN_NAME}
-    for corpus in CORPUS_GROUPS[group].corpora:
-        match = forms[corpus].match(path.stem)
-        if match:
-            return str(path), match["emotion"].lower(), match["speaker"], corpus
-    return None
+CORPUS_GROUPS = groups()
 
 
 def list_audio(folder):
-    """The audio files below `folder`, sorted by path; none if there is no such folder."""
-    return sorted(
-        path
-        for path in Path(folder).rglob("*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and not path.name.startswith(".")
-        and path.is_file()
-    )
+    """The audio files in a folder and its subfolders: sorted list of Path; empty without a folder.
+
+    Parameters
+    ----------
+    folder : path
+    """
+    paths = [path for path in Path(folder).rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES]
+    return sorted(path for path in paths if not path.name.startswith(".") and path.is_file())
 
 
 def list_clips(group, *, data_dir=None, train_size=0.8):
-    """Every clip of a corpus group, with the partition it belongs to.
+    """Every clip of a corpus group: DataFrame of path, emotion, speaker, corpus, partition.
+
+    Rows are sorted by partition and path; there are none where the corpus is absent. A warning
+    lists the files that were left out because there is no emotion in their names.
 
     Parameters
     ----------
     group : str
-        A key of `CORPUS_GROUPS`: tess_ravdess, emodb or custom.
+        A key of `corpora.groups()`: tess_ravdess, emodb or custom.
     data_dir : path, optional
-        See `find_data_dir`.
+        See `corpora.find_data_dir`.
     train_size : float
-        The share of EMO-DB's speakers to train on; the last ones by number are the test set.
+        The share of the speakers to train on, where the corpus itself has no partitions; the last
+        speakers by name are the test set.
 
-    Returns
-    -------
-    DataFrame
-        Columns path, emotion, speaker, corpus, partition; sorted by partition and path; empty
-        where the corpus is absent.
-
-    Warns
-    -----
-    UserWarning
-        Names the files that were left out because their names say no emotion.
+    Raises
+    ------
+    ValueError
+        For an unknown group, or a share that isn't between 0 and 1.
     """
-    check_name(group, CORPUS_GROUPS, "corpus group")
-    rows, unreadable = [], []
-    for partition, folder in CORPUS_GROUPS[group].folders.items():
-        for path in list_audio(find_data_dir(data_dir) / folder):
-            row = describe(path, group)
-            if row is None:
-                unreadable.append(path.name)
-            else:
-                rows.append((*row, partition))
-    if unreadable:
+    known = groups()
+    check_name(group, known, "corpus group")
+    if not 0 < train_size < 1:
+        raise ValueError(f"train_size is a share of the speakers between 0 and 1; got {train_size}")
+    found = [
+        (path.name, describe(path, group), partition)
+        for partition, folder in known[group].folders.items()
+        for path in list_audio(find_data_dir(data_dir) / folder)
+    ]
+    rows = [(*row, partition) for _, row, partition in found if row]
+    if unreadable := [name for name, row, _ in found if not row]:
         warnings.warn(
-            f"{len(unreadable)} {group} file(s) left out, their names say no emotion: "
+            f"{len(unreadable)} {group} file(s) left out, there is no emotion in their names: "
             f"{', '.join(unreadable[:10])}{', ...' if len(unreadable) > 10 else ''}",
             stacklevel=2,
         )
     clips = pd.DataFrame(rows, columns=[*COLUMNS, "partition"], dtype=TEXT)
-    return _split_speakers(clips, train_size)
-
-
-def _split_speakers(clips, train_size):
-    """Give the clips whose corpus knows no partitions to train and test by speaker."""
-    if not 0 < train_size < 1:
-        raise ValueError(f"train_size is a share of the speakers between 0 and 1; got {train_size}")
     whole = clips["partition"] == "all"
     if whole.any():
         speakers = sorted(clips.loc[whole, "speaker"].unique())
         n_train = min(max(round(train_size * len(speakers)), 1), max(len(speakers) - 1, 1))
-        known = clips["speaker"].isin(speakers[:n_train])
-        clips.loc[whole, "partition"] = known[whole].map({True: "train", False: "test"})
+        trained = clips["speaker"].isin(speakers[:n_train])
+        clips.loc[whole, "partition"] = trained[whole].map({True: "train", False: "test"})
     return clips
+
+
+def labelled_clips(wishes, *, data_dir=None, verbose=1, desc_files=None):
+    """The clips of the corpora that are wanted: see `list_clips`; the training clips come first.
+
+    Parameters
+    ----------
+    wishes : dict
+        See `corpora.wishes`.
+    data_dir : path, optional
+        See `corpora.find_data_dir`.
+    verbose : int
+        0 prints no line for a corpus that is absent.
+    desc_files : dict of str to path, optional
+        Group to the name of its desc_files (see `desc_file`), where it isn't that of
+        `corpora.groups()`. Groups with both of them are read from these, not from the folders.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a corpus that must be there isn't, or none is.
+    """
+    data_dir, tables = find_data_dir(data_dir), []
+    for group, wish in wishes.items():
+        if wish is False:
+            continue
+        clips = _read(group, desc_files, data_dir)
+        if isinstance(wish, tuple):
+            clips = clips[clips["corpus"].isin(wish)]
+            if lacking := [name for name in wish if name not in set(clips["corpus"])]:
+                raise FileNotFoundError(absent(group, data_dir, lacking))
+        if len(clips):
+            tables.append(clips)
+        elif wish:
+            raise FileNotFoundError(absent(group, data_dir))
+        elif verbose:
+            print(absent(group, data_dir))
+    if not tables:
+        lines = " ".join(absent(group, data_dir) for group in groups())
+        raise FileNotFoundError(f"No recordings to train on in {data_dir}. {lines}")
+    rows = pd.concat(tables)
+    parts = [rows[rows["partition"] == partition] for partition in PARTITIONS]
+    return pd.concat(parts, ignore_index=True).astype(TEXT)
+
+
+def _read(group, desc_files, data_dir):
+    """The clips of one group, by both desc_files where they are asked for and there."""
+    if desc_files is not None:
+        name = desc_files.get(group, groups()[group].name)
+        paths = {part: desc_file(part, name, data_dir) for part in PARTITIONS}
+        if all(path.is_file() for path in paths.values()):
+            parts = [read_desc_file(path).assign(partition=part) for part, path in paths.items()]
+            return pd.concat(parts, ignore_index=True)
+    return list_clips(group, data_dir=data_dir)
+
+
+def edited_desc_files(wishes, names, data_dir, *, verbose=1):
+    """The clips of the corpora that are wanted, by their desc_files where there are any.
+
+    Parameters
+    ----------
+    wishes, names, data_dir, verbose
+        See `labelled_clips`, where `names` are `desc_files`.
+    """
+    return labelled_clips(wishes, data_dir=data_dir, verbose=verbose, desc_files=names)
+
+
+def absent(group, data_dir, corpora=None):
+    """One line for corpora that are absent: where they belong, and how to get them.
+
+    Parameters
+    ----------
+    group : str
+        A key of `corpora.groups()`.
+    data_dir : path
+    corpora : list of str, optional
+        Those of the group that are meant; default all.
+    """
+    info = groups()[group]
+    places = " and ".join(str(Path(data_dir) / folder) for folder in info.folders.values())
+    how = how_to_get(*(corpora or info.corpora))
+    return f"[!] {', '.join(corpora or [group])}: no recordings in {places}; {how} to use it."
 
 
 def check_emotions(emotions, data_dir=None):
     """Return the emotions as a list if each is one of the nine or occurs in the data.
+
+    Parameters
+    ----------
+    emotions : sequence of str
+    data_dir : path, optional
+        See `corpora.find_data_dir`.
 
     Raises
     ------
@@ -218,7 +191,7 @@ def check_emotions(emotions, data_dir=None):
         raise ValueError(f"emotions needs at least one name, and none twice; got {emotions}")
     legal = list(AVAILABLE_EMOTIONS)
     if not set(emotions) <= set(legal):
-        found = {e for group in CORPUS_GROUPS for e in list_clips(group, data_dir=data_dir).emotion}
+        found = {e for group in groups() for e in list_clips(group, data_dir=data_dir).emotion}
         legal += sorted(found - set(legal))
     for emotion in emotions:
         check_name(emotion, legal, "emotion")
@@ -226,21 +199,61 @@ def check_emotions(emotions, data_dir=None):
 
 
 def desc_file(partition, name, data_dir):
-    """Where a desc_file lives: a bare name in the data folder, another path as it is.
+    """The path of a desc_file: a bare name lies in the data folder, another path is kept.
 
-    A data folder that can't be written to has its desc_files in the feature cache's folder.
+    Parameters
+    ----------
+    partition : {"train", "test"}
+    name : path
+        For both partitions, e.g. "emodb.csv".
+    data_dir : Path
+
+    Examples
+    --------
+    >>> desc_file("test", "emodb.csv", Path("data")).as_posix()
+    'data/test_emodb.csv'
     """
     name = Path(name)
     path = name.with_name(f"{partition}_{name.name}")
-    if len(name.parts) > 1:
-        return path
-    if os.access(data_dir, os.W_OK):
-        return data_dir / path
-    return find_cache_dir() / hashlib.sha256(str(data_dir).encode()).hexdigest()[:12] / path
+    return path if len(name.parts) > 1 else data_dir / path
 
 
-def _write_group(group, emotions, train_name, test_name, verbose, data_dir, train_size=0.8):
-    """Write both desc_files of a group; return them as a dict of partition to DataFrame."""
+def leave_desc_files(rows, names, data_dir):
+    """Write the desc_files of a recognizer's clips, except in a data folder that is read-only.
+
+    They always hold all corpora and emotions of a group, so every recognizer on the same data
+    folder writes the same bytes.
+
+    Parameters
+    ----------
+    rows : DataFrame (n_clips,)
+        As `labelled_clips` returns them.
+    names, data_dir
+        See `edited_desc_files`.
+
+    Raises
+    ------
+    OSError
+        If a name has a folder, and that can't be written to.
+    """
+    data_dir, there = find_data_dir(data_dir), set(rows["corpus"])
+    for group, info in groups().items():
+        if not there & set(info.corpora):
+            continue
+        clips = rows[rows["corpus"].isin(info.corpora)]
+        if not there >= set(info.corpora):  # perhaps only some corpora of the group were wanted
+            clips = list_clips(group, data_dir=data_dir)
+        name = Path(names.get(group, info.name))
+        for part in PARTITIONS:
+            try:
+                write_desc_file(clips[clips["partition"] == part], desc_file(part, name, data_dir))
+            except OSError:
+                if len(name.parts) > 1:
+                    raise
+
+
+def _write(group, emotions, train_name, test_name, verbose, data_dir, train_size=0.8):
+    """Write both desc_files of a corpus group."""
     data_dir = find_data_dir(data_dir)
     if emotions is not None:
         emotions = check_emotions(emotions, data_dir)
@@ -251,74 +264,59 @@ def _write_group(group, emotions, train_name, test_name, verbose, data_dir, trai
         return {}
     if emotions is not None:
         clips = clips[clips["emotion"].isin(emotions)]
-    default = CORPUS_GROUPS[group].name
     written = {}
     for partition, name in zip(PARTITIONS, (train_name, test_name), strict=True):
-        path = desc_file(partition, default, data_dir) if name is None else Path(name)
+        default = desc_file(partition, groups()[group].name, data_dir)
+        path = default if name is None else Path(name)
         rows = clips.loc[clips["partition"] == partition, COLUMNS].reset_index(drop=True)
-        with replacing(path) as temporary:
-            rows.to_csv(temporary, index=False, errors=NAME_ERRORS)
+        write_desc_file(rows, path)
         written[partition] = rows
         if verbose:
             print(f"[+] {len(rows):5d} clips, {rows.speaker.nunique():3d} speakers: {path}")
     return written
 
 
-def absent(group, data_dir):
-    """One line that says a corpus isn't there and how to get it."""
-    info = CORPUS_GROUPS[group]
-    places = " and ".join(str(Path(data_dir) / folder) for folder in info.folders.values())
-    return f"[!] {group}: no recordings in {places}; {info.how_to_get} to use it."
-
-
 def write_tess_ravdess_csv(
     emotions=None, train_name=None, test_name=None, verbose=1, *, data_dir=None
 ):
-    """Write the desc_files of RAVDESS and TESS, which share their folders.
+    """Write the desc_files of RAVDESS and TESS: dict of partition to rows, empty without clips.
 
     Parameters
     ----------
     emotions : list of str, optional
         Keep only these; default all.
     train_name, test_name : path, optional
-        Where to write; default train_tess_ravdess.csv and test_tess_ravdess.csv in the data folder.
+        Where to write; default e.g. train_emodb.csv and test_emodb.csv in the data folder.
     verbose : int
         0 prints nothing.
     data_dir : path, optional
-        See `find_data_dir`.
-
-    Returns
-    -------
-    dict of str to DataFrame
-        partition ("train", "test") to its rows; empty where the corpus is absent, and then
-        nothing is written.
-
-    Raises
-    ------
-    ValueError
-        For an unknown emotion.
+        See `corpora.find_data_dir`.
     """
-    return _write_group("tess_ravdess", emotions, train_name, test_name, verbose, data_dir)
+    return _write("tess_ravdess", emotions, train_name, test_name, verbose, data_dir)
 
 
 def write_emodb_csv(
     emotions=None, train_name=None, test_name=None, train_size=0.8, verbose=1, *, data_dir=None
 ):
-    """Write the desc_files of EMO-DB, split by speaker.
+    """Write the desc_files of EMO-DB; at a share of 0.8, speakers 15 and 16 are the test set.
 
-    `train_size` is the share of the speakers to train on: at 0.8, speakers 15 and 16 are the test
-    set. Everything else as in `write_tess_ravdess_csv`.
+    Parameters
+    ----------
+    emotions, train_name, test_name, train_size, verbose, data_dir
+        See `write_tess_ravdess_csv`, also for what is returned, and `list_clips`.
     """
-    return _write_group("emodb", emotions, train_name, test_name, verbose, data_dir, train_size)
+    return _write("emodb", emotions, train_name, test_name, verbose, data_dir, train_size)
 
 
 def write_custom_csv(emotions=None, train_name=None, test_name=None, verbose=1, *, data_dir=None):
-    """Write the desc_files of your own recordings in train-custom and test-custom.
+    """Write the desc_files of your own recordings, whose emotions may be any words.
 
-    The first part of a name is the speaker, the last one the emotion: any word will do, not only
-    the nine. Everything else as in `write_tess_ravdess_csv`.
+    Parameters
+    ----------
+    emotions, train_name, test_name, verbose, data_dir
+        See `write_tess_ravdess_csv`, also for what is returned.
     """
-    return _write_group("custom", emotions, train_name, test_name, verbose, data_dir)
+    return _write("custom", emotions, train_name, test_name, verbose, data_dir)
 
 
 WRITERS = {
@@ -328,43 +326,8 @@ WRITERS = {
 }
 
 
-def read_desc_file(path):
-    """Read one desc_file.
-
-    Parameters
-    ----------
-    path : path of a CSV file
-        Columns path and emotion; speaker and corpus where it has them, else the speaker is the
-        first part of the file name and the corpus "custom". Relative paths start at the CSV file's
-        folder.
-
-    Returns
-    -------
-    DataFrame
-        Columns path, emotion, speaker, corpus, all of them strings.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If it isn't there, or lacks a column; the message names the file.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"No desc_file at {path}; `python create_csv.py` writes them.")
-    rows = pd.read_csv(path, dtype=TEXT, keep_default_na=False, encoding_errors=NAME_ERRORS)
-    missing = {"path", "emotion"} - set(rows.columns)
-    if missing:
-        raise ValueError(f"{path} has no column {' and '.join(sorted(missing))}.")
-    if "speaker" not in rows:
-        rows["speaker"] = [Path(p).stem.split("_")[0] for p in rows["path"]]
-    if "corpus" not in rows:
-        rows["corpus"] = "custom"
-    rows["path"] = pd.Series([str(path.parent / p) for p in rows["path"]], dtype=TEXT)
-    return rows[COLUMNS]
-
-
 def count_clips(written):
-    """Clips per corpus and emotion (rows) and partition (columns), with totals.
+    """Clips per corpus and emotion (rows) and partition (columns), with totals: DataFrame of int.
 
     Parameters
     ----------
@@ -382,35 +345,45 @@ def count_clips(written):
 
 
 def main(argv=None):
-    """The command line; see the module's docstring."""
+    """The command line; see the module's docstring.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Default those of the process.
+    """
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--emotions", help="comma-separated; default: all that occur")
-    parser.add_argument("--data-dir", help="the data folder")
-    parser.add_argument("--train-size", type=float, default=0.8, metavar="SHARE",
-                        help="share of EMO-DB's speakers to train on (default 0.8)")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print the counts as one JSON object")
+    add = parser.add_argument
+    add("--emotions", help="comma-separated; default: all that occur")
+    add("--data-dir", help="the data folder")
+    help_train_size = "share of EMO-DB's speakers to train on (default 0.8)"
+    add("--train-size", type=float, default=0.8, metavar="SHARE", help=help_train_size)
+    add("--json", action="store_true", help="print the counts as one JSON object")
     args = parser.parse_args(argv)
-    options = {
-        "emotions": args.emotions.split(",") if args.emotions else None,
-        "data_dir": args.data_dir,
-        "verbose": 0 if args.json else 1,
-    }
+    emotions = args.emotions.split(",") if args.emotions else None
+    settings = emotions, None, None, not args.json, args.data_dir, args.train_size
     try:
-        written = [
-            write(**options, **({"train_size": args.train_size} if group == "emodb" else {}))
-            for group, write in WRITERS.items()
-        ]
+        table = count_clips([_write(group, *settings) for group in groups()])
     except (ValueError, OSError) as error:
         sys.exit(f"create_csv.py: {error}")
-    table = count_clips(written)
     if args.json:
         counts = table.iloc[:-1].reset_index()  # all but the totals
         print(json.dumps({"clips": counts.to_dict("records")}))
     elif len(table):
         print(f"\n{table.to_string()}")
 
+
+__getattr__ = moved(
+    __name__,
+    {
+        "checks": "replacing",
+        "corpora": "CorpusGroup EMODB_EMOTIONS REPO",
+        "feature_cache": "find_cache_dir",
+        "tables": "NAME_ERRORS",
+    },
+)
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""Tune the models of parameters.py and keep the results in grid/, as plain data.
+"""Tune the models of parameters.py, keep the results in grid/ as plain data, and compare them.
 
     python grid_search.py                                  # eight classifiers, 3 emotions
     python grid_search.py --regression                     # eight regressors
@@ -7,13 +7,10 @@
     python grid_search.py --resume                         # go on where a killed run stopped
     python grid_search.py --scheduler tcp://10.0.0.1:8786  # on a Dask cluster, see the README
 
-Candidates are scored by cross-validation that keeps speakers apart, on the training part of the
-corpora in the data folder: UAR for classifiers, mean absolute error for regressors, scaling inside
-the fold. Successive halving (Jamieson and Talwalkar 2016) gives every candidate a ninth of the
-training clips, the best third of them a third of the clips, and the best third of these all.
-Candidates that one fit can score stay together; ensembles begin at a third of the clips with their
-smallest size, for a few clips tell little about them and save little. Each model's result is saved
-as it ends, in place of its earlier one.
+Scores are cross-validated on the training part, speakers kept apart: UAR, or mean absolute error.
+Successive halving (Jamieson and Talwalkar 2016) gives every candidate a ninth of the clips, the
+best third of them a third, and the best third of these all. Candidates that one fit can score stay
+together and begin at a third of the clips, ensembles with their smallest size.
 """
 
 import argparse
@@ -24,83 +21,101 @@ import json
 import math
 import pickle
 import sys
-import tempfile
+import time
 import warnings
 from collections import defaultdict
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from scipy.spatial.distance import cdist
+from sklearn.metrics import fbeta_score
 from sklearn.model_selection import ParameterGrid
 from sklearn.preprocessing import StandardScaler
 from tqdm.auto import tqdm
 
-import evaluation
-from data_extractor import speaker_groups, stratified_order
-from emotion_recognition import SCORES, SCORING, EmotionRecognizer, corpora_options
+from checks import check_name, moved, replacing
+from data_extractor import task
+from emotion_recognition import SCORES, SCORING, EmotionRecognizer
 from features import RECOMMENDED_FEATURES
-from parameters import CLASSIFIER_GRIDS, REGRESSOR_GRIDS
-from utils import GRID_DIR, check_name, make_estimator, read_plain_pickle, replacing, results_path
+from metrics import moments_by_speaker, regression_measures
+from models import recommended_model
+from parameters import AVAILABLE_EMOTIONS, CLASSIFIER_GRIDS, EMOTION_SCALES, REGRESSOR_GRIDS
+from plotting import draw_histograms, save_figure
+from tables import speaker_folds, speaker_groups, stratified_order
+from utils import (
+    GRID_DIR,
+    best_results,
+    get_best_estimators,
+    make_estimator,
+    pipeline,
+    read_plain_pickle,
+    results_path,
+)
 
-SEARCHES = ("halving", "grid", "random")
-SHARES = 1 / 9, 1 / 3, 1.0  # of the training clips that the rungs of halving learn from
-KEPT = 1 / 3  # of a rung's families of candidates reach the next
-FEWEST_CLIPS = 40  # that anything is learned from
-FEWEST = 8  # families that reach the last rung, if there are as many
-N_RANDOM = 60  # candidates of a random search
+SEARCHES = ("halving", "grid")
+SHARES = 1 / 9, 1 / 3, 1.0  # the share of the training clips in each rung of halving
+KEPT = 1 / 3  # the share of a rung's families of candidates that reaches the next rung
+FEWEST_CLIPS = 40  # in any rung
+FEWEST = 8  # families in the last rung, if there are as many
 NESTED = {"n_estimators", "n_neighbors", "weights"}
-"""Parameters whose values one fit can score: the first trees of 100 are those of 50, and the
-distances between clips are the same however many neighbours count, and how much."""
+"""Parameters whose values are all scored by one fit: the first trees of 100 are those of 50, and
+the distances between clips are the same however many neighbours count, and how much."""
 SHARED = NESTED | {"max_iter"}
-"""Those whose values one fit may score: a network that ends of itself needs no more iterations."""
+"""Those whose values one fit may score: a network that stops early needs no more iterations."""
+_NO_BAR = tqdm(disable=True)
 
 
 class Search:
-    """Finds a model's best parameters by scoring candidates on folds of the training part.
+    """A search for a model's best parameters by scores on folds of speakers.
 
     Parameters
     ----------
     X : ndarray (n_clips, n_features)
     y, groups : ndarray (n_clips,)
         Labels, or numbers to regress on; speakers.
-    classification : bool
-    search : {"halving", "grid", "random"}
-    cv : int
-        Folds.
-    random_state : int
-    n_jobs : int
-        Processes, as joblib counts them; an active joblib backend serves too.
+    classification : bool, default True
+    search : {"halving", "grid"}
+    cv, random_state : int, default 3 and 0
+        Folds; seed.
+    n_jobs : int, default -1
+        Processes, as joblib counts them; an active joblib backend serves, too.
     journal : Journal, optional
         Where scores are kept, so that a killed search resumes.
     """
 
-    def __init__(self, X, y, groups, *, classification=True, search="halving", cv=3,
-                 random_state=0, n_jobs=-1, journal=None):  # fmt: skip
+    def __init__(
+        self,
+        X,
+        y,
+        groups,
+        *,
+        classification=True,
+        search="halving",
+        cv=3,
+        random_state=0,
+        n_jobs=-1,
+        journal=None,
+    ):
         self.X, self.y = X, y
         self.classification = classification
         self.search = check_name(search, SEARCHES, "search")
-        self.random_state = random_state
-        self.n_jobs = n_jobs
+        self.random_state, self.n_jobs = random_state, n_jobs
         self.journal = journal or Journal()
-        self.folds = evaluation.speaker_folds(y, groups, cv, random_state)
+        self.folds = speaker_folds(y, groups, cv, random_state)
 
     def rungs(self, n_families, together=False):
-        """How many families of candidates get how large a share of the clips.
+        """Plan how many families of candidates learn from which share: list of (int, float).
 
-        A rung after which all would go on isn't there.
+        A rung after which all would go on is left out.
 
         Parameters
         ----------
-        n_families : int
-        together : bool
-            Whether families have several members.
-
-        Returns
-        -------
-        list of (int, float)
+        n_families, together : int, bool
+            Whether families have several members; default False.
         """
         if self.search != "halving":
             return [(n_families, 1.0)]
@@ -109,107 +124,91 @@ class Search:
         after = [*counts[1:], 0]
         return [(n, s) for n, s, n_next in zip(counts, shares, after, strict=True) if n_next < n]
 
-    def candidates(self, grid):
-        """The combinations of a grid: list of dict."""
-        candidates = list(ParameterGrid(grid))
-        if self.search == "random":
-            order = np.random.default_rng(self.random_state).permutation(len(candidates))
-            candidates = [candidates[i] for i in order[:N_RANDOM]]
-        return candidates
-
-    def run(self, name, grid, bar=None):
+    def run(self, name, grid, bar=_NO_BAR):
         """Search one model's grid.
 
         Parameters
         ----------
-        name : str
-            A class name of parameters.py.
-        grid : dict or list of dict
-            As scikit-learn's ParameterGrid takes it.
+        name, grid : str, dict or list of dict
+            A class name of parameters.py, and what scikit-learn's ParameterGrid takes.
         bar : tqdm, optional
-            Counts scored candidates.
+            Counts scores, one being a candidate on a fold.
 
         Returns
         -------
         DataFrame (n_candidates,)
             params, score, std, share (of the clips that the score was reached with), best first:
-            those that reached the last rung before all others, those that were never scored last.
+            candidates in the last rung before all others, those that were never scored last.
         """
-        candidates = self.candidates(grid)
-        table = pd.DataFrame({"params": candidates, "score": np.nan, "std": np.nan,
-                              "share": np.nan})  # fmt: skip
-        kin, expected = families(candidates), self.expected_fits(candidates)
-        sign = -1 if self.classification else 1
+        candidates = list(ParameterGrid(grid))
+        table = pd.DataFrame({"params": candidates}).assign(score=np.nan, std=np.nan, share=np.nan)
+        kin, sign = families(candidates), -1 if self.classification else 1
         for n_alive, share in self.rungs(len(kin), len(kin) < len(candidates)):
             kin = kin[:n_alive]
             alive = [i for family in kin for i in _members(family, candidates, share)]
-            if bar is not None:
-                bar.total += len(self.folds) * len(alive) - expected.pop(0)
             scores = self._score(name, [candidates[i] for i in alive], share, bar)
             table.loc[alive, "score"], table.loc[alive, "std"] = scores.mean(1), scores.std(1)
             table.loc[alive, "share"] = share
             kin.sort(key=lambda family: (sign * table.loc[family, "score"]).min())
-        best = [False, not self.classification]
-        table = table.sort_values(["share", "score"], ascending=best, kind="stable")
-        return table.reset_index(drop=True)
+        order = {"ascending": [False, not self.classification], "ignore_index": True}
+        return table.sort_values(["share", "score"], **order)
 
-    def expected_fits(self, candidates):
-        """About how many scores of a candidate on a fold each rung will take: list of int."""
+    def _n_scores(self, grid):
+        """The number of scores that a search takes, one being a candidate on a fold: int."""
+        candidates, total = list(ParameterGrid(grid)), 0
         kin = families(candidates)
-        counts = []
         for n_alive, share in self.rungs(len(kin), len(kin) < len(candidates)):
             members = sum(len(_members(family, candidates, share)) for family in kin)
-            counts.append(round(n_alive * members / len(kin)) * len(self.folds))
-        return counts
+            total += round(n_alive * members / len(kin))  # as if all families had as many
+        return total * len(self.folds)
 
     def _score(self, name, candidates, share, bar):
         """Score candidates on a share of every fold's training clips: (n_candidates, n_folds)."""
-        parts = [self._part(train, share) for train, _ in self.folds]
-        keys = [
-            [Journal.key(name, params, len(part), fold) for fold, part in enumerate(parts)]
-            for params in candidates
+        sides = [(self._part(train, share), test) for train, test in self.folds]
+        keys = {
+            (i, fold): json.dumps([name, sorted(params.items()), len(sides[fold][0]), fold])
+            for (i, params), fold in product(enumerate(candidates), range(len(sides)))
+        }
+        scores = self.journal.scores
+        work = [
+            ([i for i in family if keys[i, fold] not in scores], fold)
+            for family, fold in product(families(candidates, SHARED), range(len(sides)))
         ]
-        tasks = []
-        for family in families(candidates, SHARED):
-            for fold, (_, test) in enumerate(self.folds):
-                unknown = [i for i in family if keys[i][fold] not in self.journal.scores]
-                if unknown:
-                    tasks.append((unknown, fold, parts[fold], test))
-                if bar is not None:
-                    bar.update(len(family) - len(unknown))
-        work = Parallel(self.n_jobs, return_as="generator_unordered", pre_dispatch="4 * n_jobs")(
-            delayed(_fit_and_score)(
-                (unknown, fold), name, [candidates[i] for i in unknown], part, test,
-                self.X, self.y, self.classification, self.random_state,
+        bar.update(sum(key in scores for key in keys.values()))
+        data = self.X, self.y, self.classification, self.random_state
+        run = Parallel(self.n_jobs, return_as="generator_unordered", pre_dispatch="4 * n_jobs")
+        done = run(
+            delayed(task(_fit_and_score))(
+                (unknown, fold), name, [candidates[i] for i in unknown], sides[fold], *data
             )
-            for unknown, fold, part, test in tasks
-        )  # fmt: skip
-        for (unknown, fold), scores in work:
-            for i, score in zip(unknown, scores, strict=True):
-                self.journal.add(keys[i][fold], score)
-            if bar is not None:
-                bar.update(len(unknown))
-        return np.array([[self.journal.scores[key] for key in row] for row in keys])
+            for unknown, fold in work
+            if unknown
+        )
+        for (unknown, fold), found in done:
+            for i, score in zip(unknown, found, strict=True):
+                self.journal.add(keys[i, fold], score)
+            bar.update(len(unknown))
+        return np.reshape([scores[key] for key in keys.values()], (len(candidates), len(sides)))
 
     def _part(self, train, share):
         """A share of the clips, labels in their proportions; a smaller one is part of a larger.
 
-        In the fold's order, so that all of them give what scikit-learn's search gives.
+        The clips are in the fold's order, so that scores equal those of scikit-learn's search.
         """
         n_clips = min(len(train), max(FEWEST_CLIPS, round(share * len(train))))
         return train[np.sort(stratified_order(self.y[train], self.random_state)[:n_clips])]
 
 
 class Journal:
-    """The scores so far, a line each, in a file that a killed search is resumed from.
+    """The scores so far, a line each in a file from which a killed search resumes.
 
     Parameters
     ----------
     path : path, optional
         Without one nothing is kept beyond this object.
-    fingerprint : str
-        What the scores depend on; a file of another one is begun anew.
-    resume : bool
+    fingerprint : str, default ""
+        What the scores depend on; a file with another one is begun anew.
+    resume : bool, default False
         Read what is there.
     """
 
@@ -227,31 +226,27 @@ class Journal:
         rows = [json.dumps([key, value]) for key, value in self.scores.items()]
         path.write_text("\n".join([fingerprint, *rows]) + "\n")
 
-    @staticmethod
-    def key(name, params, n_clips, fold):
-        """The name of one score."""
-        return json.dumps([name, sorted(params.items()), n_clips, fold])
-
     def add(self, key, value):
-        """Keep a score."""
+        """Keep a score.
+
+        Parameters
+        ----------
+        key, value : str, float
+        """
         self.scores[key] = value
         if self.path is not None:
             with self.path.open("a") as file:
                 file.write(json.dumps([key, value]) + "\n")
 
-    def remove(self):
-        """The search has ended: the file isn't needed any more."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
-
 
 def families(candidates, nested=NESTED):
-    """Group candidates that one fit can score, those that differ only in `nested` parameters.
+    """Group candidates that one fit can score: list of list of int, indices of `candidates`.
 
-    Returns
-    -------
-    list of list of int
-        Indices of `candidates`.
+    Parameters
+    ----------
+    candidates : list of dict
+    nested : set of str, default `NESTED`
+        The only parameters that differ within a group.
 
     Examples
     --------
@@ -265,15 +260,14 @@ def families(candidates, nested=NESTED):
 
 
 def _members(family, candidates, share):
-    """Those of a family that are scored with a share of the clips."""
-    if share == 1:
-        return family
-    smallest = min(candidates[i].get("n_estimators", 0) for i in family)
-    return [i for i in family if candidates[i].get("n_estimators", 0) == smallest]
+    """The members of a family that are scored with a share of the clips."""
+    sizes = {i: candidates[i].get("n_estimators", 0) for i in family}
+    return [i for i in family if share == 1 or sizes[i] == min(sizes.values())]
 
 
-def _fit_and_score(place, name, family, train, test, X, y, classification, random_state):
-    """Fit a family's largest member, and score each on the held-out speakers."""
+def _fit_and_score(place, name, family, fold, X, y, classification, random_state):
+    """Fit a family's largest member, and score each on the held-out speakers; runs in a worker."""
+    train, test = fold
     scaler = StandardScaler().fit(X[train])
     sides = scaler.transform(X[train]), y[train], scaler.transform(X[test])
     with warnings.catch_warnings():
@@ -284,7 +278,7 @@ def _fit_and_score(place, name, family, train, test, X, y, classification, rando
 
 
 def predictions(name, family, X, y, X_test, random_state=0):
-    """What each of a family of candidates predicts, each as if fitted on its own.
+    """Predict by each candidate of a family, as if fitted alone: list of ndarray (n_test_clips,).
 
     Parameters
     ----------
@@ -295,11 +289,7 @@ def predictions(name, family, X, y, X_test, random_state=0):
     X, X_test : ndarray (n_clips, n_features)
         Standardised.
     y : ndarray (n_clips,)
-    random_state : int
-
-    Returns
-    -------
-    list of ndarray (n_test_clips,)
+    random_state : int, default 0
     """
     if "n_neighbors" in family[0]:
         return _by_neighbors(name, family, X, y, X_test)
@@ -311,11 +301,8 @@ def predictions(name, family, X, y, X_test, random_state=0):
     model.fit(X, y)
     if len(family) == 1:
         return [model.predict(X_test)]
-    sizes, kept = [params["n_estimators"] for params in family], {}
-    for i, stage in enumerate(_staged(model, X_test), 1):
-        if i in sizes:
-            kept[i] = stage
-    return [kept.get(size, stage) for size in sizes]  # boosting may have ended before that size
+    stages = list(_staged(model, X_test))  # boosting may have ended before the largest size
+    return [stages[min(params["n_estimators"], len(stages)) - 1] for params in family]
 
 
 def _by_neighbors(name, family, X, y, X_test):
@@ -323,9 +310,8 @@ def _by_neighbors(name, family, X, y, X_test):
     distances = cdist(X_test, X, "minkowski", p=family[0].get("p", 2))
     guesses = []
     for params in family:
-        n_neighbors = min(params["n_neighbors"], len(X))
-        options = {"n_neighbors": n_neighbors, "weights": params.get("weights", "uniform")}
-        model = make_estimator(name, options | {"metric": "precomputed"})
+        changes = {"n_neighbors": min(params["n_neighbors"], len(X)), "metric": "precomputed"}
+        model = make_estimator(name, params | changes)
         guesses.append(model.fit(np.zeros((len(X), len(X))), y).predict(distances))
     return guesses
 
@@ -344,8 +330,7 @@ def _by_iterations(name, family, X, y, X_test, random_state):
 def _staged(model, X):
     """Yield what the first, the first two, ... estimators of a fitted ensemble predict."""
     if hasattr(model, "staged_predict"):
-        yield from model.staged_predict(X)
-        return
+        return (yield from model.staged_predict(X))
     everything = [slice(None)] * len(model.estimators_)
     classes, total = getattr(model, "classes_", None), 0
     features = getattr(model, "estimators_features_", everything)
@@ -356,7 +341,15 @@ def _staged(model, X):
 
 
 def fingerprint(X, y, groups, settings):
-    """Say what the scores depend on: a digest of the data, the settings and the library."""
+    """Compute a digest of data, settings and version of scikit-learn, which scores depend on: str.
+
+    Parameters
+    ----------
+    X : ndarray (n_clips, n_features)
+    y, groups : ndarray (n_clips,)
+    settings : list
+        Plain data.
+    """
     digest = hashlib.sha256(np.ascontiguousarray(X).tobytes())
     version = importlib.metadata.version("scikit-learn")
     digest.update(json.dumps([y.tolist(), groups.tolist(), settings, version]).encode())
@@ -364,7 +357,14 @@ def fingerprint(X, y, groups, settings):
 
 
 def plain_result(rec, name, table, search):
-    """The result of one model as `utils.best_results` reads it: plain data only."""
+    """Make the result of one model, as `utils.best_results` reads it: dict of plain data.
+
+    Parameters
+    ----------
+    rec : EmotionRecognizer
+    name, table, search : str, DataFrame, Search
+        A class name of parameters.py, what `Search.run` found for it, and the search.
+    """
     best = table.iloc[0]
     return {
         "estimator": name,
@@ -388,7 +388,12 @@ def plain_result(rec, name, table, search):
 
 
 def save_result(result, path):
-    """Put a result into the file at `path`, in place of the same model's earlier one."""
+    """Put a result into a file, in place of the same model's earlier one.
+
+    Parameters
+    ----------
+    result, path : dict of `plain_result`, Path
+    """
     kept = read_plain_pickle(path) if path.is_file() else []
     kept = [r for r in kept if r["estimator"] != result["estimator"]]
     with replacing(path) as temporary:
@@ -396,124 +401,221 @@ def save_result(result, path):
 
 
 def tune(rec, grids, output=GRID_DIR, *, search="halving", cv=3, resume=False):
-    """Tune models one after the other, and save each result as it is there.
+    """Tune models in turn, and save each result at once: dict of str to DataFrame of `Search.run`.
 
     Parameters
     ----------
     rec : EmotionRecognizer
-        Its training part and kind (classification or regression) are used; not its model.
+        Loaded. Its training part and kind (classification or regression) are used, not its model.
     grids : dict of str to grid
         Class names of parameters.py; see `Search.run`.
-    output : path
+    output : path, default grid/
         The folder of best_classifiers.pickle or best_regressors.pickle.
-    search : {"halving", "grid", "random"}
-    cv : int
-        Folds of speakers.
-    resume : bool
+    search, cv
+        See `Search`.
+    resume : bool, default False
         Go on where a killed run of the same data and settings stopped.
-
-    Returns
-    -------
-    dict of str to DataFrame
-        Every candidate of every model; see `Search.run`.
     """
-    y, groups = rec.y_train, speaker_groups(rec.train_rows_)
+    data = rec.X_train, rec.y_train, speaker_groups(rec.train_rows_)
     path = results_path(rec.classification, output)
-    settings = [rec.classification, search, cv, rec.random_state]
-    mark = fingerprint(rec.X_train, y, groups, settings)
+    settings = {"classification": rec.classification, "search": search, "cv": cv}
+    settings["random_state"] = rec.random_state
+    mark = fingerprint(*data, list(settings.values()))
     journal = Journal(path.with_suffix(".jsonl"), mark, resume)
+    searcher = Search(*data, n_jobs=rec.n_jobs, journal=journal, **settings)
+    total = sum(map(searcher._n_scores, grids.values()))
+    style = {"unit": "fit", "smoothing": 0.05, "disable": not rec.verbose}
     tables = {}
-    with _shared(rec.X_train, rec.scheduler) as X, rec.parallel(X):
-        searcher = Search(
-            X, y, groups, classification=rec.classification, search=search, cv=cv,
-            random_state=rec.random_state, n_jobs=rec.n_jobs, journal=journal,
-        )  # fmt: skip
-        counts = [searcher.expected_fits(searcher.candidates(grid)) for grid in grids.values()]
-        with tqdm(total=sum(map(sum, counts)), desc="Tuning", unit="fit", smoothing=0.05,
-                  disable=not rec.verbose) as bar:  # fmt: skip
-            for name, grid in grids.items():
-                bar.set_postfix_str(name)
-                tables[name] = searcher.run(name, grid, bar)
-                save_result(plain_result(rec, name, tables[name], searcher), path)
-    journal.remove()
+    with rec.parallel(rec.X_train), tqdm(desc="Tuning", total=total, **style) as bar:
+        for name, grid in grids.items():
+            bar.set_postfix_str(name)
+            tables[name] = searcher.run(name, grid, bar)
+            save_result(plain_result(rec, name, tables[name], searcher), path)
+    journal.path.unlink()
     return tables
 
 
-@contextmanager
-def _shared(X, scheduler):
-    """The array in a file that processes map into their memory; a cluster is sent it instead."""
-    if scheduler is not None:
-        yield X
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "X.npy"
-        np.save(path, X)
-        yield np.load(path, mmap_mode="r")
+# all tuned models, side by side
+
+PARTS = 0.01, 0.1, 1.0  # shares of the training clips
+
+
+def plot_histograms(
+    classifiers=True,
+    beta=0.5,
+    n_classes=3,
+    verbose=1,
+    *,
+    shares=PARTS,
+    file=None,
+    figure=None,
+    **options,
+):
+    """Compare the tuned models: how fast they learn and predict, and how well.
+
+    Every model is fitted on stratified parts of the training clips, each part within the next.
+
+    Parameters
+    ----------
+    classifiers : bool, default True
+        The tuned classifiers, by accuracy and F-beta; else the regressors, by mean absolute error
+        and concordance correlation.
+    beta : float, default 0.5
+        How much more recall counts than precision in F-beta.
+    n_classes : int, default 3
+        3 or 5 emotions of `EMOTION_SCALES`, or the first ones of `AVAILABLE_EMOTIONS`; or choose
+        them by `emotions=`.
+    verbose : int, default 1
+        0 draws no progress bar.
+    shares : sequence of float, default `PARTS`
+        Shares of the training clips, ascending.
+    file : path, optional
+        Where the picture is saved, too.
+    figure : matplotlib Figure, optional
+        Where the six panels go; default a new one.
+    **options
+        See `EmotionRecognizer`.
+
+    Returns
+    -------
+    figure, data : matplotlib Figure, DataFrame
+        A row for each model and share: model, share, n_clips, train_time, test_time (seconds), and
+        the measures of both sides.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 2 or more than 9 classes, or no regression scale for them.
+    """
+    if not 2 <= n_classes <= len(AVAILABLE_EMOTIONS):
+        raise ValueError(f"n_classes is from 2 to {len(AVAILABLE_EMOTIONS)}; got {n_classes!r}.")
+    scales = {len(scale): scale for scale in EMOTION_SCALES}
+    some = list(scales.get(n_classes, AVAILABLE_EMOTIONS[:n_classes]))
+    settings = {"emotions": options.pop("emotions", None) or some}
+    settings |= {"classification": classifiers, "verbose": verbose}
+    rec = EmotionRecognizer(recommended_model(classifiers), **settings, **options).load_data()
+    order, fewest = stratified_order(rec.y_train, rec.random_state), len(set(rec.y_train))
+    models = [model for model, *_ in get_best_estimators(classifiers)]
+    rows, fits = [], list(product(models, shares))
+    for model, share in tqdm(fits, "Comparing", unit="fit", disable=not verbose):
+        part = order[: max(fewest, round(share * len(order)))]
+        row = {"model": type(model).__name__, "share": share, "n_clips": len(part)}
+        rows.append(row | _timed_scores(rec, model, part, beta))
+    data = pd.DataFrame(rows)
+    levels = {"accuracy": 1 / len(rec.emotions), "fbeta": 1 / len(rec.emotions), "ccc": 0.0}
+    if not classifiers:
+        levels["mae"] = float(np.abs(rec.y_test - rec.y_train.mean()).mean())
+    title = f"{', '.join(rec.emotions)}: {rec.protocol()}"
+    figure = draw_histograms(data, title=title, levels=levels, beta=beta, figure=figure)
+    if file is not None:
+        save_figure(figure, file)
+    return figure, data
+
+
+def _timed_scores(rec, model, part, beta):
+    """Fit on a part of the training clips: dict of seconds, and of measures on both sides."""
+    pipe = pipeline(model, StandardScaler(), rec.random_state)
+    if "n_neighbors" in model.get_params():
+        pipe.set_params(model__n_neighbors=min(model.n_neighbors, len(part)))
+    X, y = rec.X_train[part], rec.y_train[part]
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a few clips are fewer than some models like
+        pipe.fit(X, y)
+    fitted = time.perf_counter()
+    predicted = pipe.predict(rec.X_test)
+    found = {"train_time": fitted - start, "test_time": time.perf_counter() - fitted}
+    for side, *pair in (("train", y, pipe.predict(X)), ("test", rec.y_test, predicted)):
+        found |= {f"{side}_{name}": value for name, value in _measures(*pair, beta).items()}
+    return found
+
+
+def _measures(truth, predicted, beta):
+    """Accuracy and F-beta of labels; mean absolute error and concordance of numbers."""
+    if truth.dtype.kind == "f":
+        sums = moments_by_speaker(truth, predicted, np.zeros(len(truth))).sum(axis=0)
+        return {name: float(value) for name, value in regression_measures(sums).items()}
+    fbeta = fbeta_score(truth, predicted, beta=beta, average="macro", zero_division=0)
+    return {"accuracy": float(np.mean(truth == predicted)), "fbeta": float(fbeta)}
+
+
+# the command line
 
 
 def _parse_args(argv):
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--models", help="comma-separated; default: all eight")
-    parser.add_argument("--emotions", default="sad,neutral,happy", help="default %(default)s")
-    parser.add_argument("--features", default=",".join(RECOMMENDED_FEATURES),
-                        help="default %(default)s")  # fmt: skip
-    parser.add_argument("--corpora", help="comma-separated; default: whatever is there")
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    add, default = parser.add_argument, "default %(default)s"
+    add("--models", help="comma-separated; default: all eight")
+    add("--emotions", default=",".join(EMOTION_SCALES[0]), help=default)
+    add("--features", default=",".join(RECOMMENDED_FEATURES), help=default)
+    add("--corpora", help="comma-separated; default: whatever is there")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--classification", action="store_true", help="tune classifiers (default)")
     kind.add_argument("--regression", action="store_true", help="tune regressors")
-    parser.add_argument("--search", choices=SEARCHES, default="halving",
-                        help=f"halving (default), grid (all candidates on all clips) or random "
-                             f"({N_RANDOM} of them)")  # fmt: skip
-    parser.add_argument("--cv", type=int, default=3, help="folds of speakers (default 3)")
-    parser.add_argument("--resume", action="store_true",
-                        help="go on where a killed run of the same search stopped")  # fmt: skip
-    parser.add_argument("--scheduler", metavar="ADDRESS",
-                        help="of a Dask scheduler, e.g. tcp://host:8786")  # fmt: skip
-    parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
-    parser.add_argument("--n-jobs", type=int, default=-1, help="processes (default: all cores)")
-    parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
-    parser.add_argument("--output", type=Path, default=GRID_DIR, help="default grid/")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    halving = "halving (default), or grid (all candidates on all clips)"
+    add("--search", choices=SEARCHES, default="halving", help=halving)
+    add("--cv", type=int, default=3, help="folds of speakers (default 3)")
+    resume = "go on where a killed run of the same search stopped"
+    add("--resume", action="store_true", help=resume)
+    add("--scheduler", metavar="ADDRESS", help="of a Dask scheduler, e.g. tcp://host:8786")
+    add("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
+    add("--n-jobs", type=int, default=-1, help="processes (default: all cores)")
+    add("--seed", type=int, default=0, help="of all that is random (default 0)")
+    add("--output", type=Path, default=GRID_DIR, help="default grid/")
+    add("--json", action="store_true", help="print the results as JSON")
     return parser.parse_args(argv)
 
 
-def main(argv=None):
-    """The command line; see the module's docstring."""
-    args = _parse_args(argv)
+def _tuned(args):
+    """Tune what the command line asks for: list of dict, the results, best first."""
     grids = REGRESSOR_GRIDS if args.regression else CLASSIFIER_GRIDS
     ending = "Regressor" if args.regression else "Classifier"
+    names = args.models.split(",") if args.models else grids
+    names = [name if name in grids else f"{name}{ending}" for name in names]
+    grids = {name: grids[check_name(name, grids, "model")] for name in names}
+    rec = EmotionRecognizer(
+        make_estimator(names[0]),
+        emotions=args.emotions.split(","),
+        features=args.features.split(","),
+        corpora=args.corpora.split(",") if args.corpora else None,
+        classification=not args.regression,
+        data_dir=args.data_dir,
+        n_jobs=args.n_jobs,
+        verbose=0 if args.json else 1,
+        random_state=args.seed,
+        scheduler=args.scheduler,
+    )
+    tune(rec.load_data(), grids, args.output, search=args.search, cv=args.cv, resume=args.resume)
+    return [r for r in best_results(rec.classification, args.output) if r["estimator"] in grids]
+
+
+def main(argv=None):
+    """Run the command line; see the module's docstring.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Default: those of the program.
+    """
+    args = _parse_args(argv)
     try:
-        names = args.models.split(",") if args.models else list(grids)
-        names = [name if name in grids else f"{name}{ending}" for name in names]
-        names = [check_name(name, grids, "model") for name in names]
-        rec = EmotionRecognizer(
-            make_estimator(names[0]),
-            emotions=args.emotions.split(","),
-            features=args.features.split(","),
-            classification=not args.regression,
-            data_dir=args.data_dir,
-            n_jobs=args.n_jobs,
-            verbose=0 if args.json else 1,
-            random_state=args.seed,
-            scheduler=args.scheduler,
-            **(corpora_options(args.corpora.split(",")) if args.corpora else {}),
-        )
-        rec.load_data()
-        tables = tune(rec, {name: grids[name] for name in names}, args.output,
-                      search=args.search, cv=args.cv, resume=args.resume)  # fmt: skip
-    except (ValueError, OSError) as error:
+        results = _tuned(args)
+    except (ImportError, ValueError, OSError) as error:
         sys.exit(f"grid_search.py: {error}")
-    path = results_path(not args.regression, args.output)
-    results = [r for r in read_plain_pickle(path) if r["estimator"] in tables]
+    except KeyboardInterrupt:
+        print("grid_search.py: interrupted; --resume goes on from here", file=sys.stderr)
+        sys.exit(130)
     if args.json:
         print(json.dumps(results))
         return
     measure = "MAE" if args.regression else "UAR"
-    for r in sorted(results, key=lambda r: r["score"], reverse=not args.regression):
+    for r in results:
         print(f"{r['estimator']:28s} {measure} {r['score']:.3f} ± {r['std']:.3f}  {r['params']}")
-    print(f"[+] saved in {path}")
+    print(f"[+] saved in {results_path(not args.regression, args.output)}")
+
+
+__getattr__ = moved(__name__, {"corpora": "corpora_options"})
 
 
 if __name__ == "__main__":

@@ -1,16 +1,14 @@
-"""Trained recognizers as single files that are safe to open, whoever made them.
+"""Trained recognizers as single files that are safe to open, also files of strangers.
 
-A `.ser` file is a zip of
+A `.ser` file is a zip of these, and ends with the SHA-256 of all bytes before. Nothing in it is run
+or unpickled, and its unpacked size is limited before anything is unpacked.
 
-    header.json         labels, settings, versions, protocol, score: all that is no array
-    arrays/0.npy        arrays, numbered; the header says where each belongs
-    models/0.skops      scikit-learn models but for those of `PLAIN`, as skops writes them
+    header.json         labels, settings, versions, protocol, score: all but arrays
+    arrays/0.npy        arrays, to which the header refers
+    models/0.skops      scikit-learn models that aren't in `PLAIN`, as skops writes them
     networks/0.keras    networks, as Keras writes them
-    card.md             what the model is and what it isn't, for people
+    card.md             what the model is and what it isn't
     manifest.json       the SHA-256 of each of these
-
-and its last bytes are the SHA-256 of all others. Nothing in it is run or unpickled; it is read in
-memory, whose size is bounded before anything is unpacked.
 """
 
 import hashlib
@@ -21,7 +19,6 @@ import math
 import platform
 import re
 import stat
-import tempfile
 import warnings
 import zipfile
 from contextlib import contextmanager
@@ -32,22 +29,30 @@ import numpy as np
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-FORMAT = 2
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "librosa", "numba", "soundfile", "soxr")
-"""What features and models are computed with."""
+from checks import check_name, moved, replacing
+from corpora import licences
+from metrics import scores_in_words
 
-LIMIT = 2**30  # bytes of a file, and of what is in it
-SMALL, RATIO = 2**24, 100  # more than SMALL bytes may come of a RATIO-th of them at least
-MAX_MEMBERS = 2**16  # skops makes some six of every tree of a forest
+FORMAT = 2
+RECOGNIZERS = {  # classes that can be saved, and their modules
+    "EmotionRecognizer": "emotion_recognition",
+    "DeepEmotionRecognizer": "deep_emotion_recognition",
+    "EnsembleRecognizer": "deep_emotion_recognition",
+}
+LIBRARIES = ("numpy", "scipy", "scikit-learn", "librosa", "numba", "soundfile", "soxr")
+LIMIT = 2**30  # bytes of a file, packed and unpacked
+SMALL, RATIO = 2**24, 100  # a file may unpack to SMALL bytes, or to RATIO times its own
+MAX_MEMBERS = 2**16  # skops makes about six for each tree of a forest
 REFUSED = 0.05  # probabilities that are off by more are another model's
 
-MEMBERS = re.compile(r"(header|manifest)\.json|card\.md|arrays/[0-9]+\.npy|"
-                     r"models/[0-9]+\.skops|networks/[0-9]+\.keras")  # fmt: skip
+MEMBERS = re.compile(
+    r"(header|manifest)\.json|card\.md|arrays/[0-9]+\.npy|"
+    r"models/[0-9]+\.skops|networks/[0-9]+\.keras"
+)
 SKOPS_MEMBERS = re.compile(r"schema\.json|[0-9]+\.npy|[0-9a-f-]{36}\.bin")
-KERAS_MEMBERS = re.compile(r"config\.json|metadata\.json|model\.weights\.h5")
 SEAL = 64  # hexadecimal digits of a SHA-256
 
-TRUSTED = (
+TRUSTED = (  # types in models, beside those of `PLAIN` and those that skops trusts
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",  # see _check_indices
@@ -57,20 +62,9 @@ TRUSTED = (
     "sklearn.tree._tree.Tree",  # see _check_indices
     "sklearn.utils._bunch.Bunch",
 )
-"""Types that may be in a model beside those of `PLAIN` and those that skops trusts."""
-
-LOSSES = "_loss", "sklearn._loss._loss"
-"""What a module of scikit-learn took itself for until 1.7, and its name."""
-
-LICENCES = {
-    "ravdess": "RAVDESS (Livingstone and Russo 2018): CC BY-NC-SA 4.0, not for commercial use; "
-               "best don't use what was learned from it so, either.",
-    "tess": "TESS (Pichora-Fuller and Dupuis 2020): CC BY-NC-ND 4.0, not for commercial use; best "
-            "don't use what was learned from it so, either.",
-    "emodb": "EMO-DB (Burkhardt et al. 2005): free to use, to be cited.",
-    "custom": "custom: those of whoever trained it; the synthetic ones that are bundled with this "
-              "project are under the MIT licence.",
-}  # fmt: skip
+LOSSES = "_loss", "sklearn._loss._loss"  # names of one module, until scikit-learn 1.7 and since
+HOMES = "models", "adaptation", "deep_emotion_recognition"  # modules with classes for `PLAIN`
+FORMER_HOMES = "emotion_recognition", "deep_emotion_recognition"  # their modules in older files
 CARD = """\
 # A speech emotion recognizer
 
@@ -91,16 +85,15 @@ print(rec.predict("call.wav"), rec.predict_proba("call.wav"))
 
 ## Limits
 
-It learned from people who were asked to sound so, most of them actors, in a few sentences and
-languages. Who feels something sounds less clear, and differs. It names how a voice sounds, not what
-somebody feels, and its probabilities hold on average over recordings like those it learned from.
-Don't decide about people by it.
+The model was trained on people who were asked to sound so, most of them actors, in a few sentences
+and languages. Felt emotions sound different, and less clear. The model names how a voice sounds,
+not what somebody feels, and its probabilities hold on average over recordings like those it was
+trained on. Don't decide about people by it.
 """
-"""The Markdown of `model_card`."""
 
 
 class ModelFileError(ValueError):
-    """A file that no recognizer comes out of; the message says why."""
+    """A file that can't be loaded, or a model that can't be saved; the message says why."""
 
 
 class ModelFileWarning(UserWarning):
@@ -108,40 +101,48 @@ class ModelFileWarning(UserWarning):
 
 
 PLAIN = {cls.__name__: cls for cls in (StandardScaler, Ridge)}
-"""Classes whose objects are stored as plain values and arrays, which every version reads."""
+"""Classes whose objects are stored as plain values and arrays, which all versions can read."""
 
 
-def plain(cls):
-    """Decorator of a class whose state is nothing but values, arrays and objects of `PLAIN`.
+def plain(cls=None, *, formerly=()):
+    """Decorate a class whose state is only values, arrays and objects of `PLAIN`.
 
-    Parameters in `cls.not_saved` are of the machine, and not part of a file.
+    Parameters
+    ----------
+    cls : type
+        The parameters that its `not_saved` names depend on the machine; no file has them.
+    formerly : tuple of str
+        Names of the class in older files.
     """
-    PLAIN.setdefault(cls.__name__, cls)
-    return cls
+
+    def register(cls):
+        for name in (cls.__name__, *formerly):
+            PLAIN.setdefault(name, cls)
+        return cls
+
+    return register if cls is None else register(cls)
+
+
+def _plain_class(name):
+    if name not in PLAIN:
+        for module in HOMES:
+            import_module(module)
+    return PLAIN[name]
 
 
 # writing and reading
 
 
 def pack(content, card):
-    """The bytes of a file.
+    """Make the bytes of a file: bytes.
 
     Parameters
     ----------
     content : dict
-        Of None, bool, numbers, str, bytes (of a .keras file), arrays, lists, dicts, objects of
-        `PLAIN` and scikit-learn models.
+        Its values are None, bool, numbers, str, bytes (a .keras file), arrays, lists, dicts,
+        objects of `PLAIN` and scikit-learn models.
     card : str
         In Markdown.
-
-    Returns
-    -------
-    bytes
-
-    Raises
-    ------
-    ModelFileError
-        For a model that skops can't store.
     """
     members = {}
     header = {"format": FORMAT, "content": _encode(content, members)}
@@ -153,20 +154,23 @@ def pack(content, card):
 def _sealed(members):
     manifest = {name: _digest(data) for name, data in members.items()}
     members = members | {"manifest.json": json.dumps(manifest).encode()}
-    data = _zip(members, zipfile.ZIP_DEFLATED, comment=b"0" * SEAL)[:-SEAL]
+    data = zipped(members, zipfile.ZIP_DEFLATED, comment=b"0" * SEAL)[:-SEAL]
     return data + _digest(data).encode()
 
 
 def read(path):
-    """The content of a file, as it was given to `pack`.
+    """Read the content of a file, as it was given to `pack`: dict.
+
+    Parameters
+    ----------
+    path : path
 
     Raises
     ------
     FileNotFoundError
-        If there is none.
+        If there is no such file.
     ModelFileError
-        If it isn't sound or not of this kind, would fill the memory, or needs something that this
-        scikit-learn doesn't have.
+        If it is damaged, of another kind, too large, or needs what this scikit-learn doesn't have.
     """
     path = Path(path)
     if not path.exists():
@@ -180,7 +184,17 @@ def read(path):
 
 
 def unpack(data):
-    """The content of the bytes of a file; see `read`. Errors may be of any kind; see `naming`."""
+    """Read the content of the bytes of a file; see `read`: dict.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Raises
+    ------
+    ModelFileError
+        If they are damaged. A forged file may raise any other error; see `naming`.
+    """
     members = unzip(data, MEMBERS, min(LIMIT, max(SMALL, RATIO * len(data))))
     manifest = _json(members.pop("manifest.json"))
     for name in sorted(manifest.keys() | members.keys()):
@@ -199,14 +213,24 @@ def unpack(data):
 
 @contextmanager
 def naming(path):
-    """A block whose errors, of whatever kind, are a `ModelFileError` that names the file."""
+    """Turn any error in a block, except a missing library, into a `ModelFileError` with the path.
+
+    Parameters
+    ----------
+    path : path
+
+    Raises
+    ------
+    ModelFileError
+        For any error in the block.
+    """
     try:
         yield
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
-    except ModuleNotFoundError:  # TensorFlow or skops isn't there
+    except ModuleNotFoundError:  # TensorFlow or skops
         raise
-    except Exception as error:  # made-up content may run into any
+    except Exception as error:  # a forged file may cause any
         raise ModelFileError(
             f"{path}: damaged, or no file of a recognizer ({type(error).__name__}: {error}); copy "
             "it anew from where it was made, or save the recognizer anew"
@@ -218,8 +242,7 @@ def _digest(data):
 
 
 def _json(data, **options):
-    """What JSON says, which takes up to 25 times its bytes in memory."""
-    if len(data) > SMALL:
+    if len(data) > SMALL:  # parsed, it takes up to 25 times its bytes
         raise ModelFileError(f"it has {len(data):,} bytes of JSON, {SMALL:,} are the most; refused")
     return json.loads(data, **options)
 
@@ -227,7 +250,15 @@ def _json(data, **options):
 # zips
 
 
-def _zip(members, compression=zipfile.ZIP_STORED, comment=b""):
+def zipped(members, compression=zipfile.ZIP_STORED, comment=b""):
+    """Make a zip: bytes.
+
+    Parameters
+    ----------
+    members : dict of str to bytes
+    compression, comment
+        See `zipfile.ZipFile`.
+    """
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", compression) as archive:
         archive.comment = comment
@@ -237,15 +268,20 @@ def _zip(members, compression=zipfile.ZIP_STORED, comment=b""):
 
 
 def unzip(data, names, limit):
-    """The members of a zip: dict of name to bytes.
+    """Read the members of a zip: dict of name to bytes.
 
     Parameters
     ----------
     data : bytes
     names : Pattern
-        Of the names that members may have.
+        For the names of members.
     limit : int
         Bytes of all members together.
+
+    Raises
+    ------
+    ModelFileError
+        For another name, the same name twice, a damaged member, or more bytes than `limit`.
     """
     if data.count(b"PK\x01\x02") > MAX_MEMBERS:
         raise ModelFileError(f"more than {MAX_MEMBERS:,} members; refused")
@@ -267,9 +303,9 @@ def unzip(data, names, limit):
             if entry.filename in members:
                 raise ModelFileError(f"it has two members {entry.filename}")
             try:
-                with archive.open(entry) as file:  # read() alone unpacks more than it says
+                with archive.open(entry) as file:  # file_size may be forged: read no more
                     members[entry.filename] = file.read(entry.file_size + 1)
-            except Exception as error:  # zlib, zipfile and struct have their own
+            except Exception as error:  # zlib, zipfile and struct raise their own
                 raise ModelFileError(f"its member {entry.filename} is damaged: {error}") from error
     return members
 
@@ -278,7 +314,7 @@ def unzip(data, names, limit):
 
 
 def _encode(value, members):
-    """A value as JSON knows it; what JSON doesn't know becomes a member that it refers to."""
+    """A value in JSON's types; any other becomes a member, and the value refers to it."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -288,26 +324,23 @@ def _encode(value, members):
     if isinstance(value, dict):
         if all(isinstance(key, str) and not key.startswith("$") for key in value):
             return {str(key): _encode(element, members) for key, element in value.items()}
-        return {"$pairs": [[_encode(key, members), _encode(element, members)]
-                           for key, element in value.items()]}  # fmt: skip
+        return {"$pairs": [[_encode(part, members) for part in pair] for pair in value.items()]}
+    cls = type(value)
+    if cls.__name__ in PLAIN and PLAIN[cls.__name__].__module__ == cls.__module__:
+        return {"$object": cls.__name__, "state": _encode(_state(value), members)}
     if isinstance(value, np.ndarray):
-        return {"$array": _add(members, "arrays/{}.npy", _from_array(value))}
-    if isinstance(value, bytes):
-        return {"$network": _add(members, "networks/{}.keras", value)}
-    if _is_plain(value):
-        return {"$object": type(value).__name__, "state": _encode(_state(value), members)}
-    return {"$model": _add(members, "models/{}.skops", _from_model(value))}
-
-
-def _add(members, form, data):
-    """Add a member; its name."""
+        kind, form, data = "$array", "arrays/{}.npy", _from_array(value)
+    elif isinstance(value, bytes):
+        kind, form, data = "$network", "networks/{}.keras", value
+    else:
+        kind, form, data = "$model", "models/{}.skops", _from_model(value)
     name = form.format(len(members))
     members[name] = data
-    return name
+    return {kind: name}
 
 
 def _decode(value, members):
-    """The value that `_encode` was given; no member may be read twice, which could fill memory."""
+    """The inverse of `_encode`; members are popped, as reading one often could fill the memory."""
     if isinstance(value, list):
         return [_decode(element, members) for element in value]
     if not isinstance(value, dict):
@@ -325,25 +358,20 @@ def _decode(value, members):
     return {key: _decode(element, members) for key, element in value.items()}
 
 
-def _is_plain(value):
-    cls = PLAIN.get(type(value).__name__)
-    if cls is None:
-        return False
-    # a module that runs as the command line has two names
-    return len({cls.__module__, type(value).__module__} - {"__main__"}) < 2
-
-
 def _state(value):
-    """What an object of `PLAIN` is made of: dict."""
-    state = value.__getstate__() if hasattr(value, "__getstate__") else vars(value)
-    apart = {"_sklearn_version", *getattr(value, "not_saved", ())}
+    """The state of an object of `PLAIN`: dict."""
+    state = value.__getstate__() if hasattr(value, "__getstate__") else vars(value)  # Python 3.10
+    return _saved(type(value), state or {})  # object.__getstate__ may return None
+
+
+def _saved(cls, state):
+    apart = {"_sklearn_version", *getattr(cls, "not_saved", ())}
     return {name: part for name, part in state.items() if name not in apart}
 
 
 def _to_object(name, state):
-    cls = PLAIN[name]
-    value = cls()
-    state = {key: part for key, part in state.items() if key not in getattr(cls, "not_saved", ())}
+    cls = _plain_class(name)
+    value, state = cls(), _saved(cls, state)
     if "__setstate__" in vars(cls):  # scikit-learn's would compare versions
         value.__setstate__(state)
     else:
@@ -358,11 +386,10 @@ def _from_array(array):
 
 
 def _to_array(data):
-    """Read a .npy file that is as long as its header says."""
+    """Read a .npy file if it is as long as its header says."""
     file = io.BytesIO(data)
-    headers = {(1, 0): np.lib.format.read_array_header_1_0,
-               (2, 0): np.lib.format.read_array_header_2_0}  # fmt: skip
-    shape, _, dtype = headers[np.lib.format.read_magic(file)](file)
+    major, _ = np.lib.format.read_magic(file)
+    shape, _, dtype = getattr(np.lib.format, f"read_array_header_{major}_0")(file)
     if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
         raise ModelFileError(f"an array of shape {shape} isn't as long as that; refused")
     return np.load(io.BytesIO(data), allow_pickle=False)
@@ -372,7 +399,7 @@ def _to_array(data):
 
 
 def _from_model(model):
-    """A model as skops stores it, without the blanks."""
+    """A model as skops stores it, its JSON without blanks."""
     import skops.io
 
     try:
@@ -381,11 +408,11 @@ def _from_model(model):
         raise ModelFileError(f"{type(model).__name__} can't be saved: {error}") from error
     schema = json.loads(members["schema.json"])
     members["schema.json"] = json.dumps(schema, separators=(",", ":")).encode()
-    return _zip(members)
+    return zipped(members)
 
 
 def _to_model(data):
-    """A scikit-learn model of types that are trusted, and whose indices are in range."""
+    """A scikit-learn model, if all its types are trusted and its indices in range."""
     members = unzip(data, SKOPS_MEMBERS, len(data))
     arrays = {name: _to_array(data) for name, data in members.items() if name.endswith(".npy")}
     import skops.io
@@ -393,16 +420,15 @@ def _to_model(data):
 
     ours = [f"{cls.__module__}.{cls.__name__}" for cls in PLAIN.values()]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", InconsistentVersionWarning)  # the probe says how it is
+        warnings.simplefilter("ignore", InconsistentVersionWarning)  # `Predictor.check` compares
         try:
             members["schema.json"] = _checked(members["schema.json"], arrays)
-            model = skops.io.loads(_zip(members), trusted=[*TRUSTED, *ours])
+            model = skops.io.loads(zipped(members), trusted=[*TRUSTED, *ours])
         except skops.io.exceptions.UntrustedTypesFoundException as error:
-            hint = (
-                ' Neighbours with algorithm="brute" have none.' if "neighbors" in f"{error}" else ""
-            )
+            brute = ' Neighbours with algorithm="brute" have none.'
             raise ModelFileError(
-                f"its model holds types that aren't trusted, for they could do harm. {error}{hint}"
+                f"its model holds types that aren't trusted, for they could do harm. {error}"
+                f"{brute if 'neighbors' in str(error) else ''}"
             ) from error
         except (ImportError, AttributeError) as error:
             raise ModelFileError(
@@ -414,10 +440,7 @@ def _to_model(data):
 
 
 def _checked(schema, arrays):
-    """The schema of skops, unless an array would be read many times, or a tree beyond its arrays.
-
-    A module that has another name in this scikit-learn than in the one that saved is renamed.
-    """
+    """A schema of skops with today's names, if each array is read once and trees fit theirs."""
     owners = {}
 
     def check(node):
@@ -431,29 +454,28 @@ def _checked(schema, arrays):
                 raise ModelFileError("a tree of its model has other outputs than it says; refused")
         if node.get("__module__") in LOSSES:
             node["__module__"] = import_module(LOSSES[-1]).CyHalfSquaredError.__module__
+        if node.get("__module__") in FORMER_HOMES:
+            cls = _plain_class(node["__class__"])
+            node["__module__"], node["__class__"] = cls.__module__, cls.__name__
         return node
 
     return json.dumps(_json(schema, object_hook=check)).encode()
 
 
-ENSEMBLES = ("sklearn.ensemble._forest", "sklearn.ensemble._gb",
-             "sklearn.ensemble._hist_gradient_boosting.gradient_boosting")  # fmt: skip
+ENSEMBLES = (
+    "sklearn.ensemble._forest",
+    "sklearn.ensemble._gb",
+    "sklearn.ensemble._hist_gradient_boosting.gradient_boosting",
+)
 
 
 def _check_indices(part, n_features=math.inf, seen=None):
-    """Refuse indices that point outside, which scikit-learn's compiled code would follow.
+    """Refuse indices that point outside arrays: scikit-learn's compiled code doesn't check them.
 
-    Parameters
-    ----------
-    part : object
-        A model, or whatever is inside one.
-    n_features : int
-        Of what the forest around it is given.
-    seen : dict
-        Of the parts that are done.
+    `n_features` is the width of X for a part of a forest.
     """
     seen = {} if seen is None else seen
-    if (id(part), n_features) in seen:  # a tree may also stand in a forest that is given less
+    if (id(part), n_features) in seen:  # a tree may be in two forests, one with fewer features
         return
     seen[id(part), n_features] = part
     own, module = getattr(part, "__dict__", {}), type(part).__module__
@@ -468,7 +490,7 @@ def _check_indices(part, n_features=math.inf, seen=None):
     elif module == "sklearn.tree._classes":
         n_features = min(n_features, own.get("n_features_in_", math.inf))
     elif module in ENSEMBLES and "n_features_in_" in own:
-        n_features = part.n_features_in_  # their trees don't look at the width of X themselves
+        n_features = part.n_features_in_  # their trees don't check the width of X themselves
         if module == "sklearn.ensemble._gb":
             _check(part.estimators_.shape[1] == part.n_trees_per_iteration_)
     elif "n_features_in_" in own:
@@ -492,7 +514,7 @@ def _check(right):
 
 
 def _check_nodes(left, right, feature, leaf, n_features):
-    """Children come after their parents, and features are among those that there are."""
+    """Children come after their parents, and features are below `n_features`."""
     inner = np.flatnonzero(leaf == 0)
     for children in (left, right):
         _check(((children[inner] > inner) & (children[inner] < len(leaf))).all())
@@ -509,155 +531,139 @@ def _check_support_vectors(svm):
     _check(svm._probA.shape == svm._probB.shape and svm._probA.size in (0, n_pairs))
 
 
-# networks
-
-
-def network_bytes(network):
-    """A Keras model as a .keras file: bytes."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "network.keras"
-        network.save(path)
-        return path.read_bytes()
-
-
-def n_weights(data):
-    """How many numbers the .keras file of these bytes holds.
-
-    Raises
-    ------
-    ModelFileError
-        If it refers to other files, or unpacks to more than it is.
-    """
-    import h5py
-
-    weights = unzip(data, KERAS_MEMBERS, len(data))["model.weights.h5"]
-    sizes = []
-
-    def visit(group):
-        for name in group:
-            link = group.get(name, getlink=True)
-            if not isinstance(link, h5py.HardLink):
-                raise ModelFileError(f"its network has a link in place of {name}; refused")
-            if isinstance(group[name], h5py.Group):
-                visit(group[name])
-            elif group[name].external or group[name].is_virtual:
-                raise ModelFileError(f"its network has {name} in another file; refused")
-            else:
-                sizes.append(group[name].size)
-                if sum(sizes) > len(weights):
-                    raise ModelFileError("its network unpacks to more than there is; refused")
-
-    with h5py.File(io.BytesIO(weights), "r") as file:
-        visit(file)
-    return sum(sizes)
-
-
-def load_weights(network, data):
-    """Fill a Keras model with the weights of the .keras file of these bytes.
-
-    Nothing but numbers is taken from it: stricter than Keras's safe mode, which builds the layers
-    that the file describes.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "network.keras"
-        path.write_bytes(_zip(unzip(data, KERAS_MEMBERS, len(data))))
-        network.load_weights(path)
-
-
-# is it still the same?
-
-
 def versions(libraries=LIBRARIES):
-    """The versions of Python, of libraries and the kind of processor: dict of str to str."""
-    found = {name: importlib.metadata.version(name) for name in libraries}
-    return {"python": platform.python_version(), **found, "processor": platform.machine()}
-
-
-def check_same(what, found, expected, tolerance, saved, here, refused=REFUSED):
-    """See whether a loaded model computes what the saved one did.
+    """The versions of Python and libraries, and the kind of processor: dict of str to str.
 
     Parameters
     ----------
-    what : str
-        What is compared, for messages.
-    found, expected : ndarray
-    tolerance : float
-        A difference up to which they count as the same.
-    saved, here : dict of str to str
-        Versions (see `versions`) then and now.
-    refused : float
-        A difference beyond which it is an error whatever the versions.
-
-    Raises
-    ------
-    ModelFileError
-        If they differ though the versions don't, or by more than `refused`.
-
-    Warns
-    -----
-    ModelFileWarning
-        If they differ by less: names the versions that changed.
+    libraries : tuple of str, default `LIBRARIES`
     """
-    alike = found.shape == expected.shape
-    off = float(np.abs(found - expected).max(initial=0)) if alike else math.inf
-    if off <= tolerance:
-        return
-    changed = sorted(n for n in saved.keys() | here.keys() if saved.get(n) != here.get(n))
-    message = f"its {what} are no longer the same, but off by {off:.2g}"
-    if not changed:
-        raise ModelFileError(
-            f"{message}, though all libraries are as they were: somebody changed the file or the "
-            "code of this project; refused"
-        )
-    changes = [f"{n} {saved.get(n, 'none')} (here {here.get(n, 'none')})" for n in changed]
-    message += f"; it was saved with {', '.join(changes)}"
-    if not off <= refused:
-        raise ModelFileError(f"{message}. Refused: install these, or train it anew")
-    warnings.warn(message, ModelFileWarning, stacklevel=6)  # where load_recognizer is called
+    found = {name: importlib.metadata.version(name) for name in libraries}
+    return {"python": platform.python_version(), **found, "processor": platform.machine()}
 
 
 # the card
 
 
 def model_card(record):
-    """What a recognizer is and what it isn't, in Markdown.
+    """Describe in Markdown what a recognizer is and what it isn't: str.
 
     Parameters
     ----------
     record : dict
-        model, says, hears: texts; emotions: list of str; corpora: name to (n_clips, n_speakers);
-        clips: emotion to n_clips; protocol: text; score: dict of name, name_low, name_high to
-        number or None; versions: see `versions`.
-
-    Returns
-    -------
-    str
+        model, hears (features), says (emotions), protocol: str; corpora: name to (n_clips,
+        n_speakers); clips: emotion to n_clips; score: dict of name, name_low, name_high to number
+        or None; versions: see `versions`.
     """
     corpora = record["corpora"].items()
-    licences = [LICENCES.get(name, f"{name}: see its own") for name, _ in corpora]
+    trained_on = [f"{name}: clips {n:,}, speakers {speakers}" for name, (n, speakers) in corpora]
     rows = {
         "model": record["model"],
-        "hears": record["hears"],
-        "says": record["says"],
-        "learned from": "; ".join(f"{name}: clips {clips:,}, speakers {speakers}"
-                                  for name, (clips, speakers) in corpora),
+        "features": record["hears"],
+        "predicts": record["says"],
+        "trained on": "; ".join(trained_on),
         "clips": ", ".join(f"{emotion} {n:,}" for emotion, n in record["clips"].items()),
-        "score": _in_words(record["score"]),
+        "score": "not measured",
         "measured on": record["protocol"],
         "saved with": ", ".join(" ".join(pair) for pair in record["versions"].items()),
-    }  # fmt: skip
+    }
+    if score := record["score"]:
+        error = "" if score.get("ece") is None else f", ECE {score['ece']:.3f}"
+        rows["score"] = f"{scores_in_words(score)}{error}; in brackets 95 % intervals by speaker"
     return CARD.format(
         rows="\n".join(f"| {name} | {text} |" for name, text in rows.items()),
-        licences="\n".join(f"- {licence}" for licence in licences),
+        licences="\n".join(f"- {licence}" for licence in licences(record["corpora"])),
     )
 
 
-def _in_words(score):
-    """A score with its intervals, as text."""
-    words = []
-    for name in score or {}:
-        if name.endswith(("_low", "_high")) or score[name] is None:
-            continue
-        low, high = score.get(f"{name}_low"), score.get(f"{name}_high")
-        words.append(f"{name} {score[name]:.3f}" + (f" ({low:.3f} to {high:.3f})" if low else ""))
-    return ", ".join(words) + "; in brackets 95 % intervals by speaker" if words else "not measured"
+class Savable:
+    """Base of the classes in `RECOGNIZERS`, which can be saved in a file.
+
+    Subclasses have the methods `_record()` (see `model_card`), `_content()` (everything that a
+    prediction needs, see `pack`) and the class method `_restored(content, record)`.
+    """
+
+    def save(self, path, *, measured=None):
+        """Save all that a prediction needs in one file, which `load_recognizer` reads: self.
+
+        The file is read back before it is written, whole or not at all: a `ModelFileError` names
+        types that skops doesn't know or trust. It has no recordings, but the features of some.
+
+        Parameters
+        ----------
+        path : path
+            Usually *.ser; an existing file is replaced.
+        measured : evaluation.Evaluation, optional
+            Its protocol and scores are saved in place of those of the test part.
+        """
+        record = self._record()
+        if measured is not None:
+            record = record | {"protocol": measured.protocol, "score": measured.scores()}
+        data = pack({"record": record, "recognizer": self._content()}, model_card(record))
+        with naming(path):
+            restored(**unpack(data))  # raises if the file couldn't be loaded
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
+        return self
+
+    @classmethod
+    def load(cls, path):
+        """Load a recognizer of this class from a file; see `load_recognizer`.
+
+        Parameters
+        ----------
+        path : path
+
+        Raises
+        ------
+        ModelFileError
+            Also for a recognizer of another class.
+        """
+        content = read(path)
+        with naming(path):
+            rec = restored(**content)
+        if not isinstance(rec, cls):
+            raise ModelFileError(
+                f"{path} holds another class of recognizer, {type(rec).__name__} and not "
+                f"{cls.__name__}; load_recognizer(path) takes any."
+            )
+        return rec
+
+    def card(self):
+        """What this recognizer is and isn't, in Markdown; `save` puts it into the file."""
+        return model_card(self._record())
+
+    @property
+    def protocol_(self):
+        """What `score_` was measured on, in one line."""
+        return self._record()["protocol"]
+
+    @property
+    def score_(self):
+        """The scores of the test part, or of what `save` was given; None without any."""
+        return self._record()["score"]
+
+
+load = Savable.load  # any of `RECOGNIZERS`
+
+
+def restored(recognizer, record):
+    """Make a recognizer from the content of a file.
+
+    Parameters
+    ----------
+    recognizer, record : dict
+        See `Savable`.
+    """
+    name = check_name(recognizer["class"], RECOGNIZERS, "class of recognizer")
+    return getattr(import_module(RECOGNIZERS[name]), name)._restored(recognizer, record)
+
+
+__getattr__ = moved(
+    __name__,
+    {
+        "corpora": "LICENCES",
+        "networks": "network_bytes n_weights load_weights KERAS_MEMBERS",
+        "predictor": "check_same",
+    },
+)

@@ -3,6 +3,24 @@
 SAMPLE_RATE = 16_000
 """Hz. Everything is resampled to it on the way in, so that no model learns a corpus by its rate."""
 
+AVAILABLE_EMOTIONS = (
+    "neutral",
+    "calm",
+    "happy",
+    "sad",
+    "angry",
+    "fear",
+    "disgust",
+    "ps",  # pleasant surprise
+    "boredom",
+)
+DEFAULT_EMOTIONS = ("sad", "neutral", "happy")
+EMOTION_SCALES = (
+    {"sad": 0, "neutral": 1, "happy": 2},
+    {"angry": 1, "sad": 2, "neutral": 3, "ps": 4, "happy": 5},
+)
+"""The regression targets: from displeasure to pleasure, with 3 or with 5 emotions."""
+
 CLASSIFIERS = {
     "SVC": "sklearn.svm.SVC",
     "AdaBoostClassifier": "sklearn.ensemble.AdaBoostClassifier",
@@ -26,6 +44,15 @@ REGRESSORS = {
     "BaggingRegressor": "sklearn.ensemble.BaggingRegressor",
 }
 """The regressors that grid_search.py tunes: class name to import path."""
+
+RECIPES = {
+    "recommended": "discriminant analysis of 25 ms frames, best for speakers never seen",
+    "classic": "an SVC on the means of mfcc, chroma and mel",
+    "best": "the best of all tuned models, by cross-validation",
+    "lstm": "recurrent networks over the frames",
+    "ensemble": "recommended with augmented copies, and lstm",
+}
+"""Names for `named_recognizer`, beside those of the estimators in parameters.py."""
 
 _FOREST = {
     "n_estimators": [50, 100, 200],

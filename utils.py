@@ -1,55 +1,34 @@
-"""The names that every other module speaks: emotions, features, labels, tuned estimators."""
+"""The public vocabulary: emotions, features as switches, vectors, labels, tuned estimators."""
 
 import io
 import os
 import pickle
 import pickletools
-import tempfile
 import warnings
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
-import degradations
+import numpy as np
+
+import augmentation
 import features as ft
 from audio import AudioError, AudioWarning, load_audio
-from features import check_name
-from parameters import CLASSIFIERS, REGRESSORS
+from checks import check_name, check_names, moved, renamed
+from parameters import CLASSIFIERS, EMOTION_SCALES, REGRESSORS
 
-AVAILABLE_EMOTIONS = (
-    "neutral",
-    "calm",
-    "happy",
-    "sad",
-    "angry",
-    "fear",
-    "disgust",
-    "ps",  # pleasant surprise
-    "boredom",
-)
-
-EMOTION_SCALES = (
-    {"sad": 0, "neutral": 1, "happy": 2},
-    {"angry": 1, "sad": 2, "neutral": 3, "ps": 4, "happy": 5},
-)
-"""The regression targets: from displeasure to pleasure, with 3 or with 5 emotions."""
-
+LEAST_PROBABLE = 1e-3  # of a model's own probabilities, before their logarithm
 GRID_DIR = Path(__file__).resolve().parent / "grid"
 GRID_SIZE_LIMIT = 2**16  # bytes; tuned results are a few kB
 
 
 def get_audio_config(features):
-    """Which features are on.
+    """Keyword arguments for `extract_feature`: librosa's five, and the others that are on.
 
     Parameters
     ----------
     features : list of str
-        Names out of `features.FEATURES` and `features.VOICE_FEATURES`.
-
-    Returns
-    -------
-    dict of str to bool
-        Keyword arguments for `extract_feature`: the five, and whichever else is on.
+        Keys of `features.REGISTRY`.
 
     Raises
     ------
@@ -63,31 +42,52 @@ def get_audio_config(features):
     """
     if isinstance(features, str):
         raise ValueError(f"features is a list of names, e.g. [{features!r}], not one string.")
-    legal = ft.FEATURES + ft.VOICE_FEATURES
-    for name in features:
-        check_name(name, legal, "feature")
-    if not list(features):
-        raise ValueError(f"No features given; choose from {', '.join(legal)}.")
-    spoken = {name: True for name in ft.VOICE_FEATURES if name in features}
-    return {name: name in features for name in ft.FEATURES} | spoken
+    on = dict.fromkeys(check_names(features, tuple(ft.REGISTRY), "feature"), True)
+    return {name: name in on for name in ft.FEATURES} | on
+
+
+def enabled(config):
+    """The features that are on, in canonical order: list of str.
+
+    Parameters
+    ----------
+    config : dict of str to bool
+        See `get_audio_config`.
+
+    Examples
+    --------
+    >>> enabled({"mel": True, "mfcc": True, "chroma": False})
+    ['mfcc', 'mel']
+    """
+    for name in config:
+        check_name(name, tuple(ft.REGISTRY), "feature")
+    return [name for name in ft.REGISTRY if config.get(name)]
 
 
 def get_label(audio_config):
     """The features that are on, joined into a name.
+
+    Parameters
+    ----------
+    audio_config : dict of str to bool
+        See `get_audio_config`.
 
     Examples
     --------
     >>> get_label(get_audio_config(["mel", "mfcc"]))
     'mfcc-mel'
     """
-    legal = ft.FEATURES + ft.VOICE_FEATURES
-    return "-".join(name for name in legal if audio_config.get(name))
+    return "-".join(enabled(audio_config))
 
 
 def get_first_letters(emotions):
-    """The emotions' first letters, sorted: a short name for a picture or a folder.
+    """The first letters of emotions, sorted: a short name for a picture or a folder.
 
-    Two sets of emotions may share it (sad and surprise do), so nothing is looked up by it.
+    It is no key: sad and surprise share theirs.
+
+    Parameters
+    ----------
+    emotions : list of str
 
     Examples
     --------
@@ -98,24 +98,9 @@ def get_first_letters(emotions):
 
 
 def extract_feature(
-    source,
-    mfcc=True,
-    chroma=True,
-    mel=True,
-    contrast=False,
-    tonnetz=False,
-    *,
-    spectrum=False,
-    prosody=False,
-    quality=False,
-    modulation=False,
-    functionals=None,
-    sr=None,
-    min_duration=0.1,
-    speed=None,
-    degraded=None,
+    source, mfcc=True, chroma=True, mel=True, contrast=False, tonnetz=False, **settings
 ):
-    """Turn one recording into one vector: the only road from audio to features.
+    """Compute the vector of one recording: `feature_vector` with a switch for each feature.
 
     Parameters
     ----------
@@ -124,18 +109,9 @@ def extract_feature(
     mfcc, chroma, mel, contrast, tonnetz : bool
         Which features, always in this order: 40 MFCC, 12 chroma, 128 mel power bands,
         7 spectral contrast (dB), 6 tonnetz, each the mean over the frames.
-    spectrum, prosody, quality, modulation : bool
-        Those of `voice.py`, after the five.
-    functionals : sequence of str, optional
-        What sums up the frames; see `features.extract`.
-    sr : int, optional
-        Hz; the sampling rate of `source` where that is an array.
-    min_duration : float
-        Seconds; a shorter recording is an error.
-    speed : float, optional
-        Hear the recording that much faster; see `degradations.at_speed`.
-    degraded : int, optional
-        Hear that copy of the recording, in noise or the like; see `degradations.degraded`.
+    **settings
+        spectrum, prosody, quality, modulation : bool, the features of speech, after the five;
+        default False. functionals, sr, min_duration, speed, noisy: see `feature_vector`.
 
     Returns
     -------
@@ -149,58 +125,94 @@ def extract_feature(
         If the recording can't be read.
     ValueError
         If no feature is on.
+    TypeError
+        For an unknown argument.
+
+    Examples
+    --------
+    >>> extract_feature("data/test-custom/v21_s6_happy.wav").shape
+    (180,)
     """
-    switches = mfcc, chroma, mel, contrast, tonnetz, spectrum, prosody, quality, modulation
-    legal = ft.FEATURES + ft.VOICE_FEATURES
-    config = get_audio_config([name for name, on in zip(legal, switches, strict=True) if on])
+    switches = dict(zip(ft.FEATURES, (mfcc, chroma, mel, contrast, tonnetz), strict=True))
+    legal = (*ft.REGISTRY, "functionals", "sr", "min_duration", "speed", "noisy")
+    settings = renamed(settings, legal, {"degraded": "noisy"}, "argument")
+    switches |= {name: settings.pop(name) for name in ft.REGISTRY if name in settings}
+    return feature_vector(source, enabled(switches), **settings)
+
+
+def feature_vector(
+    source,
+    features=ft.DEFAULT_FEATURES,
+    *,
+    functionals=None,
+    sr=None,
+    min_duration=0.1,
+    speed=None,
+    noisy=None,
+):
+    """Compute the vector of one recording.
+
+    Parameters
+    ----------
+    source
+        See `extract_feature`.
+    features : sequence of str
+        Keys of `features.REGISTRY`.
+    functionals : sequence of str, optional
+        What sums up the frames; see `features.extract`.
+    sr : int, optional
+        Hz; the sampling rate of `source` where that is an array.
+    min_duration : float
+        Seconds; a shorter recording is an error. Default 0.1.
+    speed : float, optional
+        For a copy at another speed; see `augmentation.at_speed`.
+    noisy : int, optional
+        For that noisy copy; see `augmentation.noisy_copy`.
+
+    Returns
+    -------
+    ndarray (n_features,) float32
+        See `extract_feature`.
+    """
+    names = enabled(get_audio_config(features))  # before a long file is read
     y = load_audio(source, orig_sr=sr, min_duration=min_duration)
     if speed is not None:
-        y = degradations.at_speed(y, speed)
-    if degraded is not None:
-        y = degradations.degraded(y, degraded)
-    names = [name for name, on in config.items() if on]
+        y = augmentation.at_speed(y, speed)
+    if noisy is not None:
+        y = augmentation.noisy_copy(y, noisy)
     return ft.extract(y, features=names, functionals=functionals)
 
 
 def extract_batch(sources, options):
-    """Turn some recordings into vectors; what worker processes run, so this module imports little.
+    """Compute the vectors of some recordings, in a worker process; return `sources` and vectors.
+
+    An AudioError stands for the vector of a recording that can't be read.
 
     Parameters
     ----------
     sources : list
-        See `extract_feature`.
+        See `feature_vector`.
     options : dict
-        Its keyword arguments.
-
-    Returns
-    -------
-    sources : list
-        As given.
-    outcomes : list of ndarray (n_features,) float32
-        An AudioError stands for a recording that can't be read.
+        Its keyword arguments; without `features` those of `extract_feature`.
     """
-    outcomes = []
+    outcomes, vector = [], feature_vector if "features" in options else extract_feature
     for source in sources:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", AudioWarning)
-                outcomes.append(extract_feature(source, **options))
+                outcomes.append(vector(source, **options))
         except AudioError as error:
             outcomes.append(error)
     return sources, outcomes
 
 
 def emotion_scale(emotions):
-    """The regression target of each emotion.
+    """The regression target of each emotion: dict of str to int.
 
     Parameters
     ----------
     emotions : list of str
         Exactly the emotions of one of `EMOTION_SCALES`, in any order.
-
-    Returns
-    -------
-    dict of str to int
 
     Raises
     ------
@@ -215,14 +227,15 @@ def emotion_scale(emotions):
     for scale in EMOTION_SCALES:
         if set(scale) == set(emotions):
             return scale
+    scales = " or ".join(str(list(scale)) for scale in EMOTION_SCALES)
     raise ValueError(
-        f"Regression knows two sets of emotions, {' or '.join(map(str, map(list, EMOTION_SCALES)))}"
-        f"; got {list(emotions)}. Choose one of them, or classification=True."
+        f"Regression has targets for two sets of emotions, {scales}; got {list(emotions)}. "
+        "Choose one of them, or classification=True."
     )
 
 
 def make_estimator(name, params=None):
-    """A fresh scikit-learn estimator by its class name.
+    """An unfitted scikit-learn estimator by its class name.
 
     Parameters
     ----------
@@ -230,12 +243,6 @@ def make_estimator(name, params=None):
         A class name of `parameters.CLASSIFIERS` or `REGRESSORS`; the ending may be left out
         for a classifier ("MLP").
     params : dict, optional
-        Its parameters.
-
-    Raises
-    ------
-    ValueError
-        For a name that isn't there, or a parameter that the class doesn't have.
 
     Examples
     --------
@@ -243,13 +250,14 @@ def make_estimator(name, params=None):
     MLPClassifier(alpha=0.1)
     """
     known = CLASSIFIERS | REGRESSORS
-    name = name if name in known else f"{name}Classifier" if f"{name}Classifier" in known else name
+    if f"{name}Classifier" in known:
+        name = f"{name}Classifier"
     module, _, cls = known[check_name(name, known, "model")].rpartition(".")
     return getattr(import_module(module), cls)().set_params(**(params or {}))
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Reads numbers, strings, lists and dicts; refuses whatever could run code."""
+    """Reads numbers, strings, lists and dicts; refuses everything that could run code."""
 
     def find_class(self, module, name):
         raise pickle.UnpicklingError(f"it refers to {module}.{name}")
@@ -257,6 +265,10 @@ class _PlainUnpickler(pickle.Unpickler):
 
 def read_plain_pickle(path):
     """Load a pickle that holds plain data only (numbers, strings, lists, tuples, dicts).
+
+    Parameters
+    ----------
+    path : path
 
     Raises
     ------
@@ -272,30 +284,46 @@ def read_plain_pickle(path):
             if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and index > len(data):
                 raise pickle.UnpicklingError(f"a memo of {index} places fills the memory")
         return _PlainUnpickler(io.BytesIO(data)).load()
-    except (pickle.UnpicklingError, EOFError, ValueError, IndexError, KeyError, TypeError,
-            AttributeError, MemoryError, OverflowError) as error:  # fmt: skip
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        MemoryError,
+        OverflowError,
+    ) as error:
         raise ValueError(
             f"{path} is not plain data ({error}); refused. `python grid_search.py` writes it anew."
         ) from error
 
 
 def results_path(classification=True, grid_dir=GRID_DIR):
-    """Where the tuned classifiers, or regressors, are kept."""
+    """The file of the tuned classifiers, or regressors: Path.
+
+    Parameters
+    ----------
+    classification, grid_dir
+        See `get_best_estimators`.
+    """
     return Path(grid_dir) / f"best_{'classifiers' if classification else 'regressors'}.pickle"
 
 
 def best_results(classification=True, grid_dir=GRID_DIR):
-    """The tuned results in `grid/`, best first.
+    """The tuned results in `grid/`, best first: list of dict.
 
-    Returns
-    -------
-    list of dict
-        Keys: estimator (class name), params, score and what grid_search.py notes beside them.
+    Their keys are estimator (class name), params, score and the notes of grid_search.py.
+
+    Parameters
+    ----------
+    classification, grid_dir
+        See `get_best_estimators`.
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        If the file isn't there; if it isn't plain data.
+    FileNotFoundError
+        If there are none.
     """
     path = results_path(classification, grid_dir)
     if not path.is_file():
@@ -305,7 +333,7 @@ def best_results(classification=True, grid_dir=GRID_DIR):
 
 
 def get_best_estimators(classification=True, grid_dir=GRID_DIR):
-    """The tuned estimators of `grid/`, unfitted, best first.
+    """The tuned estimators of `grid/`, best first: list of (unfitted estimator, params, score).
 
     Parameters
     ----------
@@ -313,15 +341,6 @@ def get_best_estimators(classification=True, grid_dir=GRID_DIR):
         Classifiers (scored by UAR) or regressors (scored by mean absolute error).
     grid_dir : path
         The folder that holds best_classifiers.pickle and best_regressors.pickle.
-
-    Returns
-    -------
-    list of (estimator, params, score)
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        See `best_results`.
     """
     return [
         (tuned_estimator(result), result["params"], result["score"])
@@ -330,7 +349,7 @@ def get_best_estimators(classification=True, grid_dir=GRID_DIR):
 
 
 def tuned_estimator(result):
-    """The estimator of one tuned result, unfitted.
+    """The unfitted estimator of one tuned result.
 
     Parameters
     ----------
@@ -340,7 +359,7 @@ def tuned_estimator(result):
     Warns
     -----
     UserWarning
-        Names the parameters that the scikit-learn at hand doesn't know; they are left out.
+        Names the parameters that the installed scikit-learn doesn't have; they are left out.
     """
     name, params = result["estimator"], result["params"]
     known = make_estimator(name).get_params()
@@ -354,33 +373,61 @@ def tuned_estimator(result):
     return make_estimator(name, {key: params[key] for key in params if key in known})
 
 
-@contextmanager
-def replacing(path):
-    """A temporary path beside `path` that takes its place only if the block succeeds.
+def two_sided(scores):
+    """Decision values with one column per class, for two classes too: (n_clips, n_classes).
+
+    Parameters
+    ----------
+    scores : ndarray (n_clips, n_classes), or (n_clips,) for two classes
 
     Examples
     --------
-    >>> with replacing("notes.txt") as temporary:  # doctest: +SKIP
-    ...     temporary.write_text("whole or not at all")
+    >>> two_sided(np.array([2.0, -1.0])).tolist()
+    [[-2.0, 2.0], [1.0, -1.0]]
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(temporary)
-    try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # mkstemp's 0600 is for secrets
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    return np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
+
+
+def model_scores(model, X):
+    """Decision values, or logarithms of a model's own probabilities: ndarray (n_clips, n_classes).
+
+    Parameters
+    ----------
+    model : fitted scikit-learn classifier
+        The columns are in the order of its `classes_`.
+    X : array (n_clips, ...)
+        Standardised features.
+    """
+    if hasattr(model, "predict_proba"):
+        return np.log(np.maximum(model.predict_proba(X), LEAST_PROBABLE))
+    return two_sided(model.decision_function(X))
+
+
+def pipeline(model, scaler, random_state):
+    """Unfitted copies of a scaler and a model: Pipeline with the steps "scaler" and "model".
+
+    Parameters
+    ----------
+    model, scaler : scikit-learn estimators
+        They are not changed.
+    random_state : int
+        Seed of the copy of the model wherever it has none of its own.
+    """
+    from sklearn.base import clone
+    from sklearn.pipeline import Pipeline
+
+    model = clone(model)
+    unseeded = {
+        name: random_state
+        for name, value in model.get_params().items()
+        if name.rpartition("__")[2] == "random_state" and value is None
+    }
+    return Pipeline([("scaler", clone(scaler)), ("model", model.set_params(**unseeded))])
 
 
 @contextmanager
 def quiet_stderr():
-    """Keep what C++ code writes to file descriptor 2 from the user's screen."""
+    """Discard what C++ code writes to file descriptor 2."""
     kept = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
@@ -389,3 +436,6 @@ def quiet_stderr():
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+__getattr__ = moved(__name__, {"checks": "replacing", "parameters": "AVAILABLE_EMOTIONS"})

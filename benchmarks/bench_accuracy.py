@@ -1,4 +1,4 @@
-"""How well a stranger is heard: the recommended recognizer beside the classic one and openSMILE.
+"""How well new speakers are recognised: our recognizer beside the classic one and openSMILE.
 
     python benchmarks/bench_accuracy.py                       # everything, some 15 minutes
     python benchmarks/bench_accuracy.py --picture images/calibration.png
@@ -8,13 +8,13 @@
     python benchmarks/bench_accuracy.py --json > accuracy.json
     pip install opensmile                                     # adds openSMILE's rows
 
-emodb and ravdess: all emotions of the corpus, each speaker heard by models that never heard them,
-and then after some of that speaker's unlabelled clips. There openSMILE's ComParE_2016 vector with
-a linear SVM has the same folds. tasks: the three classic tasks on the standard split. regression:
-both scales over all corpora. networks: the recurrent networks and the ensemble beside the default
-recognizer and a plain LSTM on mean vectors, and how long they take. The picture is the gain by the
-number of clips. Intervals are of 95 %, resampled by speaker; the bundled synthetic recordings take
-no part; features are cached.
+emodb and ravdess: all emotions of the corpus, each speaker predicted by models trained without
+them, then by models adapted with some of the speaker's unlabelled clips; openSMILE's ComParE_2016
+vector with a linear SVM on the same folds. tasks: the three classic tasks on the standard split.
+regression: both scales over all corpora. networks: the recurrent networks and the ensemble beside
+the recommended recognizer and a plain LSTM on mean vectors, and their times. The picture is the
+gain by the number of clips. The 95 % intervals are resampled by speaker. The bundled synthetic
+recordings aren't used; features are cached.
 """
 
 import argparse
@@ -39,20 +39,24 @@ from tqdm.auto import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from audio import load_audio
-from create_csv import CORPUS_GROUPS, find_data_dir, list_clips
-from data_extractor import speaker_groups
+from checks import check_name
+from corpora import find_data_dir, groups, how_to_get
+from create_csv import list_clips
 from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer
-from emotion_recognition import classic, corpora_options, recommended
-from evaluation import ClassificationEvaluation, compare, evaluate, in_words, save_figure
+from emotion_recognition import classic, recommended
+from evaluation import ClassificationEvaluation, compare, evaluate
+from metrics import in_words
 from parameters import SAMPLE_RATE
-from utils import check_name, quiet_stderr
+from plotting import PALETTE, new_figure, save_figure
+from tables import speaker_groups
+from utils import quiet_stderr
 
 HANDFULS = 5, 10, 20, "all"
-"""Clips of the test voice to calibrate with; all: the scored one, too."""
+"""Clips of the test speaker to adapt with; "all" includes the scored one."""
 
 
 class Task(NamedTuple):
-    """Emotions to tell apart, in which corpora, and how test voices are held out."""
+    """Emotions to tell apart, in which corpora, and how test speakers are held out."""
 
     emotions: str
     corpora: list
@@ -85,12 +89,12 @@ MEASURES = {"uar": "UAR", "accuracy": "accuracy", "ece": "ECE", "mae": "MAE", "c
 TITLES = {"emodb": "EMO-DB", "ravdess": "RAVDESS"}
 
 HUMANS = {"emodb": (0.84, 0.86), "ravdess": (0.60, 0.60)}
-"""What human listeners name rightly, as published, about: Burkhardt et al. 2005, A Database of
+"""Share that human listeners recognise, as published, about: Burkhardt et al. 2005, A Database of
 German Emotional Speech (whole utterances); Livingstone and Russo 2018, The Ryerson Audio-Visual
 Database of Emotional Speech and Song (voice only)."""
 
-OPENSMILE, OPENSMILE_BY_VOICE = "openSMILE + SVM", "openSMILE + SVM, by voice"
-"""By voice: each speaker standardised by all of that speaker's clips, the scored one, too."""
+OPENSMILE, OPENSMILE_BY_SPEAKER = "openSMILE + SVM", "openSMILE + SVM, by speaker"
+"""By speaker: each one standardised by all of that speaker's clips, with the scored one."""
 
 SVMS = {
     **{
@@ -130,7 +134,7 @@ def opensmile_batch(paths):
     return [smile.process_signal(load_audio(p), SAMPLE_RATE).to_numpy()[0] for p in paths]
 
 
-def by_voice(X, groups):
+def by_speaker(X, groups):
     """Standardise each speaker's clips by all of that speaker's."""
     Z = np.empty_like(X)
     for speaker in np.unique(groups):
@@ -140,12 +144,12 @@ def by_voice(X, groups):
 
 
 def svm_predictions(X, y, test, seed):
-    """Fit every SVM on the clips that aren't test: variant to the emotions of those that are."""
+    """Variant to the predicted emotions of the test clips, by SVMs fitted on the others: dict."""
     Z = StandardScaler().fit(X[~test]).transform(X)
     predictions = {}
     for clipping, limit in CLIPS.items():
         cut = np.clip(Z, -limit, limit)
-        # a linear SVM sees of a clip only what lies in the span of the training clips
+        # a linear SVM only depends on the span of the training clips
         cut = cut @ np.linalg.qr(cut[~test].T)[0]
         for name, svm in SVMS.items():
             model = clone(svm).set_params(random_state=seed)
@@ -156,32 +160,19 @@ def svm_predictions(X, y, test, seed):
 
 
 def opensmile_evaluation(X, like, name, seed):
-    """The best SVM on openSMILE's vectors, on the folds of another system's evaluation.
+    """The evaluation of the best SVM on openSMILE's vectors of `like.clips`, and its variant.
 
-    Which one is the best is asked of the test clips: more than a fair chance.
-
-    Parameters
-    ----------
-    X : ndarray (n_clips, n_features)
-        In the order of `like.clips`.
-    like : ClassificationEvaluation
-    name : str
-    seed : int
-
-    Returns
-    -------
-    best : ClassificationEvaluation
-    variant : str
+    The test clips decide which SVM is the best, which favours openSMILE.
     """
     y, folds = like.clips["emotion"].to_numpy(dtype=str), like.clips["fold"].to_numpy()
     tests = [folds == fold for fold in dict.fromkeys(folds)]
-    heard = Parallel(-1, prefer="threads")(
+    per_fold = Parallel(-1, prefer="threads")(
         delayed(svm_predictions)(X, y, test, seed) for test in tests
     )
     evaluations = {}
-    for variant in heard[0]:
+    for variant in per_fold[0]:
         predicted = np.empty_like(y)
-        for test, predictions in zip(tests, heard, strict=True):
+        for test, predictions in zip(tests, per_fold, strict=True):
             predicted[test] = predictions[variant]
         evaluations[variant] = ClassificationEvaluation(
             like.clips.assign(predicted=predicted, confidence=np.nan),
@@ -202,28 +193,28 @@ def opensmile_evaluation(X, like, name, seed):
 class PlainLSTM(ClassifierMixin, BaseEstimator):
     """Two LSTM and two dense layers of 128 units on the mean vector of a clip, as one step.
 
-    How tutorials do it; but a tenth of the training clips, not the test part, chooses the epoch.
+    Tutorials have this network, but here a tenth of the training clips chooses the epoch, not the
+    test part.
     """
 
     def fit(self, X, y):
-        with quiet_stderr():  # TensorFlow greets
+        with quiet_stderr():  # TensorFlow prints there when it loads
             import keras
             from keras import layers
 
         keras.utils.set_random_seed(0)
         self.classes_, targets = np.unique(y, return_inverse=True)
-        hidden = [part for _ in range(2)
-                  for part in (layers.Dense(128), layers.Dropout(0.3))]  # fmt: skip
-        self.network_ = keras.Sequential([
-            layers.LSTM(128, return_sequences=True), layers.Dropout(0.3),
-            layers.LSTM(128), layers.Dropout(0.3), *hidden,
-            layers.Dense(len(self.classes_), activation="softmax"),
-        ])  # fmt: skip
+        steps = [layers.LSTM(128, return_sequences=True), layers.LSTM(128)]
+        steps += [layers.Dense(128), layers.Dense(128)]
+        parts = [part for layer in steps for part in (layer, layers.Dropout(0.3))]
+        output = layers.Dense(len(self.classes_), activation="softmax")
+        self.network_ = keras.Sequential([*parts, output])
         self.network_.compile("adam", "sparse_categorical_crossentropy")
         stop = keras.callbacks.EarlyStopping(patience=20, restore_best_weights=True)
         order = np.random.default_rng(0).permutation(len(y))
-        self.network_.fit(X[order][:, np.newaxis], targets[order], batch_size=64, epochs=200,
-                          validation_split=0.1, callbacks=[stop], verbose=0)  # fmt: skip
+        data = X[order][:, np.newaxis], targets[order]
+        settings = {"batch_size": 64, "epochs": 200, "validation_split": 0.1, "verbose": 0}
+        self.network_.fit(*data, callbacks=[stop], **settings)
         return self
 
     def predict_proba(self, X):
@@ -234,13 +225,13 @@ class PlainLSTM(ClassifierMixin, BaseEstimator):
 
 
 def timed(options):
-    """How long the networks take to train and to hear: list of sentences."""
+    """The times of the networks to train and to predict: list of sentences."""
     rec = DeepEmotionRecognizer(**options)
     start = time.perf_counter()
     rec.train(override=True)
     seconds, times = time.perf_counter() - start, []
-    voice = np.concatenate([load_audio(path) for path in rec.test_rows_["path"][:2]])
-    clip = np.resize(voice, 3 * SAMPLE_RATE)
+    speech = np.concatenate([load_audio(path) for path in rec.test_rows_["path"][:2]])
+    clip = np.resize(speech, 3 * SAMPLE_RATE)
     for _ in range(21):
         start = time.perf_counter()
         rec.predict(clip, sr=SAMPLE_RATE)
@@ -255,7 +246,7 @@ def timed(options):
 
 
 class Table(NamedTuple):
-    """What a part found out about some emotions."""
+    """The results of one task of a part."""
 
     part: str
     emotions: str
@@ -263,22 +254,26 @@ class Table(NamedTuple):
     remarks: list  # comparisons and sentences
 
 
-def calibrated(n, name="default"):
-    return f"{name}, {n} clips heard"
+OURS = "recommended"
+
+
+def adapted(n, name=OURS):
+    return f"{name}, adapted with {n} clips"
 
 
 def systems_of(part, protocol, options):
-    """What a part compares: list of (name, recognizer, clips to calibrate with)."""
+    """What a part compares: list of (name, recognizer, clips to adapt with)."""
     ours, plain = recommended(**options), ("classic", classic(balance=False, **options), 0)
     if part == "networks":
         plain = classic(model=PlainLSTM(), balance=False, **options)
         deep, both = DeepEmotionRecognizer(**options), EnsembleRecognizer(**options)
-        ours = {"default": ours, "lstm": deep, "ensemble": both}
-        heard = [(calibrated("all", name), rec, "all") for name, rec in ours.items()
-                 if protocol == "standard"]  # fmt: skip
-        return [("plain LSTM", plain, 0), *((name, rec, 0) for name, rec in ours.items()), *heard]
+        ours = {OURS: ours, "lstm": deep, "ensemble": both}
+        systems = [("plain LSTM", plain, 0), *((name, rec, 0) for name, rec in ours.items())]
+        if protocol == "standard":
+            systems += [(adapted("all", name), rec, "all") for name, rec in ours.items()]
+        return systems
     handfuls = {"tasks": (10, "all"), "regression": ()}.get(part, HANDFULS)
-    return [plain, ("default", ours, 0), *((calibrated(n), ours, n) for n in handfuls)]
+    return [plain, (OURS, ours, 0), *((adapted(n), ours, n) for n in handfuls)]
 
 
 def bench_part(part, args):
@@ -290,50 +285,46 @@ def bench_part(part, args):
             "data_dir": args.data_dir,
             "random_state": args.seed,
             "verbose": 0,
-            **corpora_options(corpora),
+            "corpora": corpora,
         }
-        systems = tqdm(systems_of(part, protocol, options), f"{part}: {emotions}", unit="system",
-                       disable=args.json)  # fmt: skip
-        found = {
-            name: evaluate(system, protocol, calibrate=n, name=name, random_state=args.seed,
-                           verbose=0)
-            for name, system, n in systems
-        }  # fmt: skip
+        systems, found = systems_of(part, protocol, options), {}
+        for name, system, n in tqdm(systems, f"{part}: {emotions}", disable=args.json):
+            settings = {"name": name, "random_state": args.seed, "verbose": 0}
+            found[name] = evaluate(system, protocol, calibrate=n, **settings)
         if part == "networks":
-            pairs = [(a, b) for a in ("lstm", "ensemble") for b in ("default", "plain LSTM")]
+            pairs = [(a, b) for a in ("lstm", "ensemble") for b in (OURS, "plain LSTM")]
             pairs.append(("ensemble", "lstm"))
             remarks = [compare(found[first], found[second]) for first, second in pairs]
             remarks += timed(options) if protocol == "standard" else []
         else:
-            remarks = [compare(found["default"], found["classic"])]
+            remarks = [compare(found[OURS], found["classic"])]
         yield Table(part, emotions, found, remarks)
 
 
 def bench_opensmile(found, args):
     """Measure openSMILE on the folds of `found`, and add it there: yields remarks."""
-    heard = found["default"].clips
-    X = opensmile_vectors(heard["path"].tolist(), not args.json)
+    clips = found[OURS].clips
+    X = opensmile_vectors(clips["path"].tolist(), not args.json)
     for name, like, vectors in (
-        (OPENSMILE, "default", X),
-        (OPENSMILE_BY_VOICE, calibrated("all"), by_voice(X, speaker_groups(heard))),
+        (OPENSMILE, OURS, X),
+        (OPENSMILE_BY_SPEAKER, adapted("all"), by_speaker(X, speaker_groups(clips))),
     ):
         found[name], variant = opensmile_evaluation(vectors, found[like], name, args.seed)
         n_variants = len(SVMS) * len(CLIPS)
         yield f"{name}: {variant}, the best of {n_variants} by these very clips"
         yield compare(found[like], found[name])
-    yield compare(found[calibrated(10)], found[OPENSMILE_BY_VOICE])
+    yield compare(found[adapted(10)], found[OPENSMILE_BY_SPEAKER])
 
 
 def bench(args):
     """Yield the tables of every part that the corpora are there for."""
-    there = {c for g in CORPUS_GROUPS for c in list_clips(g, data_dir=args.data_dir)["corpus"]}
+    there = {c for g in groups() for c in list_clips(g, data_dir=args.data_dir)["corpus"]}
     for part in args.only:
         needed = {corpus for task in TASKS[part] for corpus in task.corpora}
         if lacking := needed - there:
-            hints = [g.how_to_get for g in CORPUS_GROUPS.values() if lacking & set(g.corpora)]
             print(
                 f"bench_accuracy.py: {part} is left out, no {', '.join(sorted(lacking))} in "
-                f"{find_data_dir(args.data_dir)}; {', '.join(hints)}",
+                f"{find_data_dir(args.data_dir)}; {how_to_get(*sorted(lacking))}",
                 file=sys.stderr,
             )
             continue
@@ -352,8 +343,8 @@ def bench(args):
 def row(table, evaluation):
     """One line of a table, as plain Python values."""
     scores = evaluation.scores()
-    if evaluation.model in (OPENSMILE, OPENSMILE_BY_VOICE):
-        scores["ece"] = None  # the SVM isn't asked how sure it is
+    if evaluation.model in (OPENSMILE, OPENSMILE_BY_SPEAKER):
+        scores["ece"] = None  # these SVMs have no probabilities
     return {
         "part": table.part,
         "emotions": table.emotions,
@@ -376,70 +367,64 @@ def in_text(table):
             if name in numbers:
                 cells[title] = in_words(numbers[name], *ends)
         lines.append(cells)
-    first = table.evaluations["default"]
+    first = table.evaluations[OURS]
     measure = MEASURES[first.main_measure]
-    return "\n".join([
-        "",
-        f"{table.part}, {first.protocol}",
-        f"{table.emotions}; chance: {measure} {first.chance():.3f}",
-        pd.DataFrame(lines).to_string(index=False),
-        *map(str, table.remarks),
-    ])  # fmt: skip
+    title = f"\n{table.part}, {first.protocol}"
+    subtitle = f"{table.emotions}; chance: {measure} {first.chance():.3f}"
+    rows = pd.DataFrame(lines).to_string(index=False)
+    return "\n".join([title, subtitle, rows, *map(str, table.remarks)])
 
 
 LEGEND = (
-    "our default",
+    "our recommended recognizer",
     "its 95 % interval by speaker",
     "openSMILE ComParE + SVM",
     "classic vector + SVC",
     "human listeners (published, about)",
     "chance",
 )
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"  # told apart by all eyes: Okabe and Ito 2008
+BLUE, ORANGE, GREEN = PALETTE[4], PALETTE[5], PALETTE[2]
 
 
 def draw(tables, path):
-    """Draw UAR by the clips that were heard of a voice before, one panel a corpus, to a file."""
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, len(tables), figsize=(0.4 + 4.4 * len(tables), 4.2), sharey=True,
-                                layout="constrained", squeeze=False)  # fmt: skip
+    """Draw UAR by the number of clips to adapt with, one panel a corpus, to a file."""
+    figure = new_figure(0.4 + 4.4 * len(tables), 4.2)
+    axes = figure.subplots(1, len(tables), sharey=True, squeeze=False)
     for ax, table in zip(axes[0], tables, strict=True):
         draw_panel(ax, table)
     axes[0, 0].set_ylabel("UAR")
     handles = axes[0, 0].get_legend_handles_labels()
     order = sorted(zip(*handles, strict=True), key=lambda pair: LEGEND.index(pair[1]))
-    axes[0, 0].legend(*zip(*order, strict=True), loc="center right", bbox_to_anchor=(1, 0.36),
-                      fontsize=8)  # fmt: skip
+    place = {"loc": "center right", "bbox_to_anchor": (1, 0.36), "fontsize": 8}
+    axes[0, 0].legend(*zip(*order, strict=True), **place)
     save_figure(figure, path, dpi=110)
-    plt.close(figure)
 
 
 def draw_panel(ax, table):
     found = table.evaluations
     ours, interval, opensmile, plain, humans, chance = LEGEND
-    names = ["default", *map(calibrated, HANDFULS)]
+    names = [OURS, *map(adapted, HANDFULS)]
     scores, x = [found[name].scores() for name in names], np.arange(len(names))
-    references = {OPENSMILE: 0, OPENSMILE_BY_VOICE: x[-1]}
+    references = {OPENSMILE: 0, OPENSMILE_BY_SPEAKER: x[-1]}
     low, high = HUMANS[table.part]
     ax.axhspan(low - 0.004, high + 0.004, color=GREEN, alpha=0.3, lw=0, label=humans)
-    ax.fill_between(x, [s["uar_low"] for s in scores], [s["uar_high"] for s in scores],
-                    color=BLUE, alpha=0.15, lw=0, label=interval)  # fmt: skip
+    bounds = ([score[f"uar_{end}"] for score in scores] for end in ("low", "high"))
+    ax.fill_between(x, *bounds, color=BLUE, alpha=0.15, lw=0, label=interval)
     series = (
         (ours, "o-", BLUE, 7, dict(zip(names, x, strict=True))),
         (opensmile, "D", ORANGE, -14, {k: i for k, i in references.items() if k in found}),
         (plain, "s", "dimgray", -14, {"classic": 0}),
     )
-    for label, style, color, offset, systems in series:
+    for label, line, color, offset, systems in series:
         points = [(i, found[name].scores()["uar"]) for name, i in systems.items()]
-        ax.plot(*np.reshape(points, (-1, 2)).T, style, color=color, label=label)
+        ax.plot(*np.reshape(points, (-1, 2)).T, line, color=color, label=label)
         for point in points:
-            ax.annotate(f"{point[1]:.2f}", point, (0, offset), textcoords="offset points",
-                        ha="center", fontsize=8, color=color)  # fmt: skip
-    ax.axhline(found["default"].chance(), color="black", ls="--", lw=1, label=chance)
-    ax.set(title=f"{TITLES[table.part]}, {len(found['default'].emotions)} emotions",
-           xlabel="clips of the new voice heard before, unlabelled",
-           xlim=(-0.4, x[-1] + 0.4), ylim=(0, 1), xticks=x, xticklabels=[0, *HANDFULS])  # fmt: skip
+            style = {"textcoords": "offset points", "ha": "center", "fontsize": 8, "color": color}
+            ax.annotate(f"{point[1]:.2f}", point, (0, offset), **style)
+    ax.axhline(found[OURS].chance(), color="black", ls="--", lw=1, label=chance)
+    ax.set(title=f"{TITLES[table.part]}, {len(found[OURS].emotions)} emotions")
+    ax.set(xlabel="unlabelled clips of the new speaker to adapt with", xlim=(-0.4, x[-1] + 0.4))
+    ax.set(ylim=(0, 1), xticks=x, xticklabels=[0, *HANDFULS])
     ax.grid(axis="y", alpha=0.3)
 
 
@@ -448,13 +433,11 @@ def draw_panel(ax, table):
 
 def main(argv=None):
     """The command line; see the module's docstring."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--only", default="emodb,ravdess,tasks,regression", help="default %(default)s"
-    )
-    parser.add_argument("--picture", metavar="FILE", help="draw the gain of calibration (PNG)")
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    parts = "emodb,ravdess,tasks,regression"
+    parser.add_argument("--only", default=parts, help="default %(default)s")
+    parser.add_argument("--picture", metavar="FILE", help="draw the gain of adaptation (PNG)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
     parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
@@ -475,9 +458,12 @@ def main(argv=None):
         draw(drawn, args.picture)
     if args.json:
         rows = [row(table, e) for table in tables for e in table.evaluations.values()]
-        comparisons = [asdict(remark) | {"part": table.part, "emotions": table.emotions}
-                       for table in tables for remark in table.remarks
-                       if not isinstance(remark, str)]  # fmt: skip
+        comparisons = [
+            asdict(remark) | {"part": table.part, "emotions": table.emotions}
+            for table in tables
+            for remark in table.remarks
+            if not isinstance(remark, str)
+        ]
         print(json.dumps({"seed": args.seed, "rows": rows, "comparisons": comparisons}))
 
 

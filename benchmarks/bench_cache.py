@@ -22,9 +22,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import data_extractor as de
-import features as ft
-from utils import get_audio_config
+from data_extractor import extract_features
+from feature_cache import FRESH, FeatureCache, cache_settings
+from features import DEFAULT_FEATURES, check_functionals, feature_names
 
 REPEATS = 7
 CLIPS_A_FOLDER = 1000
@@ -41,12 +41,13 @@ def write_clips(folder, n):
     return paths
 
 
-def fill(cache_dir, paths, X, config):
+def fill(cache_dir, paths, X):
     """Store row i of `X` as the vector of clip i, as `extract_features` would."""
-    cache = de.FeatureCache(cache_dir)
+    cache = FeatureCache(cache_dir)
     digests = cache.digests(paths)
     vectors = {digests[path]: row for path, row in zip(paths, X, strict=True)}
-    cache.put(vectors, de.cache_settings(config | {"functionals": ["mean"], "min_duration": 0.1}))
+    options = {"functionals": check_functionals(None), "min_duration": 0.1}
+    cache.put(vectors, cache_settings(DEFAULT_FEATURES, options))
     cache.close()
 
 
@@ -62,18 +63,17 @@ def seconds(function, repeats=REPEATS):
 
 def measure(n_clips):
     """Time the cache and np.load on `n_clips` vectors, in a folder that is removed at the end."""
-    config = get_audio_config(ft.DEFAULT_FEATURES)
-    n_features = len(ft.feature_names(features=ft.DEFAULT_FEATURES))
+    n_features = len(feature_names(DEFAULT_FEATURES))
     X = np.random.default_rng(0).standard_normal((n_clips, n_features), dtype=np.float32)
     with tempfile.TemporaryDirectory(prefix="bench-cache-") as folder:
         folder = Path(folder)
         paths = write_clips(folder, n_clips)
         matrix = folder / "X.npy"
         np.save(matrix, X)
-        time.sleep(de.FRESH + 0.1)  # younger files are hashed each time
-        fill(folder / "cache", paths, X, config)
+        time.sleep(FRESH + 0.1)  # younger files are hashed each time
+        fill(folder / "cache", paths, X)
         cached, (read_back, read) = seconds(
-            lambda: de.extract_features(paths, config, verbose=0, cache_dir=folder / "cache")
+            lambda: extract_features(paths, DEFAULT_FEATURES, verbose=0, cache_dir=folder / "cache")
         )
         if not (read.all() and np.array_equal(read_back, X)):
             sys.exit("bench_cache.py: the cache gave other vectors than were stored")

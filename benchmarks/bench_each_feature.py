@@ -8,7 +8,7 @@ The tables of FEATURES.md, as Markdown. rates: numbers a frame, a second and a v
 elements of the vectors of the two clips that `images/draw_features.py` draws, and their means over
 the speakers of EMO-DB and RAVDESS, angry and sad. recordings: how far a vector moves when the same
 speech is recorded otherwise, in percent of the way from angry to sad, over all bundled pairs of
-these. alone: UAR of the default recognizer with one feature only, on speakers it has never heard.
+these. alone: UAR of the recommended recognizer with one feature only, on new speakers.
 """
 
 import argparse
@@ -24,24 +24,22 @@ from tqdm.auto import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import features
-import voice
 from audio import load_audio
+from checks import check_name
 from create_csv import list_audio, list_clips
-from emotion_recognition import corpora_options, recommended
-from evaluation import evaluate, in_words
-from features import FEATURES, FUNCTIONALS, VOICE_FEATURES
+from emotion_recognition import recommended
+from evaluation import evaluate
+from features import FEATURES, FUNCTIONALS, SPEECH_FEATURES
+from metrics import in_words
 from parameters import SAMPLE_RATE
-from utils import check_name
+from speech_features import HOP
 
-NAMES = [*FEATURES, *VOICE_FEATURES]
+NAMES = [*FEATURES, *SPEECH_FEATURES]
 BUNDLED = Path(__file__).resolve().parents[1] / "data" / "train-custom"
 DRAWN = "v02_s2"  # the voice and the sentence that images/draw_features.py draws
 BITS = 32  # of a float32
 DECIBEL = 10 / np.log(10)  # of a natural logarithm of power
-CORPORA = {
-    "EMO-DB": ("emodb", "emodb", "loso"),
-    "RAVDESS": ("tess_ravdess", "ravdess", "group-6"),
-}
+CORPORA = {"EMO-DB": ("emodb", "emodb", "loso"), "RAVDESS": ("tess_ravdess", "ravdess", "group-6")}
 """Title to the corpus group, the corpus, and the protocol that keeps its speakers apart."""
 
 
@@ -52,8 +50,8 @@ def rates(_):
     """Numbers and kbit of frames and vectors, beside those of the recording: list of dict."""
     rows = [rates_row("the recording itself", 1, SAMPLE_RATE, 16, "")]
     for name in NAMES:
-        columns = len((features.COLUMNS | voice.COLUMNS)[name])
-        hop = features.HOP_LENGTH / SAMPLE_RATE if name in FEATURES else voice.HOP
+        columns = len(features.REGISTRY[name].columns)
+        hop = features.HOP_LENGTH / SAMPLE_RATE if name in FEATURES else HOP
         vector = len(features.feature_names([name]))
         rows.append(rates_row(name, columns, 1 / hop, BITS, vector))
     return rows
@@ -77,7 +75,7 @@ def rates_row(name, columns, per_second, bits, vector):
 
 
 class Measure(NamedTuple):
-    """Something that elements of a vector say."""
+    """What is computed of elements of a vector."""
 
     feature: str
     words: str
@@ -90,7 +88,7 @@ def element(name, scale=1.0):
 
 
 def together(prefix, reduce):
-    """What a function makes of all elements whose names begin so."""
+    """A function of all elements whose names begin so."""
     return lambda found: reduce([value for name, value in found.items() if name.startswith(prefix)])
 
 
@@ -98,22 +96,35 @@ MEASURES = (
     Measure("mfcc", "`mfcc_1_mean`, the level (dB)", element("mfcc_1_mean")),
     Measure("mfcc", "`mfcc_2_mean`, low against high (dB)", element("mfcc_2_mean")),
     Measure("chroma", "mean of the 12 classes (1 = all alike)", together("chroma_", np.mean)),
-    Measure("mel", "sum of the 128 bands (dB)",
-            together("mel_", lambda powers: 10 * np.log10(np.sum(powers)))),
+    Measure(
+        "mel",
+        "sum of the 128 bands (dB)",
+        together("mel_", lambda powers: 10 * np.log10(np.sum(powers))),
+    ),
     Measure("contrast", "`contrast_4_mean`, 800 to 1,600 Hz (dB)", element("contrast_4_mean")),
     Measure("tonnetz", "distance from the centre (no unit)", together("tonnetz_", np.linalg.norm)),
-    Measure("spectrum", "`active_cepstrum_2_mean`, low against high (dB)",
-            element("active_cepstrum_2_mean", DECIBEL)),
+    Measure(
+        "spectrum",
+        "`active_cepstrum_2_mean`, low against high (dB)",
+        element("active_cepstrum_2_mean", DECIBEL),
+    ),
     Measure("prosody", "`voiced_pitch_mean` (semitones)", element("voiced_pitch_mean")),
     Measure("prosody", "`voiced_pitch_iqr`, middle half (semitones)", element("voiced_pitch_iqr")),
-    Measure("prosody", "`duration` (s)", lambda found: voice.HOP * np.exp(found["duration"])),
-    Measure("quality", "`voiced_alpha_mean`, high against low (dB)",
-            element("voiced_alpha_mean", DECIBEL)),
-    Measure("quality", "`voiced_harmonicity_mean` (dB)",
-            element("voiced_harmonicity_mean", DECIBEL)),
-    Measure("modulation", "`modulation_energy_4_6`, at 4 to 6 Hz (dB)",
-            element("modulation_energy_4_6", DECIBEL)),
-)  # fmt: skip
+    Measure("prosody", "`duration` (s)", lambda found: HOP * np.exp(found["duration"])),
+    Measure(
+        "quality",
+        "`voiced_alpha_mean`, high against low (dB)",
+        element("voiced_alpha_mean", DECIBEL),
+    ),
+    Measure(
+        "quality", "`voiced_harmonicity_mean` (dB)", element("voiced_harmonicity_mean", DECIBEL)
+    ),
+    Measure(
+        "modulation",
+        "`modulation_energy_4_6`, at 4 to 6 Hz (dB)",
+        element("modulation_energy_4_6", DECIBEL),
+    ),
+)
 
 
 def measured(path):
@@ -124,7 +135,7 @@ def measured(path):
 
 
 def emotions(data_dir):
-    """What angry and sad clips hold, of the drawn voice and of people: list of dict."""
+    """Elements of angry and sad clips, of the drawn clips and of people: list of dict."""
     rows = [{"feature": m.feature, "what": m.words} for m in MEASURES]
     for emotion in ("angry", "sad"):
         add(rows, emotion, map(in_short, measured(BUNDLED / f"{DRAWN}_{emotion}.wav")))
@@ -225,23 +236,24 @@ def distance(a, b, scale):
 SETS = {
     **{name: [name] for name in FEATURES},
     "these five": [*FEATURES],
-    **{name: [name] for name in VOICE_FEATURES},
-    "these four": [*VOICE_FEATURES],
+    **{name: [name] for name in SPEECH_FEATURES},
+    "these four": [*SPEECH_FEATURES],
 }
 
 
 def alone(data_dir):
-    """UAR of the default recognizer with one feature, mean and all functionals: list of dict."""
+    """UAR of the recommended recognizer with one feature, by mean and by all functionals."""
     sums = {"the mean": ["mean"], f"all {len(FUNCTIONALS)}": [*FUNCTIONALS]}
     rows = [{"": title} for title in SETS]
     for title, (group, corpus, protocol) in CORPORA.items():
         clips = list_clips(group, data_dir=data_dir)
-        heard = sorted(set(clips.loc[clips["corpus"] == corpus, "emotion"]))
-        options = {"emotions": heard, "data_dir": data_dir, **corpora_options([corpus])}
-        for words, functionals in sums.items() if heard else ():
+        labels = sorted(set(clips.loc[clips["corpus"] == corpus, "emotion"]))
+        options = {"emotions": labels, "data_dir": data_dir, "corpora": [corpus]}
+        for words, functionals in sums.items() if labels else ():
             bar = tqdm(SETS.values(), f"{title}, {words}", unit="set")
-            found = [uar(protocol, features=names, functionals=functionals, **options)
-                     for names in bar]  # fmt: skip
+            found = [
+                uar(protocol, features=names, functionals=functionals, **options) for names in bar
+            ]
             add(rows, f"{title}, {words}", found)
     return rows
 

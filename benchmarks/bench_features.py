@@ -9,7 +9,7 @@
 Both sides run warm, on one thread, over the same clips of mixed length, in turns; a figure is the
 median of the rounds. Plain librosa is what tutorials write: `librosa.load(path, sr=16000)`, then
 one call per feature. The rows "decode alone" and "from an array" tell what reading the file has to
-do with it. The features of a voice have no counterpart in librosa: their rows say how much of the
+do with it. The features of speech have no counterpart in librosa: their rows say how much of the
 25 ms that a clip may cost they take. Below them: two processes against one, a fresh Python,
 importing, one warm prediction; then how time and memory grow with the number of clips and with the
 length of a recording.
@@ -41,7 +41,6 @@ from create_csv import list_audio
 from data_extractor import extract_features
 from emotion_recognition import classic, recommended
 from parameters import SAMPLE_RATE
-from utils import get_audio_config
 
 REPO = Path(ft.__file__).parent
 OPENSMILE_SETS = ("eGeMAPSv02", "ComParE_2016")
@@ -53,8 +52,8 @@ SELECTIONS = {
 }
 """Row to the features it times."""
 
-VOICE_SELECTIONS = {
-    **{name: (name,) for name in ft.VOICE_FEATURES},
+SPEECH_SELECTIONS = {
+    **{name: (name,) for name in ft.SPEECH_FEATURES},
     "recommended": ft.RECOMMENDED_FEATURES,
 }
 
@@ -122,9 +121,9 @@ def bench_selections(clips, rounds):
         yield row(what, *time_sides(sides, clips, rounds))
 
 
-def bench_voice(clips, rounds):
-    """One row per feature of a voice and for the recommended ones together, from the file."""
-    for what, names in VOICE_SELECTIONS.items():
+def bench_speech(clips, rounds):
+    """One row per feature of speech and for the recommended ones together, from the file."""
+    for what, names in SPEECH_SELECTIONS.items():
         yield budget_row(what, *time_sides([partial(vector, names)], clips, rounds))
 
 
@@ -177,7 +176,7 @@ def bench_processes(clips, rounds):
     for what, names in (("mfcc+chroma+mel", ft.DEFAULT_FEATURES), ("all five", ft.FEATURES)):
         sides = [
             lambda paths, n=n, names=names: extract_features(
-                paths, get_audio_config(names), n_jobs=n, verbose=0, cache_dir=False
+                paths, names, n_jobs=n, verbose=0, cache_dir=False
             )
             for n in (1, 2)
         ]
@@ -215,7 +214,7 @@ def bench_predict(clips, rounds):
 
 BENCHES = (
     bench_selections,
-    bench_voice,
+    bench_speech,
     bench_decoding,
     bench_opensmile,
     bench_first_clip,
@@ -235,12 +234,12 @@ else:
 """
 GROWTH = """
 import json, sys, time
-import data_extractor, utils
+import data_extractor
 paths = open(sys.argv[1]).read().splitlines()
-config = utils.get_audio_config(["mfcc", "chroma", "mel"])
-data_extractor.extract_features(paths[:20], config, n_jobs=1, verbose=0, cache_dir=False)
+names = ["mfcc", "chroma", "mel"]
+data_extractor.extract_features(paths[:20], names, n_jobs=1, verbose=0, cache_dir=False)
 start = time.perf_counter()
-data_extractor.extract_features(paths, config, n_jobs=1, verbose=0, cache_dir=False)
+data_extractor.extract_features(paths, names, n_jobs=1, verbose=0, cache_dir=False)
 print(time.perf_counter() - start)
 """
 LONG = """

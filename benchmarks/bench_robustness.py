@@ -1,17 +1,16 @@
-"""What noise, telephones, MP3, loudness and rooms cost: UAR on speakers never heard.
+"""UAR on new speakers in noise, through telephones and MP3, at other loudness and in rooms.
 
     python benchmarks/bench_robustness.py                                  # some 10 minutes
     python benchmarks/bench_robustness.py --picture images/robustness.png
     python benchmarks/bench_robustness.py --jobs 1 --seed 1 --data-dir ~/corpora
     pip install imageio-ffmpeg                                             # if MP3 is left out
 
-The recommended recognizer, and the same with a degraded copy of each training clip (degraded=1),
-learn from clean clips of EMO-DB, RAVDESS and TESS by group-6, the protocol of models/default.ser,
-and hear every clip of the speakers left out under each condition. The ratio of speech to noise
-counts the frames in which somebody speaks. Babble: six other speakers of the test, never heard in
-training. Telephone: 300 to 3,400 Hz at 8 kHz through a codec. Room: synthetic, decaying noise, as
-much echo as direct sound. Intervals are of 95 %, resampled by speaker; of the losses, too, on the
-same drawn speakers.
+The recommended recognizer, and the same with a noisy copy of each training clip (noisy=1), are
+trained on clean clips of EMO-DB, RAVDESS and TESS by group-6, the protocol of models/default.ser,
+and predict every clip of the speakers left out under each condition. The ratio of speech to noise
+counts the frames with speech. Babble: six other speakers of the test part. Telephone: 300 to
+3,400 Hz at 8 kHz through a codec. Room: synthetic, decaying noise, as much echo as direct sound.
+The 95 % intervals are resampled by speaker, those of the losses on the same drawn speakers.
 """
 
 import argparse
@@ -29,28 +28,24 @@ from tqdm.auto import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import degradations as deg
+import augmentation as aug
 from audio import load_audio
-from data_extractor import speaker_groups
-from emotion_recognition import corpora_options, recommended
-from evaluation import (
-    ClassificationEvaluation,
-    compare,
-    gender,
-    in_words,
-    make_folds,
-    save_figure,
-)
+from corpora import gender
+from emotion_recognition import recommended
+from evaluation import ClassificationEvaluation, compare
 from features import RECOMMENDED_FEATURES, extract, feature_names
+from metrics import in_words
 from parameters import SAMPLE_RATE
+from plotting import AGAINST, FOR, new_figure, save_figure
+from protocols import make_folds
+from tables import COLUMNS, speaker_groups
 
 EMOTIONS = ["neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "ps"]
 CORPORA = ["emodb", "ravdess", "tess"]
 PROTOCOL = "group-6"
-COLUMNS = ["path", "emotion", "speaker", "corpus"]
-SYSTEMS = {"clean clips": 0, "and a degraded copy of each": 1}
-"""What is learned from, to the number of degraded copies."""
-COLOURS = "#D55E00", "#0072B2"  # told apart by all eyes: Okabe and Ito 2008
+SYSTEMS = {"clean clips": 0, "and a noisy copy of each": 1}
+"""Training clips to the number of noisy copies of each."""
+COLOURS = AGAINST, FOR
 
 
 # conditions
@@ -69,7 +64,7 @@ def ffmpeg():
 
 def mp3(y, kbit=32):
     """A signal through LAME at a constant rate and back."""
-    gain = deg.HEADROOM / max(np.abs(y).max(), 1e-9)
+    gain = aug.HEADROOM / max(np.abs(y).max(), 1e-9)
     options = f"-v error -f f32le -ar {SAMPLE_RATE} -ac 1 -i pipe:0 -threads 1 -b:a {kbit}k -f mp3"
     command = [ffmpeg(), *options.split(), "-c:a", "libmp3lame", "pipe:1"]
     samples = (y * gain).astype("<f4").tobytes()
@@ -78,62 +73,57 @@ def mp3(y, kbit=32):
 
 
 def in_noise(kind, snr):
-    return lambda y, rng, _: deg.mixed(y, deg.noise(kind, len(y), rng), snr)
+    return lambda y, rng, _: aug.mixed(y, aug.noise(kind, len(y), rng), snr)
 
 
 def in_babble(snr):
-    return lambda y, rng, voices: deg.mixed(y, deg.babble(voices(rng), len(y), rng), snr)
+    return lambda y, rng, talkers: aug.mixed(y, aug.babble(talkers(rng), len(y), rng), snr)
 
 
 CONDITIONS = {
     "clean": lambda y, *_: y,
-    **{f"{kind} noise, {snr} dB": in_noise(kind, snr) for kind in deg.NOISES
-       for snr in (20, 10, 5)},
+    **{
+        f"{kind} noise, {snr} dB": in_noise(kind, snr) for kind in aug.NOISES for snr in (20, 10, 5)
+    },
     **{f"babble, {snr} dB": in_babble(snr) for snr in (20, 10, 5)},
-    "telephone, mu-law": lambda y, *_: deg.telephone(y, "ULAW"),
-    "telephone, GSM": lambda y, *_: deg.telephone(y, "GSM610"),
+    "telephone, mu-law": lambda y, *_: aug.telephone(y, "ULAW"),
+    "telephone, GSM": lambda y, *_: aug.telephone(y, "GSM610"),
     "MP3, 32 kbit/s": lambda y, *_: mp3(y),
     "20 dB quieter": lambda y, *_: y * np.float32(0.1),
     "20 dB louder": lambda y, *_: y * np.float32(10),
-    "room, RT60 0.5 s": lambda y, rng, _: deg.in_room(y, rng, rt60=0.5, direct=0.0),
-}  # fmt: skip
-"""Name to what a condition makes of a signal, of a Generator and of other voices drawn by one."""
+    "room, RT60 0.5 s": lambda y, rng, _: aug.in_room(y, rng, rt60=0.5, direct=0.0),
+}
+"""Name to a function of a signal, a Generator and talkers (a function that draws other clips)."""
 
 
-def heard(condition, path, others, seed):
-    """The features of a clip under a condition: ndarray (n_features,).
-
-    Parameters
-    ----------
-    condition : str
-    path : str
-    others : list of str
-        Clips of other speakers, for babble.
-    seed : list of int
-    """
+def features_under(condition, path, others, seed):
+    """The features of a clip under a condition, with babble of others: ndarray (n_features,)."""
     rng = np.random.default_rng([*seed, zlib.crc32(condition.encode())])
 
-    def voices(rng):
-        drawn = rng.choice(len(others), deg.N_TALKERS, replace=False)
+    def talkers(rng):
+        drawn = rng.choice(len(others), aug.N_TALKERS, replace=False)
         return [load_audio(others[i]) for i in drawn]
 
-    y = CONDITIONS[condition](load_audio(path), rng, voices)
+    y = CONDITIONS[condition](load_audio(path), rng, talkers)
     return extract(y, features=RECOMMENDED_FEATURES)
 
 
-def hear(conditions, clips, args):
+def features_by_condition(conditions, clips, args):
     """Condition to the features of all clips under it, (n_clips, n_features): dict."""
     groups, folds, paths = (clips[name].to_numpy() for name in ("group", "fold", "path"))
     others = [
         paths[(folds == fold) & (groups != group)].tolist()
         for fold, group in zip(folds, groups, strict=True)
     ]
-    tasks = [(condition, path, others[i] if "babble" in condition else [], [args.seed, i])
-             for condition in conditions for i, path in enumerate(paths)]  # fmt: skip
+    tasks = [
+        (condition, path, others[i] if "babble" in condition else [], [args.seed, i])
+        for condition in conditions
+        for i, path in enumerate(paths)
+    ]
     workers = Parallel(args.jobs, return_as="generator", batch_size=16)
-    vectors = workers(delayed(heard)(*task) for task in tasks)
+    vectors = workers(delayed(features_under)(*task) for task in tasks)
     X = np.empty((len(tasks), len(feature_names(RECOMMENDED_FEATURES))), np.float32)
-    for i, vector in enumerate(tqdm(vectors, "listening", len(tasks), unit="clip")):
+    for i, vector in enumerate(tqdm(vectors, "Extracting features", len(tasks), unit="clip")):
         X[i] = vector
     return dict(zip(conditions, X.reshape(len(conditions), len(clips), -1), strict=True))
 
@@ -142,39 +132,35 @@ def hear(conditions, clips, args):
 
 
 def labels_of(X, clips, copies, options):
-    """Condition to what each clip is heard as under it, by a recognizer that never heard its voice.
-
-    Parameters
-    ----------
-    X : dict of str to ndarray (n_clips, n_features)
-    clips : DataFrame (n_clips,)
-    copies : int
-        Degraded ones of each training clip.
-    options : dict
-        Of the recognizer.
-    """
+    """Condition to the label of each clip, by a recognizer that wasn't trained on its speaker."""
     labels = {condition: np.empty(len(clips), dtype=object) for condition in X}
-    for fold in tqdm(sorted(set(clips["fold"])), f"{copies} degraded copies", unit="fold"):
+    for fold in tqdm(sorted(set(clips["fold"])), f"{copies} noisy copies", unit="fold"):
         test = (clips["fold"] == fold).to_numpy()
-        rec = recommended(degraded=copies, **options).fit(clips.loc[~test, COLUMNS])
+        rec = recommended(noisy=copies, **options).fit(clips.loc[~test, COLUMNS])
         for condition, vectors in X.items():
-            labels[condition][test] = rec.model.predict(rec.scaler_.transform(vectors[test]))
+            labels[condition][test] = rec.predictor_.predict(vectors[test])
     return labels
 
 
 def scored(clips, labels, name, seed):
-    """The evaluation of some labels."""
+    """The evaluation of predicted labels."""
     return ClassificationEvaluation(
-        clips.assign(predicted=labels, confidence=np.nan), EMOTIONS, protocol=PROTOCOL,
-        protocol_name=PROTOCOL, model=name, random_state=seed,
-    )  # fmt: skip
+        clips.assign(predicted=labels, confidence=np.nan),
+        EMOTIONS,
+        protocol=PROTOCOL,
+        protocol_name=PROTOCOL,
+        model=name,
+        random_state=seed,
+    )
 
 
 def with_folds(clips):
     """The clips with their fold, gender and speaker's group."""
-    clips = clips.assign(fold="", group=speaker_groups(clips), gender=[
-        gender(*pair) for pair in zip(clips["corpus"], clips["speaker"], strict=True)
-    ])  # fmt: skip
+    clips = clips.assign(
+        fold="",
+        group=speaker_groups(clips),
+        gender=[gender(*pair) for pair in zip(clips["corpus"], clips["speaker"], strict=True)],
+    )
     for fold in make_folds(PROTOCOL, clips):
         clips.iloc[fold.test, clips.columns.get_loc("fold")] = fold.name
     return clips
@@ -182,16 +168,24 @@ def with_folds(clips):
 
 def bench(args):
     """System to condition to its evaluation: dict of dict."""
-    options = {"emotions": EMOTIONS, "data_dir": args.data_dir, "random_state": args.seed,
-               "n_jobs": args.jobs, "verbose": 0, **corpora_options(CORPORA)}  # fmt: skip
+    options = {
+        "emotions": EMOTIONS,
+        "data_dir": args.data_dir,
+        "random_state": args.seed,
+        "n_jobs": args.jobs,
+        "verbose": 0,
+        "corpora": CORPORA,
+    }
     clips = with_folds(recommended(**options).clips())
     conditions = [name for name in CONDITIONS if ffmpeg() or not name.startswith("MP3")]
-    X = hear(conditions, clips, args)
+    X = features_by_condition(conditions, clips, args)
     return {
-        system: {condition: scored(clips, labels, condition, args.seed)
-                 for condition, labels in labels_of(X, clips, copies, options).items()}
+        system: {
+            condition: scored(clips, labels, condition, args.seed)
+            for condition, labels in labels_of(X, clips, copies, options).items()
+        }
         for system, copies in SYSTEMS.items()
-    }  # fmt: skip
+    }
 
 
 # text and picture
@@ -204,37 +198,36 @@ def uar(evaluation):
 
 
 def markdown(found):
-    """The table: a line for each condition, UAR and what it loses against clean for each system."""
+    """The table: for each condition and system UAR, and the loss against clean clips."""
     heads = [f"{system}: {what}" for system in found for what in ("UAR", "lost")]
     lines = [f"| | {' | '.join(heads)} |", "|---|" + "---|" * len(heads)]
     for condition in next(iter(found.values())):
         cells = [condition]
         for evaluations in found.values():
             lost = compare(evaluations["clean"], evaluations[condition])
-            cells += [in_words(*uar(evaluations[condition])),
-                      in_words(lost.difference, lost.low, lost.high)]  # fmt: skip
+            cells.append(in_words(*uar(evaluations[condition])))
+            cells.append(in_words(lost.difference, lost.low, lost.high))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def draw(found, path):
     """Draw the UAR of each system under each condition with its interval, to a file."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 6), layout="constrained")
+    figure = new_figure(8, 6)
     ax = figure.subplots()
     conditions = list(next(iter(found.values())))
     for i, (system, colour) in enumerate(zip(found, COLOURS, strict=True)):
         values = np.array([uar(found[system][condition]) for condition in conditions])
         places = np.arange(len(conditions)) + 0.24 * (i - 0.5)
         errors = np.abs(values[:, 1:] - values[:, :1]).T
-        ax.errorbar(values[:, 0], places, xerr=errors, fmt="os"[i], color=colour, capsize=2,
-                    label=f"learned from {system}" if i == 0 else system)  # fmt: skip
+        label = f"trained on {system}" if i == 0 else system
+        style = {"fmt": "os"[i], "color": colour, "capsize": 2, "label": label}
+        ax.errorbar(values[:, 0], places, xerr=errors, **style)
         ax.axvline(values[0, 0], color=colour, linewidth=0.8, linestyle=":")
     ax.axvline(1 / len(EMOTIONS), color="black", linestyle="--", linewidth=1, label="chance")
     ax.set_yticks(range(len(conditions)), conditions)
     ax.invert_yaxis()
-    ax.set(xlabel="UAR, eight emotions, speakers never heard (bars: 95 % by speaker)", xlim=(0, 1))
+    ax.set(xlabel="UAR, eight emotions, unknown speakers (bars: 95 % by speaker)", xlim=(0, 1))
     figure.legend(loc="outside upper center", ncols=3, frameon=False)
     save_figure(figure, path, dpi=110)
 
@@ -244,9 +237,8 @@ def draw(found, path):
 
 def main(argv=None):
     """The command line; see the module's docstring."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--picture", metavar="FILE", help="draw the table to a file (PNG)")
     parser.add_argument("--jobs", type=int, default=-1, help="processes (default: all cores)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
@@ -259,7 +251,7 @@ def main(argv=None):
     clips = found["clean clips"]["clean"].clips
     print(
         f"{PROTOCOL} of {', '.join(CORPORA)}: {len(clips)} clips of {clips['group'].nunique()} "
-        f"speakers, each heard by a model that never heard its speaker\n\n{markdown(found)}"
+        f"speakers, each predicted by a model without its speaker\n\n{markdown(found)}"
     )
     if args.picture:
         draw(found, args.picture)

@@ -57,9 +57,9 @@ def peak():
     return used / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def latencies(rec, y):
+def latencies(predictor, y):
     """Seconds that computing takes from a block to the labels that it ends (n_labels,)."""
-    stream, taken = Timeline(rec, hop=HOP), []
+    stream, taken = Timeline(predictor, hop=HOP), []
     width = round(BLOCK * SR)
     for first in range(0, len(y), width):
         start = time.perf_counter()
@@ -86,16 +86,22 @@ def main():
         table = rec.predict_timeline(path)
         wall, core = time.perf_counter() - start[0], time.process_time() - start[1]
     spoken = (table["end"] - table["start"]).sum()
-    print(f"{seconds / 3600:.1f} h, {spoken / seconds:.0%} of it speech, {len(table)} rows: "
-          f"{core:.0f} s of one core, {seconds / core:.0f} times real time "
-          f"({wall:.0f} s by the clock)")  # fmt: skip
+    print(
+        f"{seconds / 3600:.1f} h, {spoken / seconds:.0%} of it speech, {len(table)} rows: "
+        f"{core:.0f} s of one core, {seconds / core:.0f} times real time "
+        f"({wall:.0f} s by the clock)"
+    )
     print(f"peak memory {peak():.0f} MB ({trained:.0f} MB before the recording)")
-    found = latencies(rec, np.concatenate(sounds[:40]))
+    found = latencies(rec.predictor_, np.concatenate(sounds[:40]))
     worst = HOP + BLOCK + np.percentile(found, 99)
-    print(f"a label a {HOP} s: computing takes {1e3 * np.median(found):.1f} ms, 99 in 100 times "
-          f"under {1e3 * np.percentile(found, 99):.1f} ms")  # fmt: skip
-    print(f"from the end of a word to its label: {1e3 * worst:.0f} ms at the most, {1e3 * HOP:.0f} "
-          f"of them until the label is due, {1e3 * BLOCK:.0f} for the block")  # fmt: skip
+    print(
+        f"a label a {HOP} s: computing takes {1e3 * np.median(found):.1f} ms, 99 in 100 times "
+        f"under {1e3 * np.percentile(found, 99):.1f} ms"
+    )
+    print(
+        f"from the end of a word to its label: {1e3 * worst:.0f} ms at the most, {1e3 * HOP:.0f} "
+        f"of them until the label is due, {1e3 * BLOCK:.0f} for the block"
+    )
 
 
 if __name__ == "__main__":

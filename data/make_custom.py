@@ -93,12 +93,17 @@ RULES = {
         pitch=4.5, range=70, rate=12, loudness=3, tilt=0.8, breath=2, glide=0.5, formants=4
     ),
     "sad": Rule(
-        pitch=-1.5, range=-45, rate=-18, loudness=-6, tilt=-2.2, breath=7, tremor=15, glide=-0.5,
+        pitch=-1.5,
+        range=-45,
+        rate=-18,
+        loudness=-6,
+        tilt=-2.2,
+        breath=7,
+        tremor=15,
+        glide=-0.5,
         pause=120,
     ),
-    "angry": Rule(
-        pitch=4, range=75, rate=10, loudness=6, tilt=2.2, rough=35, glide=-1, formants=1
-    ),
+    "angry": Rule(pitch=4, range=75, rate=10, loudness=6, tilt=2.2, rough=35, glide=-1, formants=1),
     "fear": Rule(
         pitch=7, range=15, rate=25, loudness=0.5, tilt=-0.3, breath=6, rough=8, tremor=55, pause=40
     ),
@@ -111,7 +116,7 @@ RULES = {
     "boredom": Rule(
         pitch=-2.5, range=-50, rate=-26, loudness=-3, tilt=-1.2, rough=10, glide=-0.8, formants=-1
     ),
-}  # fmt: skip
+}
 """The delivery of each emotion at full strength."""
 
 ENDINGS = {"ps": "?"}

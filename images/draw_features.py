@@ -21,15 +21,16 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import features
-import voice
+import kernels
+import speech_features as speech
 from audio import load_audio
+from checks import check_name, replacing
 from parameters import SAMPLE_RATE
-from utils import check_name, replacing
 
 FOLDER = Path(__file__).resolve().parent
 RECORDINGS = FOLDER.parent / "data" / "train-custom"
 CLIPS = tuple(RECORDINGS / f"v02_s2_{emotion}.wav" for emotion in ("angry", "sad"))
-"""A synthetic voice says "We leave again on Monday.", without background noise."""
+"""Synthetic speech, "We leave again on Monday.", without background noise."""
 
 DECIBEL = 10 / np.log(10)  # of a natural logarithm of power
 DEPTH = 60  # dB under the loudest that a spectrum shows
@@ -52,18 +53,20 @@ class Clip:
         return f"{self.path.stem.split('_')[-1]} ({self.path.name})"
 
     @cached_property
-    def voice(self):
-        return voice.Voice(self.y, SAMPLE_RATE)
+    def speech(self):
+        """The frames of the features of speech."""
+        return speech.SpeechFrames(self.y, SAMPLE_RATE)
 
     def frames(self, name):
         """Times of the frames in seconds (n_frames,), and their values (n_frames, n_columns)."""
-        found = features.frames(self.y, features=[name])
+        y = self.speech if name in features.SPEECH_FEATURES else self.y
+        found = features.frames(y, features=[name])
         return found.times, found.values
 
-    def course(self, name, column):
-        """Times in seconds, and values of one column of a voice's feature: two (n_frames,)."""
+    def contour(self, name, column):
+        """Times in seconds, and values of one column of a feature of speech: two (n_frames,)."""
         times, values = self.frames(name)
-        return times, values[:, voice.COLUMNS[name].index(column)]
+        return times, values[:, speech.COLUMNS[name].index(column)]
 
 
 class Map(NamedTuple):
@@ -80,14 +83,14 @@ class Map(NamedTuple):
     rates: tuple = ()  # to the right, on a logarithmic scale, in place of time
 
 
-class Course(NamedTuple):
+class Curve(NamedTuple):
     """A value over time, of voiced and of other frames."""
 
     feature: str
     column: str
     ylabel: str
     scale: float = 1.0
-    everywhere: str | None = None  # the column that is drawn where no voice is
+    everywhere: str | None = None  # the column that is drawn where frames are unvoiced
 
 
 def edges(times):
@@ -113,8 +116,8 @@ def decibels(power):
 
 def modulations(clip):
     """The power of a clip's ups and downs in dB, (n_rates, n_groups + 1)."""
-    values = clip.voice.facts("modulation").reshape(len(voice.RATES) - 1, -1)
-    return np.array(voice.RATES, float), DECIBEL * values
+    values = clip.speech.facts("modulation").reshape(len(speech.RATES) - 1, -1)
+    return np.array(speech.RATES, float), DECIBEL * values
 
 
 def in_hz(filters, freqs):
@@ -125,13 +128,13 @@ def in_hz(filters, freqs):
 
 
 def mel_ticks():
-    freqs = np.fft.rfftfreq(features.N_FFT, 1 / SAMPLE_RATE)
-    return in_hz(features.mel_filters(SAMPLE_RATE), freqs)
+    freqs = np.fft.rfftfreq(kernels.N_FFT, 1 / SAMPLE_RATE)
+    return in_hz(kernels.mel_filters(SAMPLE_RATE), freqs)
 
 
-def voice_ticks():
+def speech_ticks():
     n_fft = 512
-    return in_hz(voice.mel_filters(SAMPLE_RATE, n_fft), np.fft.rfftfreq(n_fft, 1 / SAMPLE_RATE))
+    return in_hz(speech.mel_filters(SAMPLE_RATE, n_fft), np.fft.rfftfreq(n_fft, 1 / SAMPLE_RATE))
 
 
 def named(*names):
@@ -141,15 +144,15 @@ def named(*names):
 
 def octave_bands():
     """Names of the bands of the spectral contrast, in Hz."""
-    tops = [*features.CONTRAST_EDGES[:-1], SAMPLE_RATE // 2]
+    tops = [*kernels.CONTRAST_EDGES[:-1], SAMPLE_RATE // 2]
     return [f"{low} to {high}" for low, high in pairwise(tops)]
 
 
 def group_names():
     """Names of the bands whose modulations are taken together, in Hz."""
-    mel = np.linspace(*np.log10(1 + np.array([20, 8000]) / 700), voice.N_BANDS + 2)
+    mel = np.linspace(*np.log10(1 + np.array([20, 8000]) / 700), speech.N_BANDS + 2)
     hz = 700 * (10**mel - 1)
-    centres = [hz[4 * i + 1 : 4 * i + 5] for i in range(voice.N_GROUPS)]
+    centres = [hz[4 * i + 1 : 4 * i + 5] for i in range(speech.N_GROUPS)]
     return [*(f"{low:.0f} to {high:.0f}" for low, *_, high in centres), "all"]
 
 
@@ -165,37 +168,68 @@ def deep(values):
 
 
 MAPS = {
-    "mfcc": Map(matrix("mfcc", slice(1, None)), "coefficient (number)", "value (dB)",
-                lambda: ([2, 10, 20, 30, 40], [2, 10, 20, 30, 40]),
-                cmap="PuOr_r", limits=even, first=1.5),
-    "chroma": Map(matrix("chroma"), "pitch class (note)", "energy (1 = loudest class)",
-                  named(*features.NOTES), limits=lambda values: (0, 1)),
-    "mel": Map(matrix("mel", change=decibels), "mel band, by its centre (Hz)", "power (dB)",
-               mel_ticks, cmap="magma", limits=deep),
-    "contrast": Map(matrix("contrast"), "octave band (Hz)", "peak over valley (dB)",
-                    named(*octave_bands())),
-    "tonnetz": Map(matrix("tonnetz"), "axis of the tonal space (interval)",
-                   "coordinate (no unit)",
-                   named(*(f"{i} {xy}" for i in ("fifth", "minor third", "major third")
-                           for xy in "xy")),
-                   cmap="PuOr_r", limits=even),
-    "spectrum": Map(matrix("spectrum", slice(voice.N_BANDS), lambda v: DECIBEL * v),
-                    "mel band, by its centre (Hz)", "power against the loud frames (dB)",
-                    voice_ticks, cmap="magma", limits=deep),
-    "modulation": Map(modulations, "centres of the bands (Hz)", "power of the ups and downs (dB)",
-                      named(*group_names()), xlabel="rate of the ups and downs (Hz)",
-                      rates=voice.RATES),
-}  # fmt: skip
+    "mfcc": Map(
+        matrix("mfcc", slice(1, None)),
+        "coefficient (number)",
+        "value (dB)",
+        lambda: ([2, 10, 20, 30, 40], [2, 10, 20, 30, 40]),
+        cmap="PuOr_r",
+        limits=even,
+        first=1.5,
+    ),
+    "chroma": Map(
+        matrix("chroma"),
+        "pitch class (note)",
+        "energy (1 = loudest class)",
+        named(*features.NOTES),
+        limits=lambda values: (0, 1),
+    ),
+    "mel": Map(
+        matrix("mel", change=decibels),
+        "mel band, by its centre (Hz)",
+        "power (dB)",
+        mel_ticks,
+        cmap="magma",
+        limits=deep,
+    ),
+    "contrast": Map(
+        matrix("contrast"), "octave band (Hz)", "peak over valley (dB)", named(*octave_bands())
+    ),
+    "tonnetz": Map(
+        matrix("tonnetz"),
+        "axis of the tonal space (interval)",
+        "coordinate (no unit)",
+        named(*(f"{i} {xy}" for i in ("fifth", "minor third", "major third") for xy in "xy")),
+        cmap="PuOr_r",
+        limits=even,
+    ),
+    "spectrum": Map(
+        matrix("spectrum", slice(speech.N_BANDS), lambda v: DECIBEL * v),
+        "mel band, by its centre (Hz)",
+        "power against the loud frames (dB)",
+        speech_ticks,
+        cmap="magma",
+        limits=deep,
+    ),
+    "modulation": Map(
+        modulations,
+        "centres of the bands (Hz)",
+        "power of the ups and downs (dB)",
+        named(*group_names()),
+        xlabel="rate of the ups and downs (Hz)",
+        rates=speech.RATES,
+    ),
+}
 """Feature to its picture in colours."""
 
-COURSES = {
+CURVES = {
     "prosody": (
-        Course("prosody", "pitch", "pitch (semitones)", everywhere="contour"),
-        Course("prosody", "energy", "energy (dB)", DECIBEL),
+        Curve("prosody", "pitch", "pitch (semitones)", everywhere="contour"),
+        Curve("prosody", "energy", "energy (dB)", DECIBEL),
     ),
     "quality": (
-        Course("quality", "alpha", "alpha ratio (dB)", DECIBEL),
-        Course("quality", "harmonicity", "harmonicity (dB)", DECIBEL),
+        Curve("quality", "alpha", "alpha ratio (dB)", DECIBEL),
+        Curve("quality", "harmonicity", "harmonicity (dB)", DECIBEL),
     ),
 }
 """Feature to the values over time of its picture, one above the other."""
@@ -234,7 +268,7 @@ def draw(name, clips):
     if name in MAPS:
         draw_maps(figure, clips, MAPS[name])
     else:
-        draw_courses(figure, clips, COURSES[name])
+        draw_curves(figure, clips, CURVES[name])
     return figure
 
 
@@ -258,14 +292,14 @@ def draw_maps(figure, clips, kind):
     figure.colorbar(mesh, ax=axes, label=kind.colours, pad=0.01, fraction=0.05)
 
 
-def draw_courses(figure, clips, courses):
+def draw_curves(figure, clips, curves):
     """Draw values over time, one above the other, for each clip."""
-    axes = figure.subplots(len(courses), len(clips), sharex=True, sharey="row")
-    for row, course in zip(axes, courses, strict=True):
+    axes = figure.subplots(len(curves), len(clips), sharex=True, sharey="row")
+    for row, curve in zip(axes, curves, strict=True):
         for ax, clip in zip(row, clips, strict=True):
-            draw_course(ax, clip, course)
-        row[0].set_ylabel(course.ylabel)
-        if course.column == "pitch":
+            draw_curve(ax, clip, curve)
+        row[0].set_ylabel(curve.ylabel)
+        if curve.column == "pitch":
             beside = row[-1].secondary_yaxis("right", functions=(to_hz, to_semitones))
             beside.set_ylabel("pitch (Hz)")
             beside.set_yticks([75, 150, 300])
@@ -277,14 +311,14 @@ def draw_courses(figure, clips, courses):
     figure.legend(handles=axes[0, 0].lines, loc="outside lower center", ncols=3, fontsize=9)
 
 
-def draw_course(ax, clip, course):
+def draw_curve(ax, clip, curve):
     """Draw one value over the active frames, the voiced ones and their mean in colours."""
-    active = clip.voice.rows("active")
-    voiced = np.isin(active, clip.voice.rows("voiced"))
-    times, values = clip.course(course.feature, course.column)
-    _, other = clip.course(course.feature, course.everywhere or course.column)
-    times, values = times[active], course.scale * values[active]
-    ax.plot(times, course.scale * other[active], color=OTHER, lw=1, label="other frames")
+    active = clip.speech.rows("active")
+    voiced = np.isin(active, clip.speech.rows("voiced"))
+    times, values = clip.contour(curve.feature, curve.column)
+    _, other = clip.contour(curve.feature, curve.everywhere or curve.column)
+    times, values = times[active], curve.scale * values[active]
+    ax.plot(times, curve.scale * other[active], color=OTHER, lw=1, label="other frames")
     ax.plot(times, np.where(voiced, values, np.nan), color=VOICED, lw=2, label="voiced frames")
     ax.axhline(values[voiced].mean(), color=MEAN, ls="--", lw=1, label="mean of the voiced")
     ax.grid(alpha=0.3)

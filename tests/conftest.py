@@ -1,4 +1,8 @@
-"""What several test modules need: the repository, real clips where there are any."""
+"""What several test modules share: the repository, real clips where there are any, trained models.
+
+The trained recognizers are made when a test first asks for them, once per process, from the
+bundled recordings. No test may change them: a test that has to, trains its own.
+"""
 
 import os
 from pathlib import Path
@@ -8,6 +12,32 @@ import pytest
 from create_csv import list_audio
 
 REPO = Path(__file__).resolve().parents[1]
+BUNDLED = {
+    "data_dir": REPO / "data",
+    "tess_ravdess": False,
+    "emodb": False,
+    "verbose": 0,
+    "n_jobs": 1,
+}
+"""Options of a recognizer that knows the bundled recordings alone."""
+
+EMOTIONS = ["sad", "neutral", "happy"]
+ODD_ORDER = ["sad", "angry", "happy"]
+"""Neither alphabetical nor its reverse: labels that are mixed up show."""
+
+FEW = {"features": ["mfcc"], "functionals": ["mean", "std"]}
+"""80 numbers a clip, where a test needs no good model."""
+
+TINY_NETWORK = {
+    "rnn_units": 4,
+    "dense_units": 8,
+    "n_rnn_layers": 0,  # recurrent layers take TensorFlow seconds to build
+    "n_dense_layers": 1,
+    "epochs": 2,
+    "n_networks": 2,
+    "speeds": 0,
+    "logs_dir": None,
+}
 
 
 def corpora_folder():
@@ -16,6 +46,11 @@ def corpora_folder():
     if (candidate / "emodb").is_dir() or (candidate / "training").is_dir():
         return candidate
     return None
+
+
+def bundled_clip(emotion, name="v21_s6"):
+    """The path of a bundled test clip: str."""
+    return str(REPO / "data" / "test-custom" / f"{name}_{emotion}.wav")
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +72,118 @@ def clips():
     return paths[:: len(paths) // 100][:100]
 
 
+@pytest.fixture(scope="session")
+def bundled_clips():
+    """The 72 bundled test clips: list of str."""
+    return [str(path) for path in list_audio(REPO / "data" / "test-custom")]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
     """Keep the tests' features out of the user's cache, and the user's out of the tests."""
     os.environ["SER_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
+
+
+# trained recognizers
+
+
+@pytest.fixture(scope="session")
+def rec():
+    """The recommended recognizer of sad, neutral and happy."""
+    from emotion_recognition import recommended
+
+    return recommended(emotions=EMOTIONS, **BUNDLED).train()
+
+
+@pytest.fixture(scope="session")
+def odd_rec():
+    """The recommended recognizer of emotions in an order of their own."""
+    from emotion_recognition import recommended
+
+    return recommended(emotions=ODD_ORDER, **BUNDLED).train()
+
+
+@pytest.fixture(scope="session")
+def adapted(rec, bundled_clips):
+    """`rec` for the speaker v21, from five of the speaker's 18 clips."""
+    return rec.adapt([path for path in bundled_clips if "v21" in path][:10:2])
+
+
+@pytest.fixture(scope="session")
+def svc():
+    """A support vector machine on the default features, emotions in an order of their own."""
+    from sklearn.svm import SVC
+
+    from emotion_recognition import EmotionRecognizer
+
+    return EmotionRecognizer(SVC(), emotions=ODD_ORDER, **BUNDLED).train()
+
+
+@pytest.fixture(scope="session")
+def few_svc():
+    """A support vector machine on 80 numbers."""
+    from sklearn.svm import SVC
+
+    from emotion_recognition import EmotionRecognizer
+
+    return EmotionRecognizer(SVC(), emotions=ODD_ORDER, **FEW, **BUNDLED).train()
+
+
+@pytest.fixture(scope="session")
+def forest():
+    """20 trees on 80 numbers."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    from emotion_recognition import EmotionRecognizer
+
+    model = RandomForestClassifier(20, random_state=0)
+    return EmotionRecognizer(model, emotions=ODD_ORDER, **FEW, **BUNDLED).train()
+
+
+@pytest.fixture(scope="session")
+def regressor():
+    """The recommended recognizer of a number: sad 0, neutral 1, happy 2."""
+    from emotion_recognition import recommended
+
+    return recommended(emotions=EMOTIONS, classification=False, **BUNDLED).train()
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory):
+    """Two networks without recurrent layers."""
+    from deep_emotion_recognition import DeepEmotionRecognizer
+
+    folder = str(tmp_path_factory.mktemp("network"))
+    options = BUNDLED | TINY_NETWORK | {"results_dir": folder}
+    return DeepEmotionRecognizer(emotions=ODD_ORDER, **options).train()
+
+
+@pytest.fixture(scope="session")
+def ensemble():
+    """Two recognizers with features of their own, without TensorFlow."""
+    from sklearn.svm import SVC
+
+    from deep_emotion_recognition import EnsembleRecognizer
+    from emotion_recognition import EmotionRecognizer, recommended
+
+    parts = [
+        recommended(emotions=ODD_ORDER, **BUNDLED),
+        EmotionRecognizer(SVC(), emotions=ODD_ORDER, balance=False, **FEW, **BUNDLED),
+    ]
+    return EnsembleRecognizer(parts).train()
+
+
+@pytest.fixture(scope="session")
+def bundled():
+    """The recognizer in models/, as loaded."""
+    from emotion_recognition import load_recognizer
+
+    return load_recognizer()
+
+
+@pytest.fixture(scope="session")
+def saved(odd_rec, tmp_path_factory):
+    """The file of `odd_rec`: path."""
+    path = tmp_path_factory.mktemp("saved") / "model.ser"
+    odd_rec.save(path)
+    return path

@@ -16,20 +16,26 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile as sf
+from conftest import REPO
 
 import create_csv as cc
+from corpora import wishes
 from utils import extract_feature
 
-REPO = Path(cc.__file__).resolve().parent
 EMODB_SPEAKERS = ["03", "08", "09", "10", "11", "12", "13", "14", "15", "16"]
 EMODB_CODES = {
-    "W": "angry", "L": "boredom", "E": "disgust", "A": "fear", "F": "happy", "T": "sad",
+    "W": "angry",
+    "L": "boredom",
+    "E": "disgust",
+    "A": "fear",
+    "F": "happy",
+    "T": "sad",
     "N": "neutral",
-}  # fmt: skip
+}
 
 
 def write_clip(path):
-    """A tenth of a second of noise in the format that the suffix says."""
+    """A tenth of a second of noise in the format of the suffix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     noise = 0.1 * np.random.default_rng(len(str(path))).standard_normal(2400)
     sf.write(path, noise, 16000, format=path.suffix[1:].upper())
@@ -68,8 +74,13 @@ def tree(tmp_path):
     return tmp_path.resolve()
 
 
+def write_all(folder):
+    """The desc_files of all groups: list of {partition: rows}."""
+    return [write(data_dir=folder, verbose=0) for write in cc.WRITERS.values()]
+
+
 def rows_of(frame, column="emotion"):
-    """File name to what the desc_file says of it."""
+    """File name to a column of its row."""
     return {Path(row.path).name: getattr(row, column) for row in frame.itertuples()}
 
 
@@ -85,8 +96,9 @@ def command(*arguments, cwd=REPO, **environment):
 
 def test_ravdess_and_tess_share_folders_and_differ_by_name(tree):
     written = cc.write_tess_ravdess_csv(data_dir=tree, verbose=0)
-    train, test = (pd.read_csv(tree / f"{part}_tess_ravdess.csv", dtype=str)
-                   for part in ("train", "test"))  # fmt: skip
+    train, test = (
+        pd.read_csv(tree / f"{part}_tess_ravdess.csv", dtype=str) for part in ("train", "test")
+    )
     assert list(train.columns) == ["path", "emotion", "speaker", "corpus"]
     assert train.drop(columns="path").to_numpy().tolist() == [
         ["happy", "03", "ravdess"],
@@ -120,9 +132,11 @@ def test_emodb_codes(tree, code, emotion):
 def test_custom_names(tree):
     written = cc.write_custom_csv(data_dir=tree, verbose=0)
     assert rows_of(written["train"]) == {
-        "a_rude.wav": "rude", "v01_s1_happy.wav": "happy",
-        "v03_neutral.wav": "neutral", "v03_s2_sad.wav": "sad",
-    }  # fmt: skip
+        "a_rude.wav": "rude",
+        "v01_s1_happy.wav": "happy",
+        "v03_neutral.wav": "neutral",
+        "v03_s2_sad.wav": "sad",
+    }
     assert rows_of(written["train"], "speaker")["v03_s2_sad.wav"] == "v03"
     assert rows_of(written["test"]) == {"v09_s1_neutral.wav": "neutral", "v09_s1_rude.wav": "rude"}
     assert set(written["train"].corpus) == {"custom"}
@@ -162,8 +176,11 @@ def test_every_audio_suffix_counts_in_any_case(tmp_path, suffix):
         f"emodb/wav/03a01Fa{suffix}",
     ]
     write_tree(tmp_path, names)
-    found = [row.path for group in cc.CORPUS_GROUPS
-             for row in cc.list_clips(group, data_dir=tmp_path).itertuples()]  # fmt: skip
+    found = [
+        row.path
+        for group in cc.CORPUS_GROUPS
+        for row in cc.list_clips(group, data_dir=tmp_path).itertuples()
+    ]
     assert sorted(found) == sorted(str(tmp_path.resolve() / name) for name in names)
     assert np.isfinite(extract_feature(found[0])).all()
 
@@ -184,18 +201,22 @@ def test_rows_are_sorted_whatever_the_order_of_creation(tmp_path, seed):
     names = [*emodb_names(), *RAVDESS, *TESS, *CUSTOM]
     random.Random(seed).shuffle(names)
     write_tree(tmp_path, names)
-    for write in cc.WRITERS.values():
-        for frame in write(data_dir=tmp_path, verbose=0).values():
-            paths = frame.path.tolist()
-            assert len(paths) and paths == sorted(paths, key=lambda path: Path(path).parts)
+    for frame in (frame for written in write_all(tmp_path) for frame in written.values()):
+        paths = frame.path.tolist()
+        assert len(paths) and paths == sorted(paths, key=lambda path: Path(path).parts)
 
 
 def test_names_without_an_emotion_are_left_out_and_named(tree):
-    write_tree(tree, [
-        "train-custom/happy.wav", "train-custom/trailing_.wav",
-        "training/Actor_03/03-01-05-01-02-01-03.wav",
-        "emodb/wav/03a01Xa.wav", "emodb/wav/speech.wav",
-    ])  # fmt: skip
+    write_tree(
+        tree,
+        [
+            "train-custom/happy.wav",
+            "train-custom/trailing_.wav",
+            "training/Actor_03/03-01-05-01-02-01-03.wav",
+            "emodb/wav/03a01Xa.wav",
+            "emodb/wav/speech.wav",
+        ],
+    )
     expected = {
         "custom": ["happy.wav", "trailing_.wav"],
         "tess_ravdess": ["03-01-05-01-02-01-03.wav"],
@@ -271,8 +292,9 @@ def test_one_of_the_nine_is_legal_without_a_clip(tree):
 def test_names_of_ones_own_are_used_as_they_are(tree, tmp_path_factory):
     folder = tmp_path_factory.mktemp("elsewhere")
     for group, write in cc.WRITERS.items():
-        written = write(None, folder / f"{group} a.csv", str(folder / group / "b.csv"),
-                        data_dir=tree, verbose=0)  # fmt: skip
+        written = write(
+            None, folder / f"{group} a.csv", str(folder / group / "b.csv"), data_dir=tree, verbose=0
+        )
         assert len(cc.read_desc_file(folder / f"{group} a.csv")) == len(written["train"]) > 0
         assert len(cc.read_desc_file(folder / group / "b.csv")) == len(written["test"]) > 0
     assert not list(tree.glob("*.csv"))
@@ -336,22 +358,110 @@ def test_a_reader_keeps_its_whole_file_while_another_is_written(tree):
 def test_the_same_tree_writes_the_same_bytes(tree):
     files = []
     for _ in range(2):
-        for write in cc.WRITERS.values():
-            write(data_dir=tree, verbose=0)
+        write_all(tree)
         files.append({path.name: path.read_bytes() for path in tree.glob("*.csv")})
     assert len(files[0]) == 6 and files[0] == files[1]
 
 
-def test_read_desc_file_fills_in_what_users_leave_out(tmp_path):
-    write_tree(tmp_path, ["clips/v7_s1_sad.wav"])
-    (tmp_path / "mine.csv").write_text("path,emotion\nclips/v7_s1_sad.wav,sad\n")
-    (row,) = cc.read_desc_file(tmp_path / "mine.csv").to_numpy().tolist()
-    assert row == [str(tmp_path / "clips" / "v7_s1_sad.wav"), "sad", "v7", "custom"]
-    (tmp_path / "bad.csv").write_text("file,emotion\nx.wav,sad\n")
-    with pytest.raises(ValueError, match=r"bad\.csv has no column path"):
-        cc.read_desc_file(tmp_path / "bad.csv")
-    with pytest.raises(FileNotFoundError, match=r"create_csv\.py"):
-        cc.read_desc_file(tmp_path / "absent.csv")
+# --- the clips that are wanted -----------------------------------------------------------------
+
+
+def corpora_of(rows):
+    return set(rows["corpus"])
+
+
+def test_wanted_clips_come_in_the_order_of_the_desc_files(tree):
+    rows = cc.labelled_clips(wishes(), data_dir=tree)
+    assert list(rows.columns) == ["path", "emotion", "speaker", "corpus", "partition"]
+    write_all(tree)
+    for partition in ("train", "test"):
+        names = [f"{partition}_{group}.csv" for group in ("tess_ravdess", "emodb", "custom")]
+        written = pd.concat([cc.read_desc_file(tree / name) for name in names])
+        listed = rows[rows["partition"] == partition].drop(columns="partition")
+        assert listed.to_numpy().tolist() == written.to_numpy().tolist() and len(listed)
+    partitions = rows["partition"].tolist()
+    assert partitions == sorted(partitions, reverse=True)  # train before test
+    assert cc.edited_desc_files(wishes(), {}, tree).equals(rows)
+
+
+@pytest.mark.parametrize(
+    ("wished", "found"),
+    [
+        ({"corpora": ["emodb"]}, {"emodb"}),
+        ({"corpora": ["tess", "custom"]}, {"tess", "custom"}),
+        ({"corpora": ["tess_ravdess"]}, {"tess", "ravdess"}),
+        ({"tess_ravdess": "ravdess", "emodb": False}, {"ravdess", "custom"}),
+        ({"custom_db": False}, {"ravdess", "tess", "emodb"}),
+    ],
+)
+def test_only_the_corpora_wanted_are_listed(tree, capsys, wished, found):
+    assert corpora_of(cc.labelled_clips(wishes(**wished), data_dir=tree)) == found
+    assert corpora_of(cc.edited_desc_files(wishes(**wished), {}, tree)) == found
+    assert capsys.readouterr().out == "" and not list(tree.glob("*.csv"))
+
+
+def test_a_corpus_that_is_absent_is_said_or_raises(tmp_path, capsys):
+    write_tree(tmp_path, [*CUSTOM, *TESS])
+    rows = cc.labelled_clips(wishes(), data_dir=tmp_path)
+    assert corpora_of(rows) == {"tess", "custom"}
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line == cc.absent("emodb", tmp_path)
+    cc.labelled_clips(wishes(), data_dir=tmp_path, verbose=0)
+    assert capsys.readouterr().out == ""
+    for wanted in (wishes(emodb=True), wishes(["custom", "emodb"])):
+        with pytest.raises(FileNotFoundError, match=r"download_data\.py emodb`"):
+            cc.labelled_clips(wanted, data_dir=tmp_path, verbose=0)
+    for wanted in (wishes(tess_ravdess="ravdess"), wishes(["ravdess", "tess"])):
+        with pytest.raises(FileNotFoundError, match=r"ravdess: no .*download_data\.py ravdess`"):
+            cc.labelled_clips(wanted, data_dir=tmp_path, verbose=0)
+    nothing = wishes(tess_ravdess=False, emodb=False, custom_db=False)
+    with pytest.raises(FileNotFoundError, match="No recordings to train on"):
+        cc.labelled_clips(nothing, data_dir=tmp_path, verbose=0)
+
+
+def test_desc_files_that_are_left_hold_their_whole_group(tree):
+    write_all(tree)
+    written = {path: path.read_bytes() for path in tree.glob("*.csv")}
+    for path in written:
+        path.unlink()
+    rows = cc.labelled_clips(wishes(["ravdess", "emodb", "custom"]), data_dir=tree)
+    cc.leave_desc_files(rows, {"custom": tree / "elsewhere" / "mine.csv"}, tree)
+    left = {path: path.read_bytes() for path in tree.glob("*.csv")}
+    assert left == {path: data for path, data in written.items() if "custom" not in path.name}
+    for part in ("train", "test"):
+        own = tree / "elsewhere" / f"{part}_mine.csv"
+        assert own.read_bytes() == written[tree / f"{part}_custom.csv"]
+
+
+def test_a_folder_that_refuses_desc_files_is_left_without(tree, monkeypatch):
+    rows = cc.labelled_clips(wishes(["custom", "emodb"]), data_dir=tree)
+
+    def refuse(rows, path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cc, "write_desc_file", refuse)
+        cc.leave_desc_files(rows, {}, tree)
+    assert not list(tree.glob("*.csv"))
+    (tree / "train_emodb.csv").mkdir()  # really refused, and custom's still written
+    cc.leave_desc_files(rows, {}, tree)
+    assert len(cc.read_desc_file(tree / "train_custom.csv")) == 4
+    (tree / "taken").write_text("a file")
+    with pytest.raises(OSError, match="taken"):
+        cc.leave_desc_files(rows, {"custom": tree / "taken" / "mine.csv"}, tree)
+
+
+def test_edited_desc_files_are_read_and_others_listed(tree):
+    rows = cc.labelled_clips(wishes(), data_dir=tree)
+    cc.leave_desc_files(rows, {}, tree)
+    path = tree / "train_custom.csv"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-2]))
+    (tree / "test_emodb.csv").unlink()
+    edited = cc.edited_desc_files(wishes(), {}, tree)
+    counts, before = edited["corpus"].value_counts(), rows["corpus"].value_counts()
+    assert counts["custom"] == before["custom"] - 2
+    assert (counts.drop("custom") == before.drop("custom")[counts.drop("custom").index]).all()
+    assert not (tree / "test_emodb.csv").exists()
 
 
 # --- the command line --------------------------------------------------------------------------
@@ -370,11 +480,16 @@ def test_the_command_writes_all_and_prints_a_table(tree):
     assert cells[-1][0] == "total" and cells[-1][-1] == str(total)
 
 
+def counts_of(done, *columns):
+    """{(corpus, emotion): counts} in the JSON that a process has printed."""
+    rows = json.loads(done.stdout)["clips"]
+    return {(row["corpus"], row["emotion"]): tuple(row[c] for c in columns) for row in rows}
+
+
 def test_json_is_one_object_that_equals_a_recount(tree):
     done = command("--json", SER_DATA_DIR=str(tree))
     assert done.returncode == 0 and done.stderr == ""
-    table = {(row["corpus"], row["emotion"]): (row["train"], row["test"], row["total"])
-             for row in json.loads(done.stdout)["clips"]}  # fmt: skip
+    table = counts_of(done, "train", "test", "total")
     assert table["emodb", "angry"] == (8, 2, 10)
     assert table["custom", "rude"] == (1, 1, 2)
     assert table["ravdess", "sad"] == (0, 1, 1)
@@ -383,13 +498,14 @@ def test_json_is_one_object_that_equals_a_recount(tree):
 
 
 def test_the_command_knows_emotions_and_train_size(tree):
-    done = command(
-        "--json", "--emotions", "rude,sad", "--train-size", "0.5", SER_DATA_DIR=str(tree)
-    )
-    table = {(row["corpus"], row["emotion"]): (row["train"], row["test"])
-             for row in json.loads(done.stdout)["clips"]}  # fmt: skip
-    assert table == {("custom", "rude"): (1, 1), ("custom", "sad"): (1, 0),
-                     ("emodb", "sad"): (5, 5), ("ravdess", "sad"): (0, 1)}  # fmt: skip
+    options = ["--json", "--emotions", "rude,sad", "--train-size", "0.5"]
+    done = command(*options, SER_DATA_DIR=str(tree))
+    assert counts_of(done, "train", "test") == {
+        ("custom", "rude"): (1, 1),
+        ("custom", "sad"): (1, 0),
+        ("emodb", "sad"): (5, 5),
+        ("ravdess", "sad"): (0, 1),
+    }
 
 
 def test_the_command_in_an_empty_folder_says_what_is_absent(tmp_path):
@@ -400,10 +516,16 @@ def test_the_command_in_an_empty_folder_says_what_is_absent(tmp_path):
     assert json.loads(command("--data-dir", tmp_path, "--json").stdout) == {"clips": []}
 
 
-@pytest.mark.parametrize("arguments", [
-    ["--data-dir", "nowhere"], ["--emotions", "rued"], ["--train-size", "2"],
-    ["--emotions", "sad,sad"], ["--data-dir", "notes.txt"],
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--data-dir", "nowhere"],
+        ["--emotions", "rued"],
+        ["--train-size", "2"],
+        ["--emotions", "sad,sad"],
+        ["--data-dir", "notes.txt"],
+    ],
+)
 def test_errors_exit_1_in_one_line(tree, arguments):
     (tree / "notes.txt").write_text("x")
     done = command(*arguments, cwd=tree, SER_DATA_DIR=str(tree))
@@ -445,8 +567,9 @@ def recount(folder):
 def test_counts_of_the_real_corpora_equal_a_recount(real_data, tmp_path):
     counts = Counter()
     for group in ("tess_ravdess", "emodb"):
-        written = cc.WRITERS[group](None, tmp_path / "a.csv", tmp_path / "b.csv",
-                                    data_dir=real_data, verbose=0)  # fmt: skip
+        written = cc.WRITERS[group](
+            None, tmp_path / "a.csv", tmp_path / "b.csv", data_dir=real_data, verbose=0
+        )
         for partition in written:
             rows = pd.read_csv(tmp_path / f"{'ab'[partition == 'test']}.csv", dtype=str)
             for row in rows.itertuples():

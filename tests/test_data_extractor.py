@@ -1,111 +1,35 @@
-"""From desc_files to matrices, and the feature cache: edits, crashes, damage, several processes.
+"""From recordings and labelled rows to matrices; parallel work that isn't parallel again."""
 
-What was extracted is counted twice over: by the calls of `audio.load_audio` within a process, and
-by the cache's rows, which SQLite numbers anew whenever one is written again.
-"""
-
-import json
+import io
 import os
-import shutil
-import signal
-import sqlite3
 import subprocess
 import sys
-import tempfile
-import time
-import warnings
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile as sf
+from conftest import REPO, bundled_clip
+from joblib import Parallel, delayed
 from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from test_feature_cache import FEATURES, extract, plainly, rows_of, write_clip, write_clips
 
 import data_extractor as de
+import feature_cache
 import features as ft
 import utils
 from audio import AudioError, load_audio
+from augmentation import at_speed, noisy_copy
 from create_csv import list_audio
+from tables import read_desc_file
 from utils import extract_feature, get_audio_config
-
-REPO = Path(de.__file__).resolve().parent
-CONFIG = get_audio_config(["mfcc", "chroma", "mel"])
-MODULES = ["audio.py", "degradations.py", "features.py", "voice.py", "parameters.py", "utils.py",
-           "create_csv.py", "data_extractor.py"]  # fmt: skip
-
-CHILD = """
-import json, sys, time
-import utils
-paths, n_jobs, pause_at, go = json.loads(sys.argv[1])
-loaded, load = [], utils.load_audio
-
-def counting(source, **options):
-    loaded.append(str(source))
-    if len(loaded) == pause_at:
-        print("paused", flush=True)
-        time.sleep(600)
-    return load(source, **options)
-
-utils.load_audio = counting  # counts where n_jobs is 1
-import data_extractor as de
-import features as ft
-print("ready", flush=True)
-while go:
-    try:
-        open(go).close()
-        break
-    except FileNotFoundError:
-        time.sleep(0.001)
-X, read = de.extract_features(paths, utils.get_audio_config(ft.DEFAULT_FEATURES), n_jobs=n_jobs,
-                              verbose=0)
-print(json.dumps({"loaded": loaded, "read": read.tolist(), "X": X.tolist()}))
-"""
-
-
-def write_clip(path, seed):
-    """0.15 s of noise, of the same size for every seed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sf.write(path, 0.1 * np.random.default_rng(seed).standard_normal(2400), 16000)
-    return str(path)
-
-
-def write_clips(folder, n, first=0):
-    return [write_clip(folder / f"v{i % 4}_{i:04d}_happy.wav", i) for i in range(first, first + n)]
-
-
-def plainly(paths):
-    """The vectors without any cache."""
-    return np.stack([extract_feature(path) for path in paths])
-
-
-def rows_of(cache_dir):
-    """(hash, settings) to the number of the row in the cache."""
-    with closing(sqlite3.connect(f"file:{cache_dir}/features.sqlite?mode=ro", uri=True)) as db:
-        return {(d, s): i for i, d, s in db.execute("SELECT rowid, digest, settings FROM vectors")}
-
-
-def start(paths, cache_dir, *, n_jobs=1, pause_at=0, go="", cwd=REPO, **options):
-    """Extract in a process of its own."""
-    arguments = json.dumps([[str(path) for path in paths], n_jobs, pause_at, str(go)])
-    env = dict(os.environ, SER_CACHE_DIR=str(cache_dir), PYTHONPATH=str(cwd))
-    return subprocess.Popen([sys.executable, "-c", CHILD, arguments], cwd=cwd, env=env, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)  # fmt: skip
-
-
-def finish(child):
-    """What such a process has loaded and found."""
-    out, err = child.communicate(timeout=100)
-    assert child.returncode == 0, err
-    result = json.loads(out.splitlines()[-1])
-    return result["loaded"], np.array(result["X"], dtype=np.float32), np.array(result["read"]), err
 
 
 @pytest.fixture
@@ -117,7 +41,7 @@ def clips(tmp_path):
 def cache(tmp_path, monkeypatch):
     """The cache's folder; its clips count as settled at once."""
     monkeypatch.setenv("SER_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(de, "FRESH", 0)
+    monkeypatch.setattr(feature_cache, "FRESH", 0)
     return tmp_path / "cache"
 
 
@@ -134,494 +58,23 @@ def loaded(monkeypatch):
     return paths
 
 
-def extract(paths, config=CONFIG, **options):
-    """X, where no clip is left out and nothing is warned of."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        X, read = de.extract_features(paths, config, n_jobs=1, verbose=0, **options)
-    assert read.all() and read.shape == (len(paths),)
-    return X
+# names of features
 
 
-# --- the cache, clip by clip -------------------------------------------------------------------
-
-
-def test_vectors_are_those_of_extract_feature_and_come_from_the_cache_after(cache, clips, loaded):
-    want = plainly(clips)
-    loaded.clear()
-    X = extract(clips)
-    assert X.dtype == np.float32 and sorted(loaded) == sorted(clips)
-    np.testing.assert_array_equal(X, want)
-    loaded.clear()
-    np.testing.assert_array_equal(extract(clips[::-1]), want[::-1])
-    np.testing.assert_array_equal(extract(clips[3:5]), want[3:5])
-    assert loaded == []
-
-
-def test_a_second_process_extracts_nothing(cache, clips):
-    loaded, X, _, _ = finish(start(clips, cache))
-    assert sorted(loaded) == sorted(clips)
-    before = rows_of(cache)
-    loaded, again, _, _ = finish(start(clips, cache, n_jobs=2))
-    assert loaded == [] and rows_of(cache) == before
-    np.testing.assert_array_equal(again, X)
-    np.testing.assert_array_equal(X, plainly(clips))
-
-
-def test_a_clip_that_did_not_change_is_not_even_read(cache, clips, loaded, monkeypatch):
-    X = extract(clips)
-    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} was read"))
-    np.testing.assert_array_equal(extract(clips), X)
-
-
-def test_a_relative_path_is_the_same_clip(cache, clips, loaded, monkeypatch):
-    X = extract(clips)
-    monkeypatch.chdir(Path(clips[0]).parent)
-    loaded.clear()
-    np.testing.assert_array_equal(extract([Path(path).name for path in clips]), X)
-    assert loaded == []
-
-
-def edit(path):
-    write_clip(path, 999)
-
-
-def edit_and_put_the_date_back(path):
-    before = path.stat()
-    write_clip(path, 999)
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    after = path.stat()
-    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
-
-
-def replace(path):
-    before = path.stat()
-    other = Path(write_clip(path.with_name("other.wav"), 999))
-    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
-    other.replace(path)
-
-
-def append(path):
-    y, sr = sf.read(path)
-    sf.write(path, np.tile(y, 2), sr)
-
-
-def swap(path):
-    """With its neighbour, which therefore changes too but has a vector already."""
-    neighbour = sorted(path.parent.iterdir())[0]
-    spare = path.with_name("spare.wav")
-    path.rename(spare)
-    neighbour.rename(path)
-    spare.rename(neighbour)
-
-
-@pytest.mark.parametrize(("change", "in_a_process"), [
-    (edit, False), (edit_and_put_the_date_back, False), (replace, False), (append, False),
-    (swap, False), (edit_and_put_the_date_back, True), (replace, True),
-])  # fmt: skip
-def test_a_changed_clip_is_extracted_again_and_nothing_else(
-    cache, clips, loaded, change, in_a_process
-):
-    extract(clips)
-    before = rows_of(cache)
-    time.sleep(0.05)  # a few ticks of the file system's clock
-    change(Path(clips[7]))
-    loaded.clear()
-    if in_a_process:
-        calls, X, _, _ = finish(start(clips, cache))
-    else:
-        X, calls = extract(clips), list(loaded)
-    after = rows_of(cache)
-    assert calls == ([] if change is swap else [clips[7]])
-    assert len(after) == len(before) + len(calls) and before.items() <= after.items()
-    np.testing.assert_array_equal(X, plainly(clips))
-
-
-def test_a_touched_or_moved_clip_is_known_by_its_content(cache, clips, loaded):
-    X = extract(clips)
-    loaded.clear()
-    os.utime(clips[0])
-    moved = str(Path(clips[1]).rename(Path(clips[1]).with_name("moved_sad.wav")))
-    np.testing.assert_array_equal(extract([clips[0], moved, *clips[2:]]), X)
-    assert loaded == []
-
-
-def test_the_same_content_under_two_paths_is_extracted_once(cache, clips, loaded):
-    twin = shutil.copy(clips[0], Path(clips[0]).with_name("twin_sad.wav"))
-    X = extract([*clips, twin, clips[0]])
-    assert len(loaded) == len(clips) and len(rows_of(cache)) == len(clips)
-    np.testing.assert_array_equal(X[-2], X[0])
-    np.testing.assert_array_equal(X[-1], X[0])
-    write_clip(Path(twin), 999)  # the twins part
-    np.testing.assert_array_equal(extract([clips[0], twin]), plainly([clips[0], twin]))
-
-
-def test_a_clip_that_was_just_written_is_hashed_again(cache, clips, monkeypatch):
-    """Two edits within one tick of the clock leave the same stamp: a young one isn't trusted."""
-    monkeypatch.setattr(de, "FRESH", 100)
-    store = de.FeatureCache(cache)
-    before = store.digests(clips)
-    known = store._db.execute("SELECT count(*) FROM clips").fetchone()[0]
-    store.close()
-    assert len(before) == len(clips) and known == 0
-    monkeypatch.setattr(de, "FRESH", 0)
-    store = de.FeatureCache(cache)
-    assert store.digests(clips) == before
-    assert store._db.execute("SELECT count(*) FROM clips").fetchone()[0] == len(clips)
-    store.close()
-
-
-@pytest.mark.parametrize("moment", ["before it is read", "after"])
-def test_a_clip_edited_while_it_is_extracted_does_not_spoil_the_cache(
-    cache, clips, monkeypatch, moment
-):
-    """Neither the clip nor another one that holds what it held may get the other content's."""
-    twin = shutil.copy(clips[0], Path(clips[0]).with_name("twin_sad.wav"))
-    want, load = plainly([twin]), utils.load_audio
-
-    def editing(source, **options):
-        if moment == "after":
-            y = load(source, **options)
-            write_clip(Path(source), 999)
-            return y
-        write_clip(Path(source), 999)
-        return load(source, **options)
-
-    monkeypatch.setattr(utils, "load_audio", editing)
-    extract(clips[:1])
-    monkeypatch.setattr(utils, "load_audio", load)
-    np.testing.assert_array_equal(extract([twin]), want)
-    np.testing.assert_array_equal(extract(clips[:1]), plainly(clips[:1]))
-
-
-def test_adding_ten_clips_extracts_ten(cache, clips):
-    extract(clips)
-    before = rows_of(cache)
-    added = write_clips(Path(clips[0]).parent, 10, first=len(clips))
-    loaded, X, _, _ = finish(start(clips + added, cache))
-    assert sorted(loaded) == sorted(added)
-    assert len(rows_of(cache)) == len(before) + 10 and before.items() <= rows_of(cache).items()
-    np.testing.assert_array_equal(X, plainly(clips + added))
-
-
-def test_other_features_never_meet(cache, clips, loaded):
-    sets = [["mfcc"], ["chroma"], ["mfcc", "chroma"], ["mel", "contrast"], ["mfcc", "mel"]]
-    for features in sets * 2:
-        config = get_audio_config(features)
-        want = np.stack([extract_feature(path, **config) for path in clips[:3]])
-        np.testing.assert_array_equal(extract(clips[:3], config), want)
-    assert len(rows_of(cache)) == 3 * len(sets)
-
-
-def test_other_functionals_never_meet(cache, clips, loaded):
-    """Nor do the features of a voice, whose default functionals are others."""
-    settings = [
-        (["mfcc"], {}), (["mfcc"], {"functionals": ["std"]}),
-        (["prosody"], {}), (["prosody"], {"functionals": ["mean"]}),
-        (["mfcc", "prosody"], {"functionals": ["mean", "std"]}), (["modulation"], {}),
-    ]  # fmt: skip
-    for features, options in settings * 2:
-        config = get_audio_config(features)
-        want = np.stack([extract_feature(path, **config, **options) for path in clips[:3]])
-        np.testing.assert_array_equal(extract(clips[:3], config, **options), want)
-    assert len(rows_of(cache)) == 3 * len(settings)
-    loaded.clear()
-    for features, options in settings:
-        extract(clips[:3], get_audio_config(features), **options)
-    assert loaded == []
-
-
-def test_a_config_that_names_only_what_is_on_means_only_that(cache, clips):
+def test_features_are_names_or_switches(cache, clips):
     np.testing.assert_array_equal(extract(clips, {"mfcc": True}), plainly(clips)[:, :40])
+    np.testing.assert_array_equal(
+        extract(clips, {"mfcc": True, "mel": False}), extract(clips, ["mfcc"])
+    )
+    np.testing.assert_array_equal(extract(clips, get_audio_config(FEATURES)), plainly(clips))
+    np.testing.assert_array_equal(extract(clips, FEATURES[::-1]), plainly(clips))
     with pytest.raises(ValueError, match="mfcc, chroma, mel, contrast, tonnetz"):
         extract(clips, {"mfccs": True})
+    with pytest.raises(ValueError, match=r"not one string"):
+        extract(clips, "mfcc")
 
 
-def edited_copy(folder, module, old, new):
-    """A copy of the modules that make vectors, one of them changed."""
-    folder.mkdir()
-    for name in MODULES:
-        shutil.copy(REPO / name, folder)
-    source = (folder / module).read_text()
-    assert old in source
-    (folder / module).write_text(source.replace(old, new))
-    return folder
-
-
-def test_another_version_of_the_code_never_meets_old_values(cache, clips, tmp_path, loaded):
-    old = extract(clips)
-    made = "return ft.extract(y, "
-    code = edited_copy(tmp_path / "code", "utils.py", made, made.replace("return", "return 1 +"))
-    calls, new, _, _ = finish(start(clips, cache, cwd=code))
-    assert len(calls) == len(clips)
-    np.testing.assert_allclose(new, old + 1, rtol=1e-6)
-    loaded.clear()
-    np.testing.assert_array_equal(extract(clips), old)  # the version before still has its own
-    assert loaded == []
-
-
-EDITS = {
-    "features.py": ("def extract(", "X = 1\n\n\ndef extract("),
-    "voice.py": ("N_BANDS, N_CEPSTRA", "X = 1\nN_BANDS, N_CEPSTRA"),
-    "parameters.py": ("SAMPLE_RATE = 16_000", "SAMPLE_RATE = 8_000"),
-    "audio.py": ("    return y\n", "    return y / 2\n"),
-    "utils.py": ("return ft.extract(y, ", "return 2 * ft.extract(y, "),
-    "degradations.py": ("SNR = 5, 25", "SNR = 5, 20"),
-    "create_csv.py": ("COLUMNS = ", "X = 1\nCOLUMNS = "),
-}
-
-
-@pytest.mark.parametrize("module", EDITS)
-def test_the_version_holds_the_code_that_makes_vectors_and_no_other(tmp_path, module):
-    code = edited_copy(tmp_path / "code", module, *EDITS[module])
-    program = "import data_extractor; print(data_extractor.extraction_version())"
-    version = subprocess.run([sys.executable, "-c", program], cwd=code, capture_output=True,
-                             text=True, check=True).stdout.strip()  # fmt: skip
-    assert (version == de.extraction_version()) == (module == "create_csv.py")
-
-
-def test_the_version_holds_the_libraries(monkeypatch):
-    ours = de.extraction_version.__wrapped__()
-    assert ours == de.extraction_version()
-    real = de.importlib.metadata.version
-    for newer in ("librosa", "numba", "soxr", "soundfile", "numpy", "scipy"):
-        fake = {newer: "99"}
-        monkeypatch.setattr(
-            de.importlib.metadata, "version", lambda name, fake=fake: fake.get(name) or real(name)
-        )
-        assert de.extraction_version.__wrapped__() != ours
-
-
-# --- several processes, crashes, damage --------------------------------------------------------
-
-
-def test_two_processes_at_the_same_time_both_end_right(cache, tmp_path, loaded):
-    clips = write_clips(tmp_path / "clips", 80)
-    go = tmp_path / "go"
-    children = [start(paths, cache, go=go) for paths in (clips, clips[::-1])]
-    for child in children:
-        assert child.stdout.readline() == "ready\n"
-    go.touch()
-    results = [finish(child) for child in children]
-    want = plainly(clips)
-    np.testing.assert_array_equal(results[0][1], want)
-    np.testing.assert_array_equal(results[1][1], want[::-1])
-    assert [err for _, _, _, err in results] == ["", ""]
-    assert len(rows_of(cache)) == len(clips)
-    with closing(sqlite3.connect(cache / "features.sqlite")) as db:
-        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    loaded.clear()
-    np.testing.assert_array_equal(extract(clips), want)
-    assert loaded == []
-
-
-@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
-def test_a_killed_run_resumes_where_it_was(cache, tmp_path):
-    clips = write_clips(tmp_path / "clips", 60)
-    child = start(clips, cache, pause_at=40)  # in the third batch of 16
-    assert [child.stdout.readline() for _ in range(2)] == ["ready\n", "paused\n"]
-    child.send_signal(signal.SIGKILL)
-    child.communicate()
-    assert child.returncode == -signal.SIGKILL
-    done = rows_of(cache)
-    assert len(done) == 2 * de.BATCH_SIZE
-    loaded, X, _, err = finish(start(clips, cache))
-    assert sorted(loaded) == sorted(clips[2 * de.BATCH_SIZE :]) and err == ""
-    assert done.items() <= rows_of(cache).items() and len(rows_of(cache)) == len(clips)
-    np.testing.assert_array_equal(X, plainly(clips))
-
-
-@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
-def test_a_parallel_run_killed_at_any_moment_resumes(cache, tmp_path):
-    clips = write_clips(tmp_path / "clips", 320)
-    child = start(clips, cache, n_jobs=2, start_new_session=True)
-    deadline = time.monotonic() + 60
-    done = {}
-    while not done and child.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.005)
-        if (cache / "features.sqlite").exists():
-            try:
-                done = rows_of(cache)
-            except sqlite3.OperationalError:  # locked, or without tables yet
-                continue
-    os.killpg(child.pid, signal.SIGKILL)
-    child.communicate()
-    assert done
-    np.testing.assert_array_equal(extract(clips), plainly(clips))
-    after = rows_of(cache)
-    assert done.items() <= after.items() and len(after) == len(clips)
-
-
-@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
-def test_a_run_killed_while_it_writes_leaves_whole_vectors(cache, clips):
-    extract(clips)
-    before = rows_of(cache)
-    code = f"""
-import os, signal, sqlite3
-db = sqlite3.connect({str(cache / "features.sqlite")!r})
-db.execute("PRAGMA cache_size = 1")  # spills to the file before the end
-db.execute("UPDATE vectors SET vector = zeroblob(724)")
-db.execute("DELETE FROM clips")
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-    child = subprocess.run([sys.executable, "-c", code], check=False)
-    assert child.returncode == -signal.SIGKILL
-    np.testing.assert_array_equal(extract(clips), plainly(clips))
-    assert rows_of(cache) == before
-
-
-def random_bytes(data, rng):
-    return rng.bytes(len(data))
-
-
-def text(data, rng):
-    return b"this is no cache\n" * 100
-
-
-def cut_in_half(data, rng):
-    return data[: len(data) // 2]
-
-
-def cut_in_a_page(data, rng):
-    return data[: len(data) // 2 + 1000]
-
-
-def cut_in_the_header(data, rng):
-    return data[:50]
-
-
-def zeros_in_the_middle(data, rng):
-    third = len(data) // 3
-    return data[:third] + bytes(third) + data[2 * third :]
-
-
-def no_header(data, rng):
-    return bytes(100) + data[100:]
-
-
-def flipped_bits(data, rng):
-    flipped = np.frombuffer(data, np.uint8).copy()
-    flipped[rng.integers(100, len(data), 300)] ^= 1 << rng.integers(0, 8, 300, dtype=np.uint8)
-    return flipped.tobytes()
-
-
-def noise_at_random_places(data, rng):
-    noisy = bytearray(data)
-    for place in rng.integers(100, len(data) - 200, 8):
-        noisy[place : place + 200] = rng.bytes(200)
-    return bytes(noisy)
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("damage", [
-    random_bytes, text, cut_in_half, cut_in_a_page, cut_in_the_header, zeros_in_the_middle,
-    no_header, flipped_bits, noise_at_random_places,
-])  # fmt: skip
-def test_a_damaged_cache_gives_right_values_all_the_same(cache, clips, damage, seed):
-    X = extract(clips)
-    file = cache / "features.sqlite"
-    data = file.read_bytes()
-    file.write_bytes(damage(data, np.random.default_rng(seed)))
-    for paths in (clips, clips[::-1]):  # the second time as a healthy one, or as damaged as before
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            got, read = de.extract_features(paths, CONFIG, n_jobs=1, verbose=0)
-        assert read.all() and all("damaged" in str(w.message) for w in caught), caught
-        np.testing.assert_array_equal(got, X if paths is clips else X[::-1])
-    if damage in (random_bytes, text, no_header):
-        assert (cache / "features.damaged").exists()
-        assert len(rows_of(cache)) == len(clips)
-
-
-def test_a_vector_with_one_bit_rotten_is_made_again(cache, clips, loaded):
-    X = extract(clips)
-    file = cache / "features.sqlite"
-    for place in (0, 300, 719):
-        data = bytearray(file.read_bytes())
-        data[data.index(X[3].tobytes()) + place] ^= 1
-        file.write_bytes(data)
-        loaded.clear()
-        np.testing.assert_array_equal(extract(clips), X)
-        assert loaded == [clips[3]]
-
-
-def test_two_processes_meet_a_damaged_cache(cache, clips, tmp_path):
-    cache.mkdir()
-    (cache / "features.sqlite").write_bytes(np.random.default_rng(0).bytes(50_000))
-    children = [start(clips, cache, go=tmp_path / "go") for _ in range(2)]
-    for child in children:
-        assert child.stdout.readline() == "ready\n"
-    (tmp_path / "go").touch()
-    for _, X, _, _ in map(finish, children):
-        np.testing.assert_array_equal(X, plainly(clips))
-    assert len(rows_of(cache)) == len(clips)
-
-
-READ_ONLY = """
-import json, os, sys, warnings
-import data_extractor as de, utils
-de.FRESH = 0
-clips, spare, cache = json.loads(sys.argv[1])
-config = utils.get_audio_config(["mfcc"])
-want, _ = de.extract_features(clips, config, n_jobs=1, verbose=0, cache_dir=cache)
-for path in (os.path.join(cache, "features.sqlite"), cache):
-    os.chmod(path, 0o555)
-if os.geteuid() == 0:
-    os.seteuid(65534)  # to root nothing is read-only
-loaded, load = [], utils.load_audio
-utils.load_audio = lambda source, **options: loaded.append(source) or load(source, **options)
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    X, read = de.extract_features([*clips, spare], config, n_jobs=1, verbose=0, cache_dir=cache)
-assert (X[:-1] == want).all() and read.all()
-assert (X[-1] == utils.extract_feature(spare, chroma=False, mel=False)).all()
-print(json.dumps([loaded, [str(w.message) for w in caught]]))
-"""
-
-
-@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
-def test_a_read_only_cache_is_read_and_says_that_nothing_is_kept():
-    with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
-        folder.chmod(0o755)
-        clips, cache = write_clips(folder, 4), folder / "cache"
-        arguments = json.dumps([clips[:3], clips[3], str(cache)])
-        child = subprocess.run([sys.executable, "-c", READ_ONLY, arguments], cwd=REPO,
-                               capture_output=True, text=True, check=False)  # fmt: skip
-        cache.chmod(0o755)
-        assert child.returncode == 0, child.stderr
-        loaded, messages = json.loads(child.stdout)
-        assert loaded == [clips[3], clips[3]]  # by the cache's side, and by the test's
-        assert len(messages) == 1 and "SER_CACHE_DIR" in messages[0]
-        assert len(rows_of(cache)) == 3
-
-
-def test_a_cache_folder_that_cannot_be_made_is_survived(clips, tmp_path):
-    (tmp_path / "in the way").write_text("x")
-    (tmp_path / "folder" / "features.sqlite").mkdir(parents=True)
-    for cache_dir in (tmp_path / "in the way", tmp_path / "in the way" / "x", tmp_path / "folder"):
-        with pytest.warns(UserWarning, match="SER_CACHE_DIR") as caught:
-            X, read = de.extract_features(clips, CONFIG, n_jobs=1, verbose=0, cache_dir=cache_dir)
-        assert len(caught) == 1 and read.all()
-        np.testing.assert_array_equal(X, plainly(clips))
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every file name is Unicode")
-def test_file_names_of_every_kind_are_cached(cache, clips, loaded):
-    folder = Path(clips[0]).parent
-    names = ["it's; DROP TABLE clips--", "ключ", "Zoë ✓", "-r", "%s {marks} ?"]
-    names.append(os.fsdecode(b"Zo\xeb"))
-    paths = [str(folder / f"{name}_sad.wav") for name in names]
-    for clip, path in zip(clips, paths, strict=False):
-        Path(clip).rename(path)
-    want = plainly(paths)
-    np.testing.assert_array_equal(extract(paths), want)
-    loaded.clear()
-    np.testing.assert_array_equal(extract(paths), want)
-    assert loaded == []
-
-
-# --- clips that can't be read ------------------------------------------------------------------
+# clips that can't be read
 
 
 def spoil(clips):
@@ -635,9 +88,9 @@ def spoil(clips):
 
 
 def write_desc(path, clips, emotions):
-    frame = pd.DataFrame({"path": clips, "emotion": emotions, "corpus": "custom",
-                          "speaker": [Path(clip).name[:2] for clip in clips]})  # fmt: skip
-    frame[["path", "emotion", "speaker", "corpus"]].to_csv(path, index=False)
+    speakers = [Path(clip).name[:2] for clip in clips]
+    frame = pd.DataFrame({"path": clips, "emotion": emotions, "speaker": speakers})
+    frame.assign(corpus="custom").to_csv(path, index=False)
     return path
 
 
@@ -646,7 +99,7 @@ def test_unreadable_clips_are_left_out_counted_and_named_in_one_warning(cache, c
     good = [path for i, path in enumerate(clips) if i not in bad]
     for _ in range(2):  # the cache remembers no failure as a vector
         with pytest.warns(UserWarning, match="^5 clip") as caught:
-            X, read = de.extract_features(clips, CONFIG, n_jobs=1, verbose=0)
+            X, read = de.extract_features(clips, FEATURES, n_jobs=1, verbose=0)
         assert len(caught) == 1
         assert all(clips[i] in str(caught[0].message) for i in bad)
         assert not any(path in str(caught[0].message) for path in good)
@@ -675,7 +128,7 @@ def test_labels_paths_and_rows_stay_with_their_vectors(cache, clips, tmp_path):
 def test_a_clip_that_is_mended_comes_back(cache, clips):
     bad = spoil(clips)
     with pytest.warns(UserWarning, match="left out"):
-        de.extract_features(clips, CONFIG, n_jobs=1, verbose=0)
+        de.extract_features(clips, FEATURES, n_jobs=1, verbose=0)
     for i in bad:
         write_clip(Path(clips[i]), i)
     np.testing.assert_array_equal(extract(clips), plainly(clips))
@@ -684,7 +137,7 @@ def test_a_clip_that_is_mended_comes_back(cache, clips):
 def test_many_unreadable_clips_are_counted_but_not_all_listed(cache, tmp_path):
     paths = [tmp_path / f"{i:03d}_sad.wav" for i in range(de.NAMED_FAILURES + 7)]
     with pytest.warns(UserWarning, match=f"^{len(paths)} clip") as caught:
-        X, read = de.extract_features(paths, CONFIG, n_jobs=1, verbose=0)
+        X, read = de.extract_features(paths, FEATURES, n_jobs=1, verbose=0)
     assert X.shape == (0, 180) and not read.any() and "7 more" in str(caught[0].message)
 
 
@@ -693,10 +146,10 @@ def test_on_error_raise_stops_at_the_first(cache, tmp_path, loaded, n_jobs):
     clips = write_clips(tmp_path / "clips", 64)
     Path(clips[20]).write_text("this is no audio")
     with pytest.raises(AudioError, match=Path(clips[20]).name):
-        de.extract_features(clips, CONFIG, n_jobs=n_jobs, verbose=0, on_error="raise")
+        de.extract_features(clips, FEATURES, n_jobs=n_jobs, verbose=0, on_error="raise")
     assert n_jobs == 2 or clips[32] not in loaded
     with pytest.raises(ValueError, match=r"warn, raise.*Did you mean 'raise'"):
-        de.extract_features(clips, CONFIG, on_error="raises")
+        de.extract_features(clips, FEATURES, on_error="raises")
 
 
 def test_two_jobs_give_what_one_gives(cache, tmp_path):
@@ -705,28 +158,31 @@ def test_two_jobs_give_what_one_gives(cache, tmp_path):
     results = []
     for n_jobs in (1, 2):
         with pytest.warns(UserWarning, match="^1 clip"):
-            results.append(de.extract_features(clips, CONFIG, n_jobs=n_jobs, verbose=0,
-                                               cache_dir=tmp_path / f"cache{n_jobs}"))  # fmt: skip
+            results.append(
+                de.extract_features(
+                    clips, FEATURES, n_jobs=n_jobs, verbose=0, cache_dir=tmp_path / f"cache{n_jobs}"
+                )
+            )
     np.testing.assert_array_equal(results[0][0], results[1][0])
     np.testing.assert_array_equal(results[0][1], results[1][1])
     assert set(rows_of(tmp_path / "cache1")) == set(rows_of(tmp_path / "cache2"))
 
 
 def test_progress_shows_the_clips_and_can_be_silenced(cache, clips, capfd):
-    de.extract_features(clips, CONFIG, n_jobs=1, verbose=0)
+    de.extract_features(clips, FEATURES, n_jobs=1, verbose=0)
     assert capfd.readouterr() == ("", "")
-    de.extract_features(clips, CONFIG, n_jobs=1, verbose=1)
+    de.extract_features(clips, FEATURES, n_jobs=1, verbose=1)
     assert capfd.readouterr() == ("", "")  # nothing to do
-    de.extract_features(clips, get_audio_config(["mel"]), n_jobs=1, verbose=1)
+    de.extract_features(clips, ["mel"], n_jobs=1, verbose=1)
     assert "20/20" in capfd.readouterr().err
 
 
 def test_no_clips_are_an_empty_matrix(cache):
-    X, read = de.extract_features([], CONFIG, verbose=0)
+    X, read = de.extract_features([], FEATURES, verbose=0)
     assert X.shape == (0, 180) and X.dtype == np.float32 and read.shape == (0,)
 
 
-# --- load_data ---------------------------------------------------------------------------------
+# labelled rows
 
 COUNTS = {"sad": 9, "neutral": 5, "happy": 7, "angry": 4}
 
@@ -789,8 +245,11 @@ def test_balance_draws_per_partition_by_seed(desc_files):
 
 def test_every_clip_can_be_drawn(desc_files):
     """At random over the clips, not the first ones of each emotion."""
-    drawn = {path for seed in range(12) for path in load(desc_files, random_state=seed)[
-        "train_audio_paths"]}  # fmt: skip
+    drawn = {
+        path
+        for seed in range(12)
+        for path in load(desc_files, random_state=seed)["train_audio_paths"]
+    }
     table = pd.read_csv(desc_files[0])
     assert drawn == set(table[table.emotion != "angry"].path)
 
@@ -824,7 +283,7 @@ def test_regression_gives_the_numbers(desc_files):
         assert set(y) == {0.0, 1.0, 2.0}
 
 
-def test_regression_knows_two_sets_of_emotions_and_says_so_at_once(desc_files, loaded):
+def test_regression_has_two_sets_of_emotions_and_refuses_others_at_once(desc_files, loaded):
     with pytest.raises(ValueError, match="classification=True"):
         load(desc_files, classification=False, emotions=["sad", "angry"])
     assert loaded == []
@@ -837,7 +296,7 @@ def test_an_emotion_without_a_clip_to_train_on_raises(desc_files):
         de.AudioExtractor(corpora=["emodb"], n_jobs=1, verbose=0).load(desc_files[0])
 
 
-def test_an_emotion_without_a_clip_to_test_on_is_said(desc_files, tmp_path):
+def test_an_emotion_without_a_clip_to_test_on_is_named_in_a_warning(desc_files, tmp_path):
     table = pd.read_csv(desc_files[1])
     table[table.emotion != "sad"].to_csv(tmp_path / "less.csv", index=False)
     with pytest.warns(UserWarning, match="No test clips of sad"):
@@ -847,53 +306,55 @@ def test_an_emotion_without_a_clip_to_test_on_is_said(desc_files, tmp_path):
         load([desc_files[0], tmp_path / "less.csv"], emotions=["sad"])
 
 
+def split(rows, **options):
+    return de.load_split(rows, FEATURES, n_jobs=1, verbose=0, **options)
+
+
 def test_a_table_is_read_as_its_desc_file(desc_files):
-    extractor = de.AudioExtractor(n_jobs=1, verbose=0, random_state=4)
-    X, y, rows = extractor.load(desc_files[0])
-    table = de.read_desc_file(desc_files[0])
+    X, y, rows = de.AudioExtractor(n_jobs=1, verbose=0, random_state=4).load(desc_files[0])
+    table = read_desc_file(desc_files[0])
     before = table.copy()
-    again = extractor.read(table)
-    np.testing.assert_array_equal(again[0], X)
-    assert again[1].tolist() == y.tolist() and again[2].equals(rows)
+    again = split(table, random_state=4)
+    np.testing.assert_array_equal(again.X, X)
+    assert again.y.tolist() == y.tolist() and again.rows.equals(rows)
+    assert again.groups.tolist() == [f"custom/{speaker}" for speaker in rows.speaker]
     pd.testing.assert_frame_equal(table, before)
     part = table[table.speaker == table.speaker[0]]  # its index has gaps
-    X, y, rows = de.AudioExtractor(balance=False, shuffle=False, n_jobs=1, verbose=0).read(part)
+    X, y, _, rows = split(part, balance=False, shuffle=False)
     wanted = part[part.emotion.isin(["sad", "neutral", "happy"])]
     assert rows.path.tolist() == wanted.path.tolist() and y.tolist() == wanted.emotion.tolist()
     assert rows.index.tolist() == list(range(len(wanted)))
     np.testing.assert_array_equal(X, plainly(wanted.path))
 
 
-def test_what_a_table_lacks_is_said_with_its_source(desc_files):
-    table = de.read_desc_file(desc_files[0])
-    extractor = de.AudioExtractor(emotions=["sad", "boredom"], n_jobs=1, verbose=0)
+def test_columns_of_ones_own_stay_with_their_rows(desc_files):
+    table = read_desc_file(desc_files[0])
+    found = split(table.assign(number=range(len(table)))).rows
+    assert found.path.tolist() == table.path[found.number].tolist()
+
+
+def test_messages_name_what_a_table_lacks_and_its_source(desc_files):
+    table, emotions = read_desc_file(desc_files[0]), ["sad", "boredom"]
     with pytest.raises(ValueError, match="No train clips of boredom in these rows"):
-        extractor.read(table)
+        split(table, emotions=emotions)
     with pytest.warns(UserWarning, match="No test clips of boredom in my table"):
-        assert set(extractor.read(table, "test", "my table")[1]) == {"sad"}
+        found = split(table, emotions=emotions, partition="test", source="my table")
+    assert set(found.y) == {"sad"}
 
 
 def test_an_extractors_settings_reach_its_vectors(desc_files, tmp_path):
-    extractor = de.AudioExtractor(
-        get_audio_config(["mel", "prosody"]), functionals=["std"], balance=False, shuffle=False,
-        n_jobs=1, verbose=0, cache_dir=tmp_path / "mine",
-    )  # fmt: skip
+    config = get_audio_config(["mel", "prosody"])
+    options = {"functionals": ["std"], "cache_dir": tmp_path / "mine", "n_jobs": 1, "verbose": 0}
+    extractor = de.AudioExtractor(config, balance=False, shuffle=False, **options)
     X, _, rows = extractor.load(desc_files[1])
-    want = [extract_feature(path, **extractor.audio_config, functionals=["std"])
-            for path in rows.path]  # fmt: skip
+    want = [extract_feature(path, **config, functionals=["std"]) for path in rows.path]
     np.testing.assert_array_equal(X, want)
-    same, other = extractor.extractor(), extractor.extractor(min_duration=0.2, cache=False)
-    assert same.get_params() == {
-        "features": ["mel", "prosody"], "functionals": ["std"], "n_jobs": 1, "verbose": 0,
-        "cache": tmp_path / "mine", "sr": 16000, "min_duration": 0.1,
-    }  # fmt: skip
-    assert other.get_params() == same.get_params() | {"min_duration": 0.2, "cache": False}
-    np.testing.assert_array_equal(same.transform(rows.path), X)
-    plain = de.AudioExtractor().extractor()
-    assert plain.features == [*ft.DEFAULT_FEATURES] and plain.functionals is None
-    assert plain.cache is True
-    with pytest.raises(TypeError, match="pace"):
-        extractor.extractor(pace=2)
+    assert len(rows_of(tmp_path / "mine")) == len(want)
+    features = de.SpeechFeatures(["mel", "prosody"], ["std"], cache=tmp_path / "mine")
+    np.testing.assert_array_equal(features.transform(rows.path), X)
+    with pytest.raises(AudioError, match="min_duration"):
+        de.AudioExtractor(min_duration=60, on_error="raise", n_jobs=1).load(desc_files[1])
+    assert de.AudioExtractor(n_jobs=1, verbose=0).load(desc_files[1])[0].shape[1] == 180
 
 
 def test_an_unknown_option_or_desc_file_raises(desc_files, tmp_path):
@@ -914,19 +375,20 @@ def test_real_clips_come_out_as_extract_feature_gives_them(real_data, tmp_path):
 
 def test_importing_is_cheap():
     code = "import sys, data_extractor; print(*sys.modules)"
-    out = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True,
-                         check=True).stdout.split()  # fmt: skip
+    out = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True
+    ).stdout.split()
     assert "data_extractor" in out
     assert not {"tensorflow", "pyaudio", "matplotlib.pyplot", "librosa.core"} & set(out)
 
 
-# SpeechFeatures: the same road, as a scikit-learn transformer
+# SpeechFeatures: the same vectors from a scikit-learn transformer
 
 NOT_OF_ITS_INPUT = {
     "check_n_features_in": "recordings have no number of features",
     "check_n_features_in_after_fitting": "recordings have no number of features",
     "check_fit1d": "a one-dimensional X is a list of paths",
-    "check_fit2d_predict1d": "its error is audio.load_audio's, which speaks of recordings",
+    "check_fit2d_predict1d": "its error is audio.load_audio's, about recordings",
     "check_estimators_dtypes": "64-bit integers are refused: their full scale isn't known",
     "check_dtype_object": "samples are numbers, so an array of objects is refused",
     "check_transformer_preserve_dtypes": "features are float32, whatever the samples were",
@@ -940,36 +402,79 @@ NOT_OF_ITS_INPUT = {
 
 
 @parametrize_with_checks(
-    [de.SpeechFeatures(min_duration=0)],  # the checks' "recordings" have two to ten samples
+    [de.SpeechFeatures(FEATURES, min_duration=0)],  # their "recordings" have two to ten samples
     expected_failed_checks=lambda estimator: NOT_OF_ITS_INPUT,
 )
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
 
 
-def test_paths_arrays_and_matrices_give_the_same_features(cache, clips):
+def test_paths_arrays_files_and_matrices_give_the_same_features(cache, clips):
     expected = plainly(clips)
     signals = [load_audio(path) for path in clips]
     length = min(map(len, signals))
-    np.testing.assert_array_equal(de.SpeechFeatures().transform(clips), expected)
-    np.testing.assert_array_equal(de.SpeechFeatures().transform(np.array(clips)), expected)
-    np.testing.assert_array_equal(de.SpeechFeatures().transform(pd.Series(clips)), expected)
-    np.testing.assert_array_equal(de.SpeechFeatures(n_jobs=2).transform(signals), expected)
+    features = de.SpeechFeatures(FEATURES)
+    for recordings in (clips, np.array(clips), pd.Series(clips), map(Path, clips), signals):
+        np.testing.assert_array_equal(features.transform(recordings), expected)
+    np.testing.assert_array_equal(
+        de.SpeechFeatures(FEATURES, n_jobs=2).transform(signals), expected
+    )
+    files = [io.BytesIO(Path(path).read_bytes()) for path in clips]
+    np.testing.assert_array_equal(features.transform(files), expected)
+    with Path(clips[1]).open("rb") as file:  # several kinds, and one of them twice
+        mixed = features.transform([signals[0], file, clips[2], clips[2]])
+    np.testing.assert_array_equal(mixed, expected[[0, 1, 2, 2]])
     matrix = np.stack([y[:length] for y in signals])
     np.testing.assert_array_equal(
-        de.SpeechFeatures().transform(matrix), [extract_feature(y, sr=16000) for y in matrix]
+        features.transform(matrix), [extract_feature(y, sr=16000) for y in matrix]
     )
-    half = de.SpeechFeatures(sr=8000).transform(matrix)
+    half = de.SpeechFeatures(FEATURES, sr=8000).transform(matrix)
     np.testing.assert_array_equal(half, [extract_feature(y, sr=8000) for y in matrix])
-    assert de.SpeechFeatures().transform([]).shape == (0, 180)
+    assert features.transform([]).shape == (0, 180)
 
 
-def test_arrays_that_cant_be_read_raise(cache, clips):
+@pytest.mark.parametrize("functionals", [None, ft.FRAMES])
+def test_one_recording_and_many_give_the_same_bytes(cache, clips, functionals):
+    features = de.SpeechFeatures(functionals=functionals, cache=False)
+    many = features.transform(clips[:3])
+    for i, path in enumerate(clips[:3]):
+        for one in (path, load_audio(path), io.BytesIO(Path(path).read_bytes())):
+            assert features.transform([one])[0].tobytes() == many[i].tobytes()
+
+
+def test_the_default_features_are_the_recommended_ones(cache):
+    path, names = bundled_clip("sad"), ft.RECOMMENDED_FEATURES
+    want = extract_feature(path, False, False, False, **dict.fromkeys(names, True))
+    np.testing.assert_array_equal(de.SpeechFeatures().transform([path])[0], want)
+    assert de.SpeechFeatures().get_feature_names_out().tolist() == ft.feature_names(names)
+
+
+@pytest.mark.parametrize("options", [{"speed": 0.88}, {"noisy": 1}, {"speed": 1.14, "noisy": 0}])
+def test_copies_are_augmented_before_their_features(cache, clips, options):
+    def copy(y):
+        y = at_speed(y, options["speed"]) if "speed" in options else y
+        return noisy_copy(y, options["noisy"]) if "noisy" in options else y
+
+    plain = extract(clips[:3])
+    signals = [copy(load_audio(path)) for path in clips[:3]]
+    want = [ft.extract(y, features=FEATURES) for y in signals]
+    for _ in range(2):  # the second time from the cache
+        np.testing.assert_array_equal(extract(clips[:3], **options), want)
+    np.testing.assert_array_equal(extract(clips[:3]), plain)
+    assert not np.array_equal(plain, want)
+
+
+def test_arrays_that_cant_be_read_raise_or_are_left_out(cache, clips):
     y = load_audio(clips[0])
+    broken = np.where(np.arange(len(y)) == 7, np.nan, y)
+    features = de.SpeechFeatures(FEATURES)
     with pytest.raises(AudioError, match="NaN"):
-        de.SpeechFeatures().transform([y, np.where(np.arange(len(y)) == 7, np.nan, y)])
+        features.transform([y, broken])
     with pytest.raises(AudioError, match="at least"):
-        de.SpeechFeatures().transform([y[:100]])
+        features.transform([y[:100]])
+    with pytest.warns(UserWarning, match=r"^1 clip(.|\n)*1: array.*NaN"):
+        X, read = features.extract([y, broken, clips[0]])
+    assert read.tolist() == [True, False, True] and np.array_equal(X[0], X[1])
 
 
 def test_columns_have_names_in_pandas_too(cache, clips):
@@ -981,10 +486,14 @@ def test_columns_have_names_in_pandas_too(cache, clips):
     np.testing.assert_array_equal(table, plainly_with(clips, mfcc=True, tonnetz=True))
 
 
-@pytest.mark.parametrize("options", [
-    {"features": ["prosody", "mel"]}, {"functionals": ["std", "mean"]},
-    {"features": ["quality"], "functionals": ("p50",)},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"features": ["prosody", "mel"]},
+        {"functionals": ["std", "mean"]},
+        {"features": ["quality"], "functionals": ("p50",)},
+    ],
+)
 def test_functionals_hold_for_files_and_arrays(cache, clips, options):
     features = clone(de.SpeechFeatures(**options))
     assert {name: features.get_params()[name] for name in options} == options
@@ -1007,16 +516,16 @@ def plainly_with(clips, **switches):
 
 
 def test_only_what_is_asked_for_is_kept(cache, clips, tmp_path):
-    de.SpeechFeatures(cache=False).transform(clips)
+    de.SpeechFeatures(["mfcc"], cache=False).transform(clips)
     assert not cache.exists()
-    de.SpeechFeatures(cache=tmp_path / "mine").transform(clips)
+    de.SpeechFeatures(["mfcc"], cache=tmp_path / "mine").transform(clips)
     assert (tmp_path / "mine" / "features.sqlite").is_file() and not cache.exists()
 
 
 def test_a_longer_minimum_is_kept_apart_in_the_cache(cache, clips):
-    de.SpeechFeatures(min_duration=0).transform(clips)
+    de.SpeechFeatures(["mfcc"], min_duration=0).transform(clips)
     with pytest.raises(AudioError, match="min_duration"):
-        de.SpeechFeatures(min_duration=60).transform(clips)
+        de.SpeechFeatures(["mfcc"], min_duration=60).transform(clips)
 
 
 def test_wrong_settings_raise_in_fit(clips):
@@ -1032,7 +541,7 @@ def test_a_pipeline_works_on_paths(cache):
     emotions = [Path(path).stem.split("_")[-1] for path in paths]
     speakers = [Path(path).stem.split("_")[0] for path in paths]
     pipeline = Pipeline(
-        [("features", de.SpeechFeatures()), ("scale", StandardScaler()), ("svc", SVC())]
+        [("features", de.SpeechFeatures(FEATURES)), ("scale", StandardScaler()), ("svc", SVC())]
     )
     scores = cross_val_score(pipeline, paths, emotions, groups=speakers, cv=GroupKFold(3))
     assert scores.mean() > 0.7  # chance is 0.5
@@ -1041,3 +550,112 @@ def test_a_pipeline_works_on_paths(cache):
     search.fit(paths, emotions, groups=speakers)
     assert search.best_params_["features__features"] == ["mfcc"]
     assert set(search.predict(paths)) == {"angry", "sad"}
+
+
+# inside a worker nothing is parallel again
+
+
+class Counted(RandomForestClassifier):
+    """Trees that note, at each fit, which joblib backend they would use and for how many jobs."""
+
+    def fit(self, X, y):
+        workers = Parallel(self.n_jobs, prefer="threads")
+        self.backend_ = type(workers._backend).__name__
+        self.used_jobs_ = workers._backend.effective_n_jobs(workers.n_jobs)
+        return super().fit(X, y)
+
+
+def fitted_in_a_task(model, X, y):
+    model = clone(model).fit(X, y)  # threads share theirs
+    return model.backend_, model.used_jobs_, model.predict_proba(X)
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return np.random.default_rng(0).normal(size=(60, 5)), np.repeat([0, 1, 2], 20)
+
+
+@pytest.mark.parametrize("n_jobs", [None, -1, 4])
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_a_task_is_sequential_in_threads_and_processes(toy, backend, n_jobs):
+    model = Counted(5, random_state=0, n_jobs=n_jobs)
+    function = de.task(fitted_in_a_task)
+    found = Parallel(2, backend=backend)(delayed(function)(model, *toy) for _ in range(2))
+    with de.sequential():
+        want = model.fit(*toy).predict_proba(toy[0])
+    for name, jobs, probabilities in found:
+        assert (name, jobs) == ("SequentialBackend", 1)
+        np.testing.assert_array_equal(probabilities, want)
+
+
+def test_an_estimator_without_own_jobs_is_a_copy_with_one_job_in_every_part():
+    forest = RandomForestClassifier(7, n_jobs=-1)
+    steps = make_pipeline(de.SpeechFeatures(n_jobs=2), StandardScaler(), forest)
+    one = de.without_own_jobs(steps)
+    params = one.get_params()
+    assert {params[name] for name in params if name.endswith("n_jobs")} == {1}
+    assert params["randomforestclassifier__n_estimators"] == 7
+    assert forest.n_jobs == -1 and steps[0].n_jobs == 2
+    assert de.without_own_jobs(SVC(C=3)).C == 3
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A Dask cluster of two processes."""
+    distributed = pytest.importorskip("distributed", reason="see requirements-cluster.txt")
+    path = os.pathsep.join([str(REPO), str(REPO / "tests")])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", path)
+        cluster = distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        )
+    with cluster:
+        yield cluster
+
+
+def tasks_of(cluster):
+    """The keys of all tasks that the scheduler has ever seen, but those of arrays sent to it."""
+    log = cluster.scheduler.transition_log
+    return {str(key) for key, *_ in log if not str(key).startswith("ndarray")}
+
+
+@pytest.mark.slow
+def test_on_a_cluster_no_task_submits_another(cluster, toy):
+    for n_jobs in (None, -1, 1):
+        model = Counted(5, random_state=0, n_jobs=n_jobs)
+        before = tasks_of(cluster)
+        with de.on_cluster(cluster.scheduler_address, *toy):
+            work = Parallel(return_as="generator_unordered", batch_size=1)
+            found = list(work(delayed(fitted_in_a_task)(model, *toy) for _ in range(3)))
+        assert len(tasks_of(cluster) - before) == 3
+        assert {(name, jobs) for name, jobs, _ in found} == {("SequentialBackend", 1)}
+        before = tasks_of(cluster)
+        with de.on_cluster(cluster.scheduler_address, *toy):  # tasks that scikit-learn makes
+            search = GridSearchCV(model, {"max_depth": [1, 2]}, cv=2, refit=False).fit(*toy)
+        assert len(tasks_of(cluster) - before) == 4
+        assert not np.isnan(search.cv_results_["mean_test_score"]).any()
+
+
+@pytest.mark.slow
+def test_a_task_is_sequential_on_a_cluster_of_ones_own(cluster, toy):
+    from distributed import Client
+    from joblib import parallel_config
+
+    model = Counted(5, random_state=0, n_jobs=-1)
+    before = tasks_of(cluster)
+    with Client(cluster), parallel_config("dask"):
+        work = Parallel(batch_size=1)
+        found = work(delayed(de.task(fitted_in_a_task))(model, *toy) for _ in range(3))
+    assert len(tasks_of(cluster) - before) == 3
+    assert {(name, jobs) for name, jobs, _ in found} == {("SequentialBackend", 1)}
+
+
+@pytest.mark.slow
+def test_vectors_made_on_a_cluster_are_those_made_here(cluster, cache, tmp_path):
+    clips = write_clips(tmp_path / "clips", 40)
+    with de.on_cluster(cluster.scheduler_address):
+        X, read = de.extract_features(clips, FEATURES, verbose=0)
+    assert read.all()
+    np.testing.assert_array_equal(X, plainly(clips))
+    with de.on_cluster(None):
+        np.testing.assert_array_equal(extract(clips), X)

@@ -24,21 +24,24 @@ import numpy as np
 import pytest
 import soundfile as sf
 from conftest import REPO
+from test_create_csv import EMODB_CODES, EMODB_SPEAKERS
 
 import download_data as dd
-from create_csv import EMODB_EMOTIONS, list_clips
-from utils import AVAILABLE_EMOTIONS
+from corpora import EMODB_EMOTIONS
+from create_csv import list_clips
+from parameters import AVAILABLE_EMOTIONS
 
 RAVDESS_CODES = {
-    "01": "neutral", "02": "calm", "03": "happy", "04": "sad", "05": "angry", "06": "fear",
-    "07": "disgust", "08": "ps",
-}  # fmt: skip
-EMODB_CODES = {
-    "W": "angry", "L": "boredom", "E": "disgust", "A": "fear", "F": "happy", "T": "sad",
-    "N": "neutral",
-}  # fmt: skip
+    "01": "neutral",
+    "02": "calm",
+    "03": "happy",
+    "04": "sad",
+    "05": "angry",
+    "06": "fear",
+    "07": "disgust",
+    "08": "ps",
+}
 TESS_CODES = ("angry", "disgust", "fear", "happy", "neutral", "ps", "sad")
-EMODB_SPEAKERS = ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
@@ -241,10 +244,14 @@ def kaggle(tmp_path):
 def expected_rows():
     side = {"07": "test", "12": "train", "back": "test", "bite": "test", "youth": "train"}
     found = {
-        f"{name[:-4]}_{RAVDESS_CODES[name[6:8]]}.wav":
-            (RAVDESS_CODES[name[6:8]], name[18:20], "ravdess", side[name[18:20]])
+        f"{name[:-4]}_{RAVDESS_CODES[name[6:8]]}.wav": (
+            RAVDESS_CODES[name[6:8]],
+            name[18:20],
+            "ravdess",
+            side[name[18:20]],
+        )
         for name in speech_names()
-    }  # fmt: skip
+    }
     for name in [*tess_names(), "OAF_bite_neutral.wav"]:
         voice, word, emotion = name[:-4].split("_")
         speaker = {"OAF": "25", "YAF": "26"}[voice]
@@ -276,8 +283,10 @@ def test_kaggle_copies_are_laid_out_once_and_read_by_create_csv(kaggle, data, tm
     before = tree(kaggle)
     reports = dd.lay_out(source, data_dir=data, verbose=0)
     assert {name: report["new"] for name, report in reports.items()} == {
-        "emodb": 70, "ravdess": 16, "tess": 29,
-    }  # fmt: skip
+        "emodb": 70,
+        "ravdess": 16,
+        "tess": 29,
+    }
     assert all(not report["failed"] and not report["misplaced"] for report in reports.values())
     assert rows(data) == expected_rows()
     for path in data.rglob("*.wav"):
@@ -334,10 +343,15 @@ def test_aiff_under_the_name_of_a_wav(tmp_path, data):
 def test_damaged_clips_are_reported_and_the_rest_laid_out(tmp_path, data, monkeypatch):
     monkeypatch.setattr(dd, "CLIP_LIMIT", 100_000)
     whole = wav(48000, 2, seed=1)
-    archive = zipped({
-        "03a01Fa.wav": wav(), "03a01Na.wav": whole[:-500], "03a01Wa.wav": b"no sound",
-        "03a01Ta.wav": bytes(100_001), "03a01La.wav": wav(seed=2),
-    })  # fmt: skip
+    archive = zipped(
+        {
+            "03a01Fa.wav": wav(),
+            "03a01Na.wav": whole[:-500],
+            "03a01Wa.wav": b"no sound",
+            "03a01Ta.wav": bytes(100_001),
+            "03a01La.wav": wav(seed=2),
+        }
+    )
     with zipfile.ZipFile(io.BytesIO(archive)) as members:
         start = members.getinfo("03a01La.wav").header_offset + 100
     source = tmp_path / "some.zip"
@@ -486,9 +500,9 @@ def site():
 def speech_archive():
     """Of the form of Audio_Speech_Actors_01-24.zip; half a megabyte."""
     names = speech_names()
-    return zipped({
-        f"Actor_{name[18:20]}/{name}": wav(48000, 1, 0.3, seed) for seed, name in enumerate(names)
-    })  # fmt: skip
+    return zipped(
+        {f"Actor_{name[18:20]}/{name}": wav(48000, 1, 0.3, seed) for seed, name in enumerate(names)}
+    )
 
 
 def publish(monkeypatch, site, corpus, archives, md5=True):
@@ -663,7 +677,7 @@ def test_emodb_is_verified_without_a_published_checksum(monkeypatch, site, data)
             dd.download("emodb", data_dir=data, verbose=0)
         assert not tree(data)
     publish(monkeypatch, site, "emodb", {"all": (whole, 70)}, md5=False)
-    site.faults = ["cut"]  # no length is announced, so only the archive itself can tell
+    site.faults = ["cut"]  # no length is announced, so only the archive itself shows it
     with pytest.raises(dd.DownloadError, match="damaged: File is not a zip file"):
         dd.download("emodb", data_dir=data, verbose=0)
     assert not tree(data)
@@ -729,11 +743,16 @@ def start(*arguments, **environment):
     env = {k: v for k, v in os.environ.items() if k.lower() not in PROXIES} | environment
     command = [sys.executable, str(REPO / "download_data.py"), *map(str, arguments)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=env)
+    # a shell lets what it starts in the background ignore SIGINT, and children inherit that
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=env)
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def wait_for(condition):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
@@ -749,14 +768,14 @@ def test_cli_through_a_proxy_interrupted_and_resumed(site, data):
     part = data / "downloads" / "emodb" / "download.zip.part"
     wait_for(lambda: part.exists() and part.stat().st_size)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert err.splitlines()[-1] == "download_data.py: interrupted; run it again to go on"
     assert list(tree(data)) == ["downloads/emodb/download.zip.part"]
     size = part.stat().st_size
 
     process = start("emodb", "--data-dir", data, http_proxy=site.url)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert site.requests == [(address, None), (address, f"bytes={size}-")]
     assert "free to use" in out and "Burkhardt F" in out and "emodb.bilderbar.info" in out
@@ -823,7 +842,7 @@ def test_cli_goes_on_to_the_next_corpus(monkeypatch, speech, data, capsys):
 
 def test_help_has_examples():
     process = start("--help")
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=120)
     assert process.returncode == 0 and "python download_data.py ravdess --speech-only" in out
     for flag in ("--speech-only", "--from", "--data-dir", "--remove", "--json"):
         assert flag in out

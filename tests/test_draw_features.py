@@ -12,14 +12,13 @@ from PIL import Image
 from sklearn.model_selection import ParameterGrid
 
 import features
-import voice
 from audio import load_audio
 from create_csv import list_audio
-from grid_search import N_RANDOM, SHARES, Search
+from grid_search import SHARES, Search
 from parameters import CLASSIFIER_GRIDS
 
 TEXT = (REPO / "FEATURES.md").read_text()
-NAMES = [*features.FEATURES, *features.VOICE_FEATURES]
+NAMES = [*features.FEATURES, *features.SPEECH_FEATURES]
 SKELETON = "**Measures** ", "**Here:** ", "![", "**Tells** ", "**Fails** "
 LABEL = re.compile(r".+ \((s|Hz|dB|semitones|number|note|interval|no unit|1 = loudest class)\)")
 
@@ -58,7 +57,7 @@ def test_both_panels_have_labelled_axes_and_the_same_scales(name, clips):
     figure = draw_features.draw(name, clips)
     panels = [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
     bars = [ax for ax in figure.axes if ax.get_label() == "<colorbar>"]
-    assert len(panels) == 2 * (1 + (name in draw_features.COURSES))
+    assert len(panels) == 2 * (1 + (name in draw_features.CURVES))
     assert len(bars) == (name in draw_features.MAPS)
     for left, right in zip(panels[::2], panels[1::2], strict=True):
         assert LABEL.fullmatch(left.get_ylabel())
@@ -115,23 +114,30 @@ def test_every_feature_has_its_section(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_shapes_and_examples_of_elements_are_so(name):
     text = section(name)
-    columns = (features.COLUMNS | voice.COLUMNS)[name]
+    columns = features.REGISTRY[name].columns
     shape = re.search(r"\(n_frames, (\d+)\)", text)
     assert int(shape[1] if shape else 0) == len(columns)
     elements = features.feature_names([name])
-    if name in voice.FEATURES:
+    if name in features.SPEECH_FEATURES:
         assert f"{len(elements):,} elements" in text
     here = re.search(r"\*\*Here:\*\*.*", text)[0]
     assert set(re.findall(r"`([a-zA-Z]+_\w+)`", here)) <= {*columns, *elements}
 
 
+def anchors(text):
+    """What links to the headings of a Markdown page end in."""
+    return {
+        re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
+
+
 def test_links_lead_somewhere():
-    headings = {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-")
-                for h in re.findall(r"^#+ (.+)$", TEXT, re.MULTILINE)}  # fmt: skip
     for target in re.findall(r"\]\((?!http)([^)]+)\)", TEXT):
         path, _, anchor = target.partition("#")
         assert (REPO / path).exists(), target
-        assert path or anchor in headings, target
+        page = (REPO / (path or "FEATURES.md")) if anchor else None
+        assert page is None or anchor in anchors(page.read_text()), target
     assert "FEATURES.md" in (REPO / "README.md").read_text()
 
 
@@ -150,8 +156,9 @@ def test_rates_are_computed():
 
 def test_the_drawn_clips_have_the_values_that_the_table_says():
     assert [path.stem for path in draw_features.CLIPS] == [
-        f"{bench.DRAWN}_angry", f"{bench.DRAWN}_sad"
-    ]  # fmt: skip
+        f"{bench.DRAWN}_angry",
+        f"{bench.DRAWN}_sad",
+    ]
     values = [bench.measured(path) for path in draw_features.CLIPS]
     for row, measure, *pair in zip(table("What people do"), bench.MEASURES, *values, strict=True):
         assert row[:4] == [measure.feature, measure.words, *map(bench.in_short, pair)]
@@ -191,21 +198,23 @@ def test_numbers_of_candidates_are_those_of_the_grids():
     assert f"all {first} on a ninth of the clips, the best {second} on a third" in TEXT
     fits = sum(count * share for count, share in rungs)
     assert f"{first} / 9 + {second} / 3 + {third} = {fits:.1f} full fits" in TEXT
-    assert f"here {N_RANDOM}, however large" in TEXT
-    assert f"{1 - 0.95**N_RANDOM:.0%}".replace("%", " %") in TEXT
+    assert f"1 - 0.95⁶⁰ = {100 * (1 - 0.95**60):.0f} %" in TEXT
 
 
-def test_ratios_are_those_of_the_readme():
-    readme = (REPO / "README.md").read_text()
-    ratios = [re.search(rf"^\| {name} \|.*", readme, re.MULTILINE)[0].split(" | ")[4]
-              for name in ("SVC", "KNeighbors", "RandomForest")]  # fmt: skip
+def test_ratios_are_those_of_the_results():
+    results = (REPO / "docs" / "RESULTS.md").read_text()
+    ratios = [
+        re.search(rf"^\| {name} \|.*", results, re.MULTILINE)[0].split(" | ")[4]
+        for name in ("SVC", "KNeighbors", "RandomForest")
+    ]
     svm, neighbours, forest = ratios
     assert f"{svm} times as fast as GridSearchCV for the SVM, {neighbours} times for" in TEXT
     assert f"and {forest} times for forests" in TEXT
 
 
-def test_all_four_together_score_as_in_the_readme():
+@pytest.mark.parametrize("page", ["README.md", "docs/RESULTS.md"])
+def test_all_four_together_score_as_elsewhere(page):
     (row,) = (row for row in table("How far each gets alone") if row[0] == "these four")
-    readme = (REPO / "README.md").read_text().replace("**", "")
-    assert row[2] in readme
-    assert row[4] in readme
+    text = (REPO / page).read_text().replace("**", "")
+    assert row[2] in text
+    assert row[4] in text

@@ -10,21 +10,14 @@ from conftest import REPO
 import listening
 from audio import load_audio
 from create_csv import list_audio
-from listening import (
-    DeviceError,
-    InputReport,
-    Microphone,
-    NothingHeard,
-    Recorder,
-    SpeechDetector,
-)
+from listening import DeviceError, InputReport, Microphone, NothingHeard, Recorder, SpeechDetector
 from parameters import SAMPLE_RATE as SR
 
 CLIPS = list_audio(REPO / "data" / "train-custom")[::12]
 
 
 def spoken(path, level=0.05):
-    """A clip without the silence around it, at a level of its own."""
+    """A clip without the silence around it, at a given level."""
     y = load_audio(path)
     loud = np.flatnonzero(np.abs(y) > 0.05 * np.abs(y).max())
     y = y[loud[0] : loud[-1] + 1]
@@ -73,7 +66,7 @@ def test_how_a_stream_is_cut_changes_nothing(talk):
         assert [u[1:] for u in Recorder(np.split(y, range(width, len(y), width)))] == whole
 
 
-def test_a_clip_that_begins_at_once_is_heard_from_its_beginning():
+def test_a_clip_that_begins_at_once_is_found_from_its_beginning():
     starts, shares = [], []
     for path in CLIPS:
         y = noisy(spoken(path), -50)
@@ -89,9 +82,8 @@ def test_a_room_that_gets_louder_is_speech_only_until_it_is_known():
     detector = SpeechDetector()
     detector.push(y)
     assert len(detector.spans) == 1
-    assert (
-        4.9 < detector.spans[0].start < 5.1 and detector.spans[0].end < 5 + listening.MEMORY + 0.5
-    )
+    assert 4.9 < detector.spans[0].start < 5.1
+    assert detector.spans[0].end < 5 + listening.MEMORY + 0.5
     assert -40 < detector.floor < -33
 
 
@@ -122,17 +114,17 @@ def test_speech_without_end_is_cut():
 def test_waiting_ends(talk):
     quiet = noisy(np.zeros(60 * SR), -60)
     blocks = np.array_split(quiet, 3000)
-    heard = 0
+    taken = 0
 
     def source():
-        nonlocal heard
+        nonlocal taken
         for block in blocks:
-            heard += len(block)
+            taken += len(block)
             yield block
 
     with pytest.raises(NothingHeard, match="Nothing heard for 5 s"):
         list(Recorder(source(), timeout=5))
-    assert 5 * SR <= heard < 5.5 * SR
+    assert 5 * SR <= taken < 5.5 * SR
     y, places = talk
     found = []
     with pytest.raises(NothingHeard):
@@ -169,16 +161,25 @@ def test_a_clean_recording_has_no_warnings(talk):
     assert names_of(noisy(y, -70)) == set()
 
 
-@pytest.mark.parametrize("name, spoil", [
-    ("clipping", lambda y: np.clip(40 * y, -1, 1)),
-    ("quiet", lambda y: 0.003 * y),
-    ("telephone", lambda y: soxr.resample(soxr.resample(y, SR, 8000), 8000, SR)),
-    ("noise", lambda y: noisy(y, -35)),
-    ("short", lambda y: y[: round(1.4 * SR)]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, spoil",
+    [
+        ("clipping", lambda y: np.clip(40 * y, -1, 1)),
+        ("quiet", lambda y: 0.003 * y),
+        ("telephone", lambda y: soxr.resample(soxr.resample(y, SR, 8000), 8000, SR)),
+        ("noise", lambda y: noisy(y, -35)),
+        ("short", lambda y: y[: round(1.4 * SR)]),
+    ],
+)
 def test_what_is_wrong_with_a_sound_is_named(talk, name, spoil):
     y, _ = talk
     assert name in names_of(spoil(noisy(y, -70)))
+
+
+def test_novelty_is_a_warning_of_its_own(talk):
+    report = InputReport()
+    report.push(noisy(talk[0], -70))
+    assert report.warnings() == [] and report.warnings(True) == [listening.REPORTS["novel"]]
 
 
 def test_real_recordings_raise_no_false_alarm(real_data):
@@ -195,11 +196,69 @@ def test_without_pyaudio_there_is_one_clear_line(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pyaudio", None)
     with pytest.raises(DeviceError, match="make mic"):
         next(iter(Microphone()))
+    with pytest.raises(DeviceError, match="make mic"):
+        Microphone().check()
+
+
+class FakeAudio:
+    """PyAudio with one device, which delivers a block or can't be opened."""
+
+    paInt16, paContinue = 8, 0
+
+    def __init__(self, *, busy=False, n_devices=1):
+        self.busy, self.n_devices, self.opened, self.closed = busy, n_devices, 0, 0
+
+    def get_default_input_device_info(self):
+        return {"index": 0}
+
+    def get_device_count(self):
+        return self.n_devices
+
+    def get_device_info_by_index(self, i):
+        return {"index": i, "name": "Mic", "maxInputChannels": 1, "defaultSampleRate": 16000.0}
+
+    def open(self, rate, channels, kind, *, stream_callback, **_):
+        if self.busy:
+            raise OSError(-9985, "Device unavailable")
+        self.opened += 1
+        stream_callback(np.full(rate // 10, 16384, np.int16).tobytes())
+        return self
+
+    def close(self):
+        self.closed += 1
+
+    def terminate(self):
+        self.terminated = True
+
+
+def test_a_microphone_is_checked_and_left_as_it_was(monkeypatch):
+    audio, names = FakeAudio(), []
+    monkeypatch.setattr(listening, "_pyaudio", lambda: (audio, audio))
+    microphone = Microphone(on_open=names.append)
+    assert microphone.check() == "Mic" and audio.opened == audio.closed == 1 and audio.terminated
+    blocks = iter(microphone)
+    np.testing.assert_allclose(next(blocks)[:10], 0.5, atol=0.01)
+    assert names == ["Mic"] and audio.opened == 2 and audio.closed == 1
+    blocks.close()
+    assert audio.closed == 2
+
+
+@pytest.mark.parametrize(
+    "wrong, message", [({"busy": True}, "Mic can't be opened"), ({"n_devices": 0}, "no microphone")]
+)
+def test_a_check_names_why_there_is_no_sound(monkeypatch, wrong, message):
+    audio = FakeAudio(**wrong)
+    monkeypatch.setattr(listening, "_pyaudio", lambda: (audio, audio))
+    with pytest.raises(DeviceError, match=message):
+        Microphone().check()
+    assert audio.terminated
 
 
 def test_a_device_is_found_by_index_by_name_or_by_default():
-    devices = [{"index": 2, "name": "Built-in", "default": False},
-               {"index": 5, "name": "USB mic", "default": True}]  # fmt: skip
+    devices = [
+        {"index": 2, "name": "Built-in", "default": False},
+        {"index": 5, "name": "USB mic", "default": True},
+    ]
     assert listening._choose(devices, None)["index"] == 5
     assert listening._choose(devices, 2)["index"] == listening._choose(devices, "2")["index"] == 2
     assert listening._choose(devices, "usb")["index"] == 5
@@ -207,3 +266,13 @@ def test_a_device_is_found_by_index_by_name_or_by_default():
         listening._choose(devices, "phone")
     with pytest.raises(DeviceError, match="no microphone"):
         listening._choose([], None)
+
+
+def test_how_a_sound_is_cut_changes_no_report():
+    y = np.random.default_rng(0).normal(scale=0.05, size=40_000).astype(np.float32)
+    y[20_000:] = np.diff(y[20_000:], prepend=0)  # the spectrum changes half-way
+    whole, cut = InputReport(), InputReport()
+    whole.push(y)
+    for block in np.array_split(y, [7, 330, 1_000, 5_555, 21_000, 21_001]):
+        cut.push(block)
+    assert cut.measures() == pytest.approx(whole.measures(), rel=1e-9)

@@ -102,6 +102,7 @@ def test_all_of_it_is_under_13_mb():
 # the script
 
 
+@pytest.mark.slow
 @needs_espeak
 def test_the_same_bytes_twice_in_any_order_and_those_committed(tmp_path):
     make_custom.make(tmp_path / "a", voices=["v01", "v21"], verbose=0)

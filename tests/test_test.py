@@ -1,6 +1,6 @@
-"""The microphone's command line hears what is played into a real PortAudio input.
+"""The microphone's command line on a real PortAudio input, into which clips are played.
 
-The input is PulseAudio's null sink, whose monitor is the default source: no sound card is needed.
+It is the monitor of PulseAudio's null sink: no sound card is needed.
 """
 
 import importlib.util
@@ -11,48 +11,36 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
-from conftest import REPO
+from conftest import EMOTIONS, REPO, bundled_clip
+from scipy.signal import correlate
 
+import commands
 from audio import load_audio
 from create_csv import list_audio
-from emotion_recognition import recommended
+from listening import DeviceError
 from parameters import SAMPLE_RATE as SR
 
-EMOTIONS = ["sad", "neutral", "happy"]
+CUSTOM = ["--data-dir", str(REPO / "data"), "--corpora", "custom"]
 PROGRAMS = "pulseaudio", "pactl", "paplay"
 PULSE = [
-    "pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--log-level=error",
-    "--load=module-native-protocol-unix", "--load=module-null-sink sink_name=mic rate=48000",
-]  # fmt: skip
+    *("pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--log-level=error"),
+    *("--load=module-native-protocol-unix", "--load=module-null-sink sink_name=mic rate=48000"),
+]
 
 
 def missing():
     """What this machine lacks for a virtual microphone: str, empty if nothing."""
     lacks = [name for name in PROGRAMS if shutil.which(name) is None]
     lacks += [] if importlib.util.find_spec("pyaudio") else ["pyaudio"]
-    if not lacks and not any(Path(folder).glob("99-pulse*") for folder in ("/etc/alsa/conf.d",)):
+    if not lacks and not any(Path("/etc/alsa/conf.d").glob("99-pulse*")):
         lacks = ["ALSA's plugin for PulseAudio"]
     return ", ".join(lacks)
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    """A data folder with the bundled recordings only."""
-    folder = tmp_path_factory.mktemp("data")
-    for name in ("train-custom", "test-custom"):
-        shutil.copytree(REPO / "data" / name, folder / name)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def rec(data_dir):
-    """The recognizer that the command line trains."""
-    return recommended(emotions=EMOTIONS, data_dir=data_dir, verbose=0).train()
 
 
 class VirtualMicrophone:
@@ -61,26 +49,27 @@ class VirtualMicrophone:
     def __init__(self, folder):
         runtime = folder / "pulse"
         runtime.mkdir(mode=0o700)
-        names = {"XDG_RUNTIME_DIR": runtime, "HOME": folder, "PULSE_RUNTIME_PATH": runtime,
-                 "PULSE_SERVER": f"unix:{runtime}/native"}  # fmt: skip
+        names = {"HOME": folder, "PULSE_SERVER": f"unix:{runtime}/native"}
+        names |= dict.fromkeys(["XDG_RUNTIME_DIR", "PULSE_RUNTIME_PATH"], runtime)
         self.env = os.environ | {name: str(value) for name, value in names.items()}
-        self.daemon = subprocess.Popen(
-            PULSE, env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.daemon = subprocess.Popen(PULSE, env=self.env, **quiet)
         self._wait()
-        subprocess.run(["pactl", "set-default-source", "mic.monitor"], env=self.env, check=True)
+        self._run("pactl", "set-default-source", "mic.monitor", check=True)
+
+    def _run(self, *command, **options):
+        return subprocess.run(command, env=self.env, text=True, **options)
 
     def _wait(self):
         for _ in range(100):
-            found = subprocess.run(["pactl", "list", "short", "sources"], env=self.env,
-                                   capture_output=True, text=True, check=False)  # fmt: skip
+            found = self._run("pactl", "list", "short", "sources", capture_output=True)
             if "mic.monitor" in found.stdout:
                 return
             time.sleep(0.1)
         raise RuntimeError("PulseAudio doesn't start")
 
     def play(self, path):
-        subprocess.run(["paplay", "--device=mic", str(path)], env=self.env, check=True)
+        self._run("paplay", "--device=mic", str(path), check=True)
 
     def close(self):
         self.daemon.kill()
@@ -91,8 +80,10 @@ class VirtualMicrophone:
 def microphone(tmp_path):
     if lacks := missing():
         assert not os.environ.get("SER_MICROPHONE_TESTS"), f"missing: {lacks}"
-        pytest.skip(f"no virtual microphone without {lacks}: `make mic`, and sudo apt-get install "
-                    "pulseaudio pulseaudio-utils libasound2-plugins")  # fmt: skip
+        pytest.skip(
+            f"no virtual microphone without {lacks}: `make mic`, and sudo apt-get install "
+            "pulseaudio pulseaudio-utils libasound2-plugins"
+        )
     found = VirtualMicrophone(tmp_path)
     yield found
     found.close()
@@ -101,19 +92,14 @@ def microphone(tmp_path):
 class Listener:
     """A running test.py, whose lines are read as they come."""
 
-    def __init__(self, data_dir, *arguments, env=None):
-        command = [sys.executable, "-u", "test.py", "--data-dir", str(data_dir), "-m", "default",
-                   "-e", ",".join(EMOTIONS), *map(str, arguments)]  # fmt: skip
-        self.process = subprocess.Popen(
-            command, cwd=REPO, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+    def __init__(self, model, *arguments, env=None):
+        command = [sys.executable, "-u", "test.py", "-m", str(model), *map(str, arguments)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.process = subprocess.Popen(command, cwd=REPO, env=env, text=True, **pipes)
         self.lines = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
+        read = (self.lines.append(line.rstrip()) for line in self.process.stdout)
+        self._reader = threading.Thread(target=list, args=[read], daemon=True)
         self._reader.start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip())
 
     def wait_for(self, text, n=1, timeout=120):
         deadline = time.monotonic() + timeout
@@ -142,91 +128,101 @@ def padded(path, folder, before=0.8, after=1.2):
 
 def sure_clips(rec, n=3):
     """Test clips that the recognizer is sure about, of as many emotions as possible."""
-    paths = [path for emotion in EMOTIONS for path in rec.test_rows_["path"]
-             if path.endswith(f"_{emotion}.wav")][::4]  # fmt: skip
+    known = rec.test_rows_["path"]
+    paths = [path for e in EMOTIONS for path in known if path.endswith(f"_{e}.wav")][::4]
     paths.sort(key=lambda path: -max(rec.predict_proba(path).values()))
     return [Path(path) for path in paths[:n]]
 
 
 def place_of(y, recording):
     """Where a clip begins in a recording of it, in seconds, by cross-correlation."""
-    from scipy.signal import correlate
-
     return (np.argmax(correlate(recording, y, "full", "fft")) - (len(y) - 1)) / SR
 
 
-def test_utterances_are_heard_cut_where_they_start_and_end_and_named(
-    microphone, rec, data_dir, tmp_path
-):
-    listener = Listener(data_dir, "--continuous", "--save", tmp_path / "kept", env=microphone.env)
+@pytest.fixture(scope="module")
+def model(rec, tmp_path_factory):
+    """The file of `rec`."""
+    path = tmp_path_factory.mktemp("model") / "model.ser"
+    rec.save(path)
+    return path
+
+
+@pytest.mark.slow
+def test_utterances_are_cut_where_they_start_and_end(microphone, rec, model, tmp_path):
+    listener = Listener(model, "--continuous", "--save", tmp_path / "kept", env=microphone.env)
     listener.wait_for("Please talk")
     clips = sure_clips(rec)
     for n, path in enumerate(clips, 1):
         microphone.play(padded(path, tmp_path)[0])
-        listener.wait_for("saved:", n, timeout=20)
+        listener.wait_for("saved:", n)
     listener.process.send_signal(signal.SIGINT)
     assert listener.end()[0] == 0
     kept = list_audio(tmp_path / "kept")
     assert len(kept) == len(clips)
     for path, recording in zip(clips, kept, strict=True):
-        y, heard = padded(path, tmp_path)[1], load_audio(recording)
-        start = place_of(y, heard)
+        y, recorded = padded(path, tmp_path)[1], load_audio(recording)
+        start = place_of(y, recorded)
         assert 0 <= start < 0.2
-        assert abs(len(heard) / SR - start - len(y) / SR) < 0.2
+        assert abs(len(recorded) / SR - start - len(y) / SR) < 0.2
         label = recording.stem.rpartition("_")[2]
-        assert label == rec.predict(heard, sr=SR)
+        assert label == rec.predict(recorded, sr=SR)
         assert label == rec.predict(str(path))
     rows = [line.split() for line in listener.lines if " s  " in line]
     assert rows and {row[3] for row in rows} <= set(EMOTIONS)
 
 
-def test_one_utterance_is_named_and_the_program_ends(microphone, rec, data_dir, tmp_path):
-    listener = Listener(data_dir, env=microphone.env)
+@pytest.mark.slow
+def test_one_utterance_is_predicted_and_the_program_ends(microphone, rec, model, tmp_path):
+    listener = Listener(model, env=microphone.env)
     listener.wait_for("Please talk")
     (clip,) = sure_clips(rec, 1)
     microphone.play(padded(clip, tmp_path)[0])
     code, errors = listener.end()
     assert code == 0, errors
-    named = next(line for line in listener.lines if "heard from" in line)
-    assert named.split()[0] == rec.predict(str(clip))
+    found = next(line for line in listener.lines if "  (from " in line)
+    assert found.split()[0] == rec.predict(str(clip))
     assert sum("█" in line for line in listener.lines) >= 1
 
 
-def test_a_voice_reads_sentences_first(microphone, rec, data_dir, tmp_path):
-    listener = Listener(data_dir, "--calibrate", env=microphone.env)
+@pytest.mark.slow
+def test_a_speaker_reads_sentences_first(microphone, model, bundled_clips, tmp_path):
+    listener = Listener(model, "--calibrate", env=microphone.env)
     listener.wait_for("Please talk")
-    clips = [p for p in list_audio(data_dir / "test-custom") if p.stem.endswith("neutral")]
+    clips = [Path(path) for path in bundled_clips if path.endswith("neutral.wav")]
     for n, path in enumerate(clips[:5], 1):
-        listener.wait_for(f"Read aloud ({n} of 5)", timeout=20)
+        listener.wait_for(f"Read aloud ({n} of 5)")
         microphone.play(padded(path, tmp_path)[0])
-    listener.wait_for("this voice is known", timeout=20)
+    listener.wait_for("adapted to your voice")
     microphone.play(padded(clips[6], tmp_path)[0])
     code, errors = listener.end()
     assert code == 0, errors
-    assert any("heard from" in line for line in listener.lines)
+    assert any("  (from " in line for line in listener.lines)
 
 
-def test_nobody_speaks_and_a_device_is_not_there(microphone, data_dir):
-    silent = Listener(data_dir, "--timeout", 2, env=microphone.env)
-    absent = Listener(data_dir, "--device", "telephone", env=microphone.env)
-    code, errors = silent.end(120)
+@pytest.mark.slow
+def test_nobody_speaks_and_a_device_is_not_there(microphone, model):
+    silent = Listener(model, "--timeout", 2, env=microphone.env)
+    absent = Listener(model, "--device", "telephone", env=microphone.env)
+    code, errors = silent.end()
     assert code == 1 and "test.py: Nothing heard for 2 s" in errors.splitlines()[-1]
-    code, errors = absent.end(120)
+    code, errors = absent.end()
     assert code == 1 and "There is no input device 'telephone'" in errors.splitlines()[-1]
 
 
-def test_a_device_that_goes_away_is_missed(microphone, data_dir):
-    listener = Listener(data_dir, "--continuous", env=microphone.env)
+@pytest.mark.slow
+def test_a_device_that_goes_away_is_missed(microphone, model):
+    listener = Listener(model, "--continuous", env=microphone.env)
     listener.wait_for("Please talk")
     microphone.close()
-    code, errors = listener.end(30)
+    code, errors = listener.end()
     assert code == 1
     assert "unplugged" in errors.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_devices_are_listed(microphone):
-    done = subprocess.run([sys.executable, "test.py", "--list-devices"], cwd=REPO, text=True,
-                          env=microphone.env, capture_output=True, check=False)  # fmt: skip
+    program = [sys.executable, "test.py", "--list-devices"]
+    done = subprocess.run(program, cwd=REPO, text=True, env=microphone.env, capture_output=True)
     assert done.returncode == 0 and done.stderr == ""
     assert any(line.startswith("*") and "Hz" in line for line in done.stdout.splitlines())
 
@@ -234,47 +230,116 @@ def test_devices_are_listed(microphone):
 # without a microphone
 
 
-def run(*arguments):
-    return subprocess.run([sys.executable, "test.py", *map(str, arguments)], cwd=REPO, text=True,
-                          capture_output=True, check=False)  # fmt: skip
+@pytest.fixture(scope="module")
+def script():
+    """test.py as a module; a package of Python's own has its name."""
+    spec = importlib.util.spec_from_file_location("microphone_script", REPO / "test.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def test_a_file_goes_down_the_same_road(rec, data_dir, tmp_path):
-    (clip,) = sure_clips(rec, 1)
-    path, y = padded(clip, tmp_path)
-    done = run("--data-dir", data_dir, "-m", "default", "--file", path, "--save", tmp_path / "kept")
-    assert done.returncode == 0, done.stderr
+@pytest.fixture
+def run(script, capsys, monkeypatch):
+    """Runs test.py in this process: exit code, stdout, stderr."""
+    one_process = partial(commands.named_recognizer, n_jobs=1)  # others take seconds to start
+    monkeypatch.setattr(commands, "named_recognizer", one_process)
+
+    return lambda *arguments: (script.main([*map(str, arguments)]), *capsys.readouterr())
+
+
+@pytest.fixture
+def spoken(rec, tmp_path):
+    """A recording between silences: its path, and the clip (n_samples,)."""
+    return padded(sure_clips(rec, 1)[0], tmp_path)
+
+
+def test_a_file_goes_down_the_same_road(run, rec, model, spoken, tmp_path):
+    path, y = spoken
+    code, out, err = run("-m", model, "--file", path, "--save", tmp_path / "kept")
+    assert code == 0, err
     (kept,) = list_audio(tmp_path / "kept")
-    heard = load_audio(kept)
-    assert abs(place_of(y, heard)) < 0.2 and abs(len(heard) - len(y)) < 0.4 * SR
-    named = next(line for line in done.stdout.splitlines() if "heard from" in line)
-    assert named.split()[0] == rec.predict(heard, sr=SR)
-    done = run("--data-dir", data_dir, "-m", "default", "--file", path, "--continuous")
-    assert done.returncode == 0, done.stderr
-    assert any(f"  {rec.predict(heard, sr=SR)} " in line for line in done.stdout.splitlines())
+    recorded = load_audio(kept)
+    assert abs(place_of(y, recorded)) < 0.2 and abs(len(recorded) - len(y)) < 0.4 * SR
+    found = next(line for line in out.splitlines() if "  (from " in line)
+    assert found.split()[0] == rec.predict(recorded, sr=SR)
+    code, out, err = run("-m", model, "--file", path, "--continuous")
+    assert code == 0, err
+    assert any(f"  {rec.predict(recorded, sr=SR)} " in line for line in out.splitlines())
 
 
-def test_a_recording_without_speech_says_so(data_dir, tmp_path):
+def test_the_bundled_model_chooses_among_the_emotions_that_are_wanted(run, bundled, spoken):
+    for mode in ([], ["--continuous"]):
+        code, out, _ = run("--file", spoken[0], *mode)
+        assert code == 0 and all(emotion in out for emotion in bundled.emotions)
+        code, out, _ = run("--file", spoken[0], "-e", "fear,sad", *mode)
+        assert code == 0 and "sad" in out and "happy" not in out
+
+
+def test_a_classifier_is_trained_on_what_is_named(run, spoken, tmp_path):
+    asked = ["--file", spoken[0], "-e", "sad,happy", "-m", "KNeighborsClassifier"]
+    asked += ["--features", "mfcc"]
+    code, out, err = run(*asked, *CUSTOM)
+    assert code == 0 and "trained on" in err and "trained on" not in out
+    assert {line.split()[0] for line in out.splitlines()} == {"sad", "happy"}
+    (tmp_path / "data").mkdir()
+    code, out, err = run(*asked, "--data-dir", tmp_path / "data")
+    assert code == 1 and out == ""
+    assert "download_data.py" in err and len(err.splitlines()) == 1
+
+
+def test_the_microphone_is_checked_before_anything_is_loaded(run, script, monkeypatch):
+    def absent(self):
+        raise DeviceError("no microphone")
+
+    monkeypatch.setattr(script.Microphone, "check", absent)
+    monkeypatch.setattr(script, "recognizer", lambda args: 1 / 0)
+    for mode in ([], ["--continuous"], ["-m", "lstm"]):
+        assert run(*mode) == (1, "", "test.py: no microphone\n")
+
+
+def test_an_interruption_ends_the_continuous_mode_well(run, script, spoken, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(script, "Timeline", interrupted)
+    monkeypatch.setattr(script, "Recorder", interrupted)
+    assert run("--file", spoken[0], "--continuous")[0] == 0
+    assert run("--file", spoken[0]) == (130, "", "test.py: interrupted\n")
+
+
+def test_a_recording_without_speech_says_so(run, tmp_path):
     sf.write(tmp_path / "silence.wav", np.zeros(3 * SR), SR)
-    done = run("--data-dir", data_dir, "-m", "default", "--file", tmp_path / "silence.wav")
-    assert done.returncode == 1
-    assert "There is no speech in" in done.stderr.splitlines()[-1]
+    code, _, err = run("--file", tmp_path / "silence.wav")
+    assert code == 1 and "There is no speech in" in err.splitlines()[-1]
 
 
-def test_wrong_wishes_get_one_line(tmp_path):
-    for arguments, words in (
-        (["--file", tmp_path / "none.wav"], "There is no file"),
-        (["-e", "sad,hapy"], "hapy"),
-        (["-m", "SVM"], "SVC"),
-    ):
-        done = run(*arguments)
-        assert done.returncode == 1
-        assert done.stderr.startswith("test.py: ") and len(done.stderr.splitlines()) == 1
-        assert words in done.stderr
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--file", "none.wav"], "There is no file"),
+        (["--file", bundled_clip("sad"), "-e", "sad,hapy"], "hapy"),
+        (["--file", bundled_clip("sad"), "-m", "SVM"], "Did you mean 'SVC'"),
+        (["--file", bundled_clip("sad"), "-m", "SVC", "-e", "sad,hapy", *CUSTOM], "hapy"),
+    ],
+)
+def test_wrong_wishes_get_one_line(run, arguments, words):
+    code, out, err = run(*arguments)
+    assert code == 1 and out == ""
+    assert err.startswith("test.py: ") and len(err.splitlines()) == 1
+    assert words in err
 
 
-def test_the_help_lists_emotions_and_models():
-    text = run("--help").stdout
-    for word in ("sad,neutral,happy", "boredom", "BaggingClassifier", "MLPClassifier",
-                 "--continuous", "--calibrate"):  # fmt: skip
+def test_the_help_lists_models(run, capsys):
+    with pytest.raises(SystemExit):
+        run("--help")
+    text = capsys.readouterr().out
+    for word in ("-e angry,neutral,sad", "Bagging", "MLP", "--continuous", "--adapt"):
         assert word in text
+    assert "--calibrate" not in text
+
+
+def test_the_program_runs_on_its_own(rec, model, spoken):
+    program = [sys.executable, "test.py", "-m", model, "--file", spoken[0]]
+    done = subprocess.run(program, cwd=REPO, text=True, capture_output=True, check=True)
+    assert done.stdout.split()[0] in rec.emotions

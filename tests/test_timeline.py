@@ -1,35 +1,25 @@
-"""A timeline gives the same rows for the same samples, and names what is said where it is said."""
+"""A timeline gives the same rows for the same samples, and emotions where speech is."""
 
 import itertools
 import json
-import re
 import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile as sf
-from conftest import REPO
+from conftest import BUNDLED, EMOTIONS
 from matplotlib.figure import Figure
+from sklearn.linear_model import Ridge
 from sklearn.svm import SVC
 
 import timeline
 from audio import load_audio
 from emotion_recognition import EmotionRecognizer, recommended
-from features import FEATURES, VOICE_FEATURES, extract
+from features import FEATURES, SPEECH_FEATURES, extract
 from parameters import SAMPLE_RATE as SR
-from timeline import Timeline, TimelineTable, draw_timeline, segments
-from voice import CONTEXT, Voice
-
-EMOTIONS = ["sad", "neutral", "happy"]
-BUNDLED = {"data_dir": REPO / "data", "tess_ravdess": False, "emodb": False, "verbose": 0,
-           "emotions": EMOTIONS}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def rec():
-    return recommended(**BUNDLED).train()
+from speech_features import CONTEXT, SpeechFrames
+from timeline import FORMATS, Timeline, TimelineTable, draw_timeline, segments
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +53,7 @@ def test_a_microphone_and_a_file_give_the_same_rows(rec, talk, settings):
         pd.testing.assert_frame_equal(whole, rows, check_exact=True)
 
 
-def test_rows_are_where_speech_is_and_name_what_is_said(rec, talk):
+def test_rows_are_where_speech_is_and_name_its_emotion(rec, talk):
     y, places = talk
     table = rec.predict_timeline(y, sr=SR, window=3, hop=0.5)
     assert table.attrs["duration"] == len(y) / SR and table.attrs["warnings"] == []
@@ -73,9 +63,8 @@ def test_rows_are_where_speech_is_and_name_what_is_said(rec, talk):
         assert abs(own["start"].min() - start) < 0.2
         assert abs(own["end"].max() - end) < 0.35
         right.append(own["emotion"].iloc[-1] == emotion)
-    inside = [any(s - 0.2 < row.start and row.end < e + 0.2 for s, e, _ in places)
-              for row in table.itertuples()]  # fmt: skip
-    assert all(inside)
+    for row in table.itertuples():
+        assert any(s - 0.2 < row.start and row.end < e + 0.2 for s, e, _ in places)
     assert np.mean(right) > 0.8
     np.testing.assert_allclose(table[EMOTIONS].sum(axis=1), 1)
     np.testing.assert_array_equal(table["confidence"], table[EMOTIONS].max(axis=1))
@@ -84,36 +73,56 @@ def test_rows_are_where_speech_is_and_name_what_is_said(rec, talk):
 
 def test_a_word_has_its_label_a_quarter_of_a_second_later(rec, talk):
     y, places = talk
-    stream, n, heard = Timeline(rec, hop=0.2), 0, []
+    stream, n, rows = Timeline(rec, hop=0.2), 0, []
     for first in range(0, len(y), 320):
         n += 320
-        heard += [(row, n / SR) for row in stream.push(y[first : first + 320])]
+        rows += [(row, n / SR) for row in stream.push(y[first : first + 320])]
     for _, end, _ in places[:-1]:
-        last = max(t for row, t in heard if row["start"] < end)
-        assert last - end < 0.25  # of the stream; computing comes to it
+        last = max(t for row, t in rows if row["start"] < end)
+        assert last - end < 0.25  # seconds of the stream, without the time for computing
 
 
-def test_a_window_is_heard_as_extract_hears_it(rec, talk):
+def test_a_window_has_the_features_that_extract_gives(rec, talk):
     y = talk[0]
     context, first, last = round(CONTEXT * SR), 200, 500
     edges = [200, 230, 331, 500]
     mean = y[first * 160 : (last - 1) * 160 + 400].mean()
     pieces = [
-        Voice(y[a * 160 - context : (b - 1) * 160 + 400 + context] - mean, SR, context)
+        SpeechFrames(y[a * 160 - context : (b - 1) * 160 + 400 + context] - mean, SR, context)
         for a, b in itertools.pairwise(edges)
     ]
-    whole = extract(y[first * 160 : (last - 1) * 160 + 400], features=VOICE_FEATURES)
-    joined = extract(Voice.joined(pieces), features=VOICE_FEATURES)
+    whole = extract(y[first * 160 : (last - 1) * 160 + 400], features=SPEECH_FEATURES)
+    joined = extract(SpeechFrames.joined(pieces), features=SPEECH_FEATURES)
     assert np.mean(np.abs(joined - whole) > 1e-3 * (1 + np.abs(whole))) < 0.02
-    part, _ = rec.listen(Voice.joined(pieces, slice(50, 150)))
-    own, _ = rec.listen(y[250 * 160 : 349 * 160 + 400])
+    windows = SpeechFrames.joined(pieces, slice(50, 150)), y[250 * 160 : 349 * 160 + 400]
+    part, own = (rec.predictor_.probabilities(rec.predictor_.features(y))[0] for y in windows)
     np.testing.assert_allclose(part, own, atol=0.03)
 
 
+def test_a_recognizer_and_its_predictor_have_the_same_timeline(rec, talk):
+    y = talk[0][: 8 * SR]
+    table = timeline.predict_timeline(rec.predictor_, y, sr=SR, verbose=0)
+    for found in (
+        timeline.predict_timeline(rec, y, sr=SR, verbose=0),
+        rec.predict_timeline(y, sr=SR),
+    ):
+        pd.testing.assert_frame_equal(found, table, check_exact=True)
+    assert Timeline(rec).predictor is Timeline(rec.predictor_).predictor is rec.predictor_
+
+
+def test_an_untrained_recognizer_and_a_regressor_are_refused():
+    with pytest.raises(ValueError, match="train"):
+        Timeline(recommended(**BUNDLED))
+    few = {"features": ["prosody"], "functionals": ["mean"], "classification": False}
+    regressor = EmotionRecognizer(Ridge(), normalize=None, **few, **BUNDLED).train()
+    with pytest.raises(ValueError, match="classification=True"):
+        Timeline(regressor)
+
+
 @pytest.mark.parametrize("features", [FEATURES[:3], ("mel", "prosody")])
-def test_other_features_are_heard_window_by_window(talk, features):
+def test_other_features_are_extracted_window_by_window(talk, features):
     rec = EmotionRecognizer(SVC(), features=list(features), functionals=["mean"], **BUNDLED).train()
-    y = talk[0][: 12 * SR]
+    y = talk[0][: 8 * SR]
     table = rec.predict_timeline(y, sr=SR)
     row = table.iloc[-1]
     pd.testing.assert_frame_equal(table, rows_of(Timeline(rec), y, 700), check_exact=True)
@@ -144,25 +153,34 @@ def test_each_channel_has_its_timeline(rec, talk):
 def test_silence_has_no_rows_and_can_be_drawn(rec):
     y = np.zeros(5 * SR, np.float32)
     table = rec.predict_timeline(y, sr=SR)
-    assert len(table) == 0 and list(table.columns) == ["start", "end", "emotion", "confidence",
-                                                       *EMOTIONS]  # fmt: skip
+    columns = ["start", "end", "emotion", "confidence", *EMOTIONS]
+    assert len(table) == 0 and list(table.columns) == columns
     assert any(w.startswith("very quiet") for w in table.attrs["warnings"])
     draw_timeline(y, table, sr=SR)
     assert timeline.to_srt(table) == timeline.to_audacity(table) == ""
 
 
-def test_music_is_unfamiliar_and_a_report_can_be_left_out(rec):
+def test_music_is_novel_and_a_report_can_be_left_out(rec):
     time = np.arange(8 * SR) / SR
     chord = sum(np.sin(2 * np.pi * f * time) for f in (220, 277, 330)) * (np.sin(7 * time) > 0)
     y = (0.1 * chord + 1e-4 * np.random.default_rng(0).standard_normal(len(time))).astype("f")
     table = rec.predict_timeline(y, sr=SR)
-    assert any(w.startswith("unfamiliar") for w in table.attrs["warnings"])
+    assert any(w.startswith("novel") for w in table.attrs["warnings"])
     assert rec.predict_timeline(y, sr=SR, report=False).attrs["warnings"] == []
 
 
-@pytest.mark.parametrize("wrong", [{"hop": 0.33}, {"hop": 0}, {"window": 0.1}, {"smooth": 0},
-                                   {"channels": "left"}, {"window": 0.5, "hop": 1.0}])  # fmt: skip
-def test_settings_without_sense_are_refused(rec, wrong):
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"hop": 0.33},
+        {"hop": 0},
+        {"window": 0.1},
+        {"smooth": 0},
+        {"channels": "left"},
+        {"window": 0.5, "hop": 1.0},
+    ],
+)
+def test_settings_outside_their_range_are_refused(rec, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         rec.predict_timeline(np.zeros(SR), sr=SR, **wrong)
 
@@ -170,31 +188,54 @@ def test_settings_without_sense_are_refused(rec, wrong):
 # files and pictures
 
 TABLE = pd.DataFrame(
-    [(0.5, 1.0, "sad", 0.6, 0.6, 0.4), (1.0, 2.0, "sad", 0.8, 0.8, 0.2),
-     (2.0, 3.0, "happy", 0.7, 0.3, 0.7), (3661.5, 3662.0, "happy", 0.9, 0.1, 0.9)],
+    [
+        (0.5, 1.0, "sad", 0.6, 0.6, 0.4),
+        (1.0, 2.0, "sad", 0.8, 0.8, 0.2),
+        (2.0, 3.0, "happy", 0.7, 0.3, 0.7),
+        (3661.5, 3662.0, "happy", 0.9, 0.1, 0.9),
+    ],
     columns=["start", "end", "emotion", "confidence", "sad", "happy"],
-)  # fmt: skip
+)
 TABLE.attrs = {"duration": 4000.0, "warnings": ["noisy: ..."]}
 
 
 def test_neighbours_of_the_same_emotion_are_one_segment():
     found = segments(TABLE).itertuples(index=False)
-    assert [(r.start, r.end, r.emotion, round(r.confidence, 3)) for r in found] == [
-        (0.5, 2.0, "sad", 0.7), (2.0, 3.0, "happy", 0.7), (3661.5, 3662.0, "happy", 0.9)
-    ]  # fmt: skip
+    rows = [(r.start, r.end, r.emotion, round(r.confidence, 3)) for r in found]
+    assert rows[:2] == [(0.5, 2.0, "sad", 0.7), (2.0, 3.0, "happy", 0.7)]
+    assert rows[2:] == [(3661.5, 3662.0, "happy", 0.9)]
 
 
 def test_subtitles_labels_csv_and_json():
-    assert timeline.to_srt(TABLE).splitlines()[:7] == [
-        "1", "00:00:00,500 --> 00:00:02,000", "sad (70%)", "",
-        "2", "00:00:02,000 --> 00:00:03,000", "happy (70%)",
-    ]  # fmt: skip
+    first, second = timeline.to_srt(TABLE).split("\n\n")[:2]
+    assert first.splitlines() == ["1", "00:00:00,500 --> 00:00:02,000", "sad (70%)"]
+    assert second.splitlines() == ["2", "00:00:02,000 --> 00:00:03,000", "happy (70%)"]
     assert "01:01:01,500 --> 01:01:02,000" in timeline.to_srt(TABLE)
     assert timeline.to_audacity(TABLE).splitlines()[0] == "0.500\t2.000\tsad"
     lines = timeline.to_csv(TABLE).splitlines()
     assert lines[0] == "start,end,emotion,confidence,sad,happy" and len(lines) == 5
     kept = json.loads(timeline.to_json(TABLE))
     assert kept["warnings"] == TABLE.attrs["warnings"] and kept["rows"][3]["happy"] == 0.9
+
+
+def test_each_format_has_its_ending_and_its_writer():
+    endings = {name: form.ending for name, form in FORMATS.items()}
+    texts = {"csv": ".csv", "srt": ".srt", "audacity": ".txt", "json": ".json"}
+    assert endings == texts | {"png": ".png"} and FORMATS["png"].to_text is None
+    for name in texts:
+        assert FORMATS[name].to_text(TABLE) == timeline.WRITERS[name](TABLE)
+    assert texts | {"png": ".png", "plot": ".png"} == timeline.ENDINGS
+
+
+def test_each_row_is_passed_on(rec, talk):
+    y = talk[0][: 8 * SR]
+    rows = []
+    stereo = np.stack([y, 0 * y], 1)
+    tables = rec.predict_timeline(
+        stereo, sr=SR, channels="split", on_row=lambda channel, row: rows.append((channel, row))
+    )
+    assert len(tables[0]) > 1 and len(tables[1]) == 0
+    assert rows == [(0, row) for row in tables[0].to_dict("records")]
 
 
 def test_the_picture_has_everything_under_one_time_axis(rec, talk):
@@ -236,27 +277,6 @@ def test_predict_timeline_gives_such_a_table(rec, talk):
     assert repr(table).startswith(f"Timeline, {len(table)} rows in 5.0 s")
 
 
-def run(*arguments):
-    command = [sys.executable, "emotion_recognition.py", "timeline", *map(str, arguments),
-               "--data-dir", "data", "--corpora", "custom"]  # fmt: skip
-    return subprocess.run(command, cwd=REPO, text=True, capture_output=True, check=False)
-
-
-def test_the_command_writes_what_it_is_asked_for(talk, tmp_path):
-    sf.write(tmp_path / "call.wav", np.stack([talk[0], 0 * talk[0]], 1)[: 15 * SR], SR)
-    (tmp_path / "broken.wav").write_bytes(b"RIFF nonsense")
-    done = run(tmp_path / "call.wav", tmp_path / "broken.wav", "--csv", "--srt", "--audacity",
-               "--json", "--plot", "--channels", "split")  # fmt: skip
-    assert done.returncode == 1 and "broken.wav" in done.stderr.splitlines()[-1]
-    for ending in ("csv", "srt", "txt", "json", "png"):
-        assert (tmp_path / f"call-1.{ending}").stat().st_size
-    assert json.loads((tmp_path / "call-2.json").read_text())["rows"] == []
-    assert re.search(r"call.wav, channel 1: \d+ rows in 15.0 s", done.stdout)
-    assert "very quiet" in done.stderr
-    done = run(tmp_path / "call.wav", "--no-warnings")
-    assert done.returncode == 0 and " start " in done.stdout and "quiet" not in done.stderr
-
-
 @pytest.mark.parametrize("name", ["clip.mp4", "clip.m4a", "phone.wav"])
 def test_what_people_have_just_works(rec, talk, tmp_path, name):
     import imageio_ffmpeg
@@ -265,24 +285,25 @@ def test_what_people_have_just_works(rec, talk, tmp_path, name):
     sf.write(tmp_path / "clip.wav", y, SR)
     path = tmp_path / name
     rate = ["-ar", "8000"] if name == "phone.wav" else []
-    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", tmp_path / "clip.wav",
-                    *rate, path], check=True)  # fmt: skip
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", tmp_path / "clip.wav"]
+    subprocess.run([*ffmpeg, *rate, path], check=True)
     table = rec.predict_timeline(path)
     assert len(table) == pytest.approx(len(rec.predict_timeline(y, sr=SR)), abs=1)
     narrow = any(w.startswith("band-limited") for w in table.attrs["warnings"])
     assert narrow == (name == "phone.wav")
 
 
-def test_an_open_file_is_heard_with_and_without_a_bar(rec, talk, tmp_path):
+def test_an_open_file_has_its_timeline_with_and_without_a_bar(rec, talk, tmp_path):
     sf.write(tmp_path / "clip.wav", talk[0][: 5 * SR], SR)
     expected = rec.predict_timeline(tmp_path / "clip.wav")
     for verbose in (0, 1):
         with (tmp_path / "clip.wav").open("rb") as file:
-            assert rec.untrained(verbose=verbose).train().predict_timeline(file).equals(expected)
+            found = timeline.predict_timeline(rec.predictor_, file, verbose=verbose)
+        assert found.equals(expected)
 
 
 def test_memory_does_not_grow_with_the_recording(rec, talk):
-    """Blocks of a minute for half an hour: what the stream keeps stays that of some seconds."""
+    """Six blocks of a minute: the stream holds some seconds only."""
     stream = Timeline(rec, window=3, hop=1)
     y = np.tile(talk[0], 60 * SR // len(talk[0]) + 1)[: 60 * SR]
     quiet = y * 0

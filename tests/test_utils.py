@@ -1,7 +1,6 @@
-"""The vocabulary: vectors against plain librosa, names, tuned estimators, pickles that bite."""
+"""The vocabulary: vectors against plain librosa, names, tuned estimators, malicious pickles."""
 
 import builtins
-import contextlib
 import copyreg
 import os
 import pickle
@@ -9,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import librosa
 import numpy as np
 import pytest
 import soundfile as sf
@@ -18,48 +16,37 @@ from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.svm import SVC
 from sklearn.utils.validation import check_is_fitted
+from test_features import LENGTHS, by_librosa
 
+import augmentation
 import features as ft
 import utils
 from audio import AudioError, load_audio
 from parameters import CLASSIFIERS, REGRESSORS
 
-LENGTHS = {"mfcc": 40, "chroma": 12, "mel": 128, "contrast": 7, "tonnetz": 6}
 NINE = {"neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "ps", "boredom"}
 
 
 def read_16k(path):
-    """The signal as everybody would read it: soundfile, mean of the channels, soxr."""
+    """The signal by plain calls: soundfile, mean of the channels, soxr."""
     y, sr = sf.read(path, dtype="float32", always_2d=True)
     y = y.mean(axis=1)
     return y if sr == 16000 else soxr.resample(y, sr, 16000)
 
 
-def by_librosa(y):
-    """Feature to its mean over the frames, by librosa alone."""
-    S = np.abs(librosa.stft(y))
-    matrices = {
-        "mfcc": librosa.feature.mfcc(y=y, sr=16000, n_mfcc=40),
-        "chroma": librosa.feature.chroma_stft(S=S, sr=16000),
-        "mel": librosa.feature.melspectrogram(y=y, sr=16000),
-        "contrast": librosa.feature.spectral_contrast(S=S, sr=16000),
-        "tonnetz": librosa.feature.tonnetz(y=librosa.effects.harmonic(y), sr=16000),
-    }
-    return {name: matrix.mean(axis=1) for name, matrix in matrices.items()}
-
-
-# --- extract_feature ---------------------------------------------------------------------------
+# extract_feature
 
 
 def test_vector_is_librosas_in_the_promised_order(clips):
-    for path in clips[::10]:
-        want = by_librosa(read_16k(path))
+    for path in clips[::25]:
+        y = read_16k(path)
         got = utils.extract_feature(path, contrast=True, tonnetz=True)
         assert got.shape == (193,) and got.dtype == np.float32
         start = 0
         for name, length in LENGTHS.items():
             part, start = got[start : start + length], start + length
-            np.testing.assert_allclose(part, want[name], rtol=1e-3, err_msg=name)
+            want = by_librosa(name, y).mean(axis=1)
+            np.testing.assert_allclose(part, want, rtol=1e-3, err_msg=name)
 
 
 def test_defaults_are_mfcc_chroma_mel(clips):
@@ -99,8 +86,8 @@ def test_short_and_silent_clips_have_finite_vectors(tmp_path):
 OFF = dict.fromkeys(["mfcc", "chroma", "mel"], False)
 
 
-@pytest.mark.parametrize("name", ft.VOICE_FEATURES)
-def test_voice_features_come_after_the_five(clips, name):
+@pytest.mark.parametrize("name", ft.SPEECH_FEATURES)
+def test_speech_features_come_after_the_five(clips, name):
     y = read_16k(clips[-1])
     alone = utils.extract_feature(clips[-1], **OFF, **{name: True})
     np.testing.assert_allclose(alone, ft.extract(y, features=[name]), rtol=1e-4, atol=1e-4)
@@ -133,17 +120,42 @@ def test_a_batch_takes_the_same_options(clips, tmp_path):
         np.testing.assert_array_equal(outcomes[i], utils.extract_feature(sources[i], **options))
 
 
+def test_switches_and_names_give_the_same_vector(clips):
+    names = ["prosody", "mel"]
+    want = utils.feature_vector(clips[0], names)
+    got = utils.extract_feature(clips[0], **utils.get_audio_config(names))
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_array_equal(utils.feature_vector(clips[0]), utils.extract_feature(clips[0]))
+    options = {"features": names, "noisy": 1}
+    _, (noisy,) = utils.extract_batch([clips[0]], options)
+    np.testing.assert_array_equal(noisy, utils.feature_vector(clips[0], names, noisy=1))
+    assert not np.array_equal(noisy, want)
+
+
+def test_copies_are_those_of_augmentation(clips):
+    y = load_audio(clips[0])
+    for options, copy in [
+        ({"speed": 1.1}, augmentation.at_speed(y, 1.1)),
+        ({"noisy": 2}, augmentation.noisy_copy(y, 2)),
+        ({"degraded": 2}, augmentation.noisy_copy(y, 2)),
+        ({"speed": 0.9, "noisy": 0}, augmentation.noisy_copy(augmentation.at_speed(y, 0.9), 0)),
+        ({"degraded": None}, y),
+    ]:
+        got = utils.extract_feature(clips[0], **options)
+        np.testing.assert_array_equal(got, ft.extract(copy), err_msg=str(options))
+
+
 def test_no_feature_and_no_file_are_errors(tmp_path):
     legal = "mfcc, chroma, mel, contrast, tonnetz, spectrum, prosody, quality, modulation"
     with pytest.raises(ValueError, match=legal):
         utils.extract_feature(tmp_path / "x.wav", mfcc=False, chroma=False, mel=False)
     with pytest.raises(AudioError, match=r"x\.wav"):
         utils.extract_feature(tmp_path / "x.wav")
-    with pytest.raises(TypeError, match="mfc"):
+    with pytest.raises(TypeError, match=r"Unknown argument 'mfc'.*Did you mean 'mfcc'"):
         utils.extract_feature(tmp_path / "x.wav", mfc=True)
 
 
-# --- names -------------------------------------------------------------------------------------
+# names
 
 
 def test_available_emotions_are_the_nine():
@@ -158,25 +170,25 @@ def test_audio_config_switches_each_feature():
     assert set(config.values()) == {True, False}
 
 
-def test_voice_features_are_in_the_config_only_when_they_are_on():
+def test_speech_features_are_in_the_config_only_when_they_are_on():
     """A model saved before there were any has the five keys alone."""
-    assert ft.VOICE_FEATURES == ("spectrum", "prosody", "quality", "modulation")
+    assert ft.SPEECH_FEATURES == ("spectrum", "prosody", "quality", "modulation")
     config = utils.get_audio_config(["quality", "mel", "spectrum"])
     assert list(config) == [*LENGTHS, "spectrum", "quality"]
     assert [name for name, on in config.items() if on] == ["mel", "spectrum", "quality"]
-    assert utils.get_audio_config(["modulation"]) == dict.fromkeys(LENGTHS, False) | {
-        "modulation": True
-    }
-    for name in ft.VOICE_FEATURES:
+    off = dict.fromkeys(LENGTHS, False)
+    assert utils.get_audio_config(["modulation"]) == off | {"modulation": True}
+    for name in ft.SPEECH_FEATURES:
         assert list(utils.get_audio_config([name, name])) == [*LENGTHS, name]
 
 
-@pytest.mark.parametrize("wrong", [["mfccs"], ["mel", "chrom"], ["MFCC"], [None], ["mfcc", 3],
-                                   ["prosody", "voice"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong", [["mfccs"], ["mel", "chrom"], ["MFCC"], [None], ["mfcc", 3], ["prosody", "voice"]]
+)
 def test_a_wrong_feature_raises_and_names_the_legal_ones(wrong):
     with pytest.raises(ValueError) as error:
         utils.get_audio_config(wrong)
-    assert all(name in str(error.value) for name in [*LENGTHS, *ft.VOICE_FEATURES])
+    assert all(name in str(error.value) for name in [*LENGTHS, *ft.SPEECH_FEATURES])
     assert repr(wrong[-1]) in str(error.value)
 
 
@@ -193,15 +205,21 @@ def test_no_features_or_a_bare_string_raise(wrong):
         utils.get_audio_config(wrong)
 
 
+def test_enabled_names_what_is_on():
+    for names in (["mfcc", "tonnetz"], ["mel", "spectrum", "quality"], ["modulation"]):
+        assert utils.enabled(utils.get_audio_config(names[::-1])) == names
+    assert utils.enabled({"mel": True, "mfcc": 1, "chroma": 0}) == ["mfcc", "mel"]
+    with pytest.raises(ValueError, match="Did you mean 'mel'"):
+        utils.enabled({"mell": True})
+
+
 def test_label_joins_the_features_that_are_on_in_their_order():
     assert utils.get_label(utils.get_audio_config(["mel", "chroma", "mfcc"])) == "mfcc-chroma-mel"
     assert utils.get_label(utils.get_audio_config(["contrast"])) == "contrast"
-    assert utils.get_label(utils.get_audio_config(["quality", "prosody", "mel"])) == (
-        "mel-prosody-quality"
-    )
-    assert utils.get_label(utils.get_audio_config(ft.VOICE_FEATURES)) == (
-        "spectrum-prosody-quality-modulation"
-    )
+    config = utils.get_audio_config(["quality", "prosody", "mel"])
+    assert utils.get_label(config) == "mel-prosody-quality"
+    config = utils.get_audio_config(ft.SPEECH_FEATURES)
+    assert utils.get_label(config) == "spectrum-prosody-quality-modulation"
 
 
 def test_first_letters():
@@ -211,15 +229,14 @@ def test_first_letters():
 
 
 @pytest.mark.parametrize("scale", utils.EMOTION_SCALES)
-def test_emotion_scale_knows_its_sets_in_any_order(scale):
+def test_emotion_scale_takes_its_sets_in_any_order(scale):
     assert utils.emotion_scale(list(scale)[::-1]) == scale
 
 
 def test_emotion_scales_are_the_promised_ones():
     assert utils.emotion_scale(["happy", "sad", "neutral"]) == {"sad": 0, "neutral": 1, "happy": 2}
-    assert utils.emotion_scale({"ps", "angry", "sad", "neutral", "happy"}) == {
-        "angry": 1, "sad": 2, "neutral": 3, "ps": 4, "happy": 5,
-    }  # fmt: skip
+    five = {"angry": 1, "sad": 2, "neutral": 3, "ps": 4, "happy": 5}
+    assert utils.emotion_scale(set(five)) == five
 
 
 @pytest.mark.parametrize("emotions", [["sad", "neutral"], ["sad", "neutral", "angry"], []])
@@ -228,7 +245,7 @@ def test_other_emotions_have_no_scale(emotions):
         utils.emotion_scale(emotions)
 
 
-# --- estimators --------------------------------------------------------------------------------
+# estimators
 
 
 @pytest.mark.parametrize(("name", "where"), [*CLASSIFIERS.items(), *REGRESSORS.items()])
@@ -247,7 +264,7 @@ def test_make_estimator_takes_parameters_and_short_names():
     assert utils.make_estimator("MLP") is not utils.make_estimator("MLP")
 
 
-def test_make_estimator_refuses_what_it_does_not_know():
+def test_make_estimator_refuses_unknown_models_and_parameters():
     with pytest.raises(ValueError, match=r"SVC.*Did you mean 'MLPClassifier'"):
         utils.make_estimator("MLPClasifier")
     with pytest.raises(ValueError, match=r"Unknown model 'os\.system'"):
@@ -300,7 +317,7 @@ def test_absent_results_say_how_to_make_them(tmp_path):
         utils.get_best_estimators(True, tmp_path)
 
 
-# --- pickles that bite -------------------------------------------------------------------------
+# malicious pickles
 
 
 class Call:
@@ -357,11 +374,13 @@ def raw_bites(marker):
         "INST": b"(V" + command + b"\nios\nsystem\n.",
         "OBJ": b"(cos\nsystem\nV" + command + b"\no.",
         "STACK_GLOBAL": b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c"
-        + bytes([len(command)]) + command + b"\x85R.",
+        + bytes([len(command)])
+        + command
+        + b"\x85R.",
         "dotted name": b"\x80\x04\x8c\x08builtins\x8c\x0ceval.__call__\x93\x8c\x011\x85R.",
         "PERSID": b"Pos.system\n.",
         "EXT1": b"\x80\x02\x82\xf0X" + len(command).to_bytes(4, "little") + command + b"\x85R.",
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("name", raw_bites("x"))
@@ -417,7 +436,7 @@ def test_a_memo_that_would_fill_the_memory_is_refused(tmp_path, index):
         utils.read_plain_pickle(path)
 
 
-def test_sizes_that_lie_are_refused(tmp_path):
+def test_false_sizes_are_refused(tmp_path):
     path = tmp_path / "best_classifiers.pickle"
     for opcode in (b"\x8e", b"\x8d", b"\x96"):  # BINBYTES8, BINUNICODE8, BYTEARRAY8
         path.write_bytes(b"\x80\x05" + opcode + (2**40).to_bytes(8, "little") + b"x.")
@@ -431,55 +450,13 @@ def test_a_huge_or_deeply_nested_file_is_refused_before_it_is_parsed(tmp_path):
     path.write_bytes(b"\x80\x04}K\x01" + b"\x85" * 250_000 + b"K\x01s.")
     code = f"import utils; utils.read_plain_pickle({str(path)!r})"
     child = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(utils.__file__).parent, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        cwd=Path(utils.__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert child.returncode == 1 and "ValueError" in child.stderr and "larger" in child.stderr
-
-
-# --- replacing ---------------------------------------------------------------------------------
-
-
-def names(folder):
-    return [path.name for path in folder.iterdir()]
-
-
-def test_replacing_puts_the_whole_file_in_place(tmp_path):
-    path = tmp_path / "new folder" / "notes.txt"
-    with utils.replacing(path) as temporary:
-        temporary.write_text("first")
-        assert not path.exists()
-    with utils.replacing(path) as temporary:
-        temporary.write_text("second")
-        assert path.read_text() == "first"  # a reader in the meantime sees a whole file
-    assert path.read_text() == "second"
-    assert names(path.parent) == ["notes.txt"]
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-def test_replacing_leaves_the_old_file_whole_when_the_block_raises(tmp_path, error):
-    path = tmp_path / "notes.txt"
-    path.write_text("old and whole")
-    with pytest.raises(error), utils.replacing(path) as temporary:
-        temporary.write_text("new but ha")
-        raise error
-    assert path.read_text() == "old and whole"
-    assert names(tmp_path) == ["notes.txt"]
-
-
-def test_replacing_leaves_nothing_where_there_was_nothing(tmp_path):
-    with contextlib.suppress(ZeroDivisionError), utils.replacing(tmp_path / "x") as temporary:
-        temporary.write_text(str(1 / 0))
-    assert names(tmp_path) == []
-
-
-@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
-def test_a_replaced_file_is_as_readable_as_any_new_one(tmp_path):
-    (tmp_path / "plain").touch()
-    with utils.replacing(tmp_path / "replaced") as temporary:
-        temporary.write_text("x")
-    modes = {(tmp_path / name).stat().st_mode for name in ("plain", "replaced")}
-    assert len(modes) == 1
 
 
 def test_a_parameter_that_scikit_learn_dropped_is_named_and_left_out(tmp_path):

@@ -1,13 +1,13 @@
-"""What a recording goes through on its way: noise, other people's talk, a room, a telephone line.
+"""Augmentation: noise, babble, a room, a telephone line or another speed for a recording.
 
-    noisy = mixed(y, noise("pink", len(y), rng), 20)           # 20 dB under the speech
+    noisy = mixed(y, noise("pink", len(y), rng), 20)           # 20 dB below the speech
     echoing = in_room(y, rng, rt60=0.5)
     narrow = telephone(y, "GSM610")
-    another = degraded(y, copy=1)                               # one of these, drawn by what y is
-    stranger = at_speed(y, 0.88)                                # a larger, slower speaker
+    copy = noisy_copy(y, copy=1)                                # one of these, drawn by the samples
+    slower = at_speed(y, 0.88)                                  # a larger, slower speaker
 
-Pure functions of a mono signal at 16 kHz, for training on more than clean clips and for measuring
-what a recognizer loses.
+Pure functions of a mono signal at 16 kHz. Models are trained on their results, and the loss of
+recognition in noise is measured with them.
 """
 
 import io
@@ -20,31 +20,37 @@ import soxr
 from parameters import SAMPLE_RATE
 
 FRAME = 400  # samples, 25 ms
-SILENT = 1e-3  # power of a frame over the loudest one's, under which nobody speaks
+SILENT = 1e-3  # power of a frame relative to the loudest one; below it there is no speech
 NOISES = {"white": 0, "pink": 1}
 """Kind of noise to the exponent by which its power falls with the frequency."""
 
-LOWEST = 20  # Hz, under which pink noise doesn't rise any more
-LINE = 300, 3400  # Hz: what a telephone line lets through
+LOWEST = 20  # Hz; below it the power of pink noise is constant
+LINE = 300, 3400  # Hz, the pass band of a telephone line
 LINE_RATE = 8000  # Hz
-CODECS = "ULAW", "ALAW", "GSM610"  # as libsndfile calls G.711 (both laws) and GSM 06.10
-HEADROOM = 0.5  # of full scale: the peak of what goes into a codec
+CODECS = "ULAW", "ALAW", "GSM610"  # libsndfile's names of G.711 (both laws) and GSM 06.10
+HEADROOM = 0.5  # of full scale, the peak of a codec's input
 EARLIEST = 0.0025  # seconds from the direct sound to the first echo
 
-# What `degraded` draws from
+# The ranges that `noisy_copy` draws from
 SNR = 5, 25  # dB
-BABBLE = 0.5  # of the noises
+BABBLE = 0.5  # share of the noises
 RT60 = 0.2, 0.8  # seconds
 DIRECT = -3, 9  # dB
 N_TALKERS = 6
-RATES = 0.8, 1.25  # how much faster a talker of the babble is than the voice it is made of
+RATES = 0.8, 1.25  # speed of a talker of the babble relative to the clip
 
 SPEEDS = 0.88, 1.14, 0.94, 1.07
-"""How much faster than the clip its copies in other voices are, the widest first."""
+"""Factors of speed perturbation, those farthest from 1 first."""
 
 
 def speech_power(y):
-    """Mean power of the frames in which somebody speaks, within 30 dB of the loudest: float."""
+    """Mean power of the frames with speech, those within 30 dB of the loudest: float.
+
+    Parameters
+    ----------
+    y : ndarray (n_samples,)
+        At 16 kHz.
+    """
     if len(y) < FRAME:
         return float(np.mean(np.square(y, dtype=np.float64)))
     frames = np.square(y[: len(y) // FRAME * FRAME], dtype=np.float64).reshape(-1, FRAME)
@@ -53,17 +59,13 @@ def speech_power(y):
 
 
 def mixed(y, disturbance, snr):
-    """Speech with a disturbance at a signal-to-noise ratio.
+    """Add a disturbance to speech at a signal-to-noise ratio: ndarray (n_samples,) float32.
 
     Parameters
     ----------
     y, disturbance : ndarray (n_samples,)
     snr : float
         dB; the power of the speech (see `speech_power`) over that of the disturbance.
-
-    Returns
-    -------
-    ndarray (n_samples,) float32
 
     Examples
     --------
@@ -78,21 +80,17 @@ def mixed(y, disturbance, snr):
 
 
 def at_speed(y, speed):
-    """The same said by another: pitch, formants and tempo are all higher, or lower, by a factor.
+    """Change pitch, formants and tempo by one factor: ndarray (n_samples / speed,) float32.
 
-    It is what a tape does that runs at another speed (Ko et al. 2015, "Audio augmentation for
-    speech recognition").
+    The signal is resampled and sounds like another speaker (speed perturbation: Ko et al. 2015,
+    "Audio augmentation for speech recognition").
 
     Parameters
     ----------
     y : ndarray (n_samples,)
         At 16 kHz.
     speed : float
-        Over 1 is faster.
-
-    Returns
-    -------
-    ndarray (n_samples / speed,) float32
+        Over 1 is faster and higher.
 
     Examples
     --------
@@ -103,28 +101,32 @@ def at_speed(y, speed):
 
 
 def noise(kind, n_samples, rng):
-    """Stationary noise of one of `NOISES`: ndarray (n_samples,)."""
+    """Stationary noise: ndarray (n_samples,).
+
+    Parameters
+    ----------
+    kind : {"white", "pink"}
+        A key of `NOISES`.
+    n_samples : int
+    rng : numpy Generator
+    """
     spectrum = np.fft.rfft(rng.standard_normal(n_samples))
     hz = np.maximum(np.fft.rfftfreq(n_samples, 1 / SAMPLE_RATE), LOWEST)
     return np.fft.irfft(spectrum * hz ** (-NOISES[kind] / 2), n_samples)
 
 
-def babble(voices, n_samples, rng):
-    """Voices that talk at once, each as loud as the others and from some moment on.
+def babble(talkers, n_samples, rng):
+    """Several talkers at once, equally loud, each from a random moment on: ndarray (n_samples,).
 
     Parameters
     ----------
-    voices : list of ndarray
+    talkers : list of ndarray
         Each of any length; it is repeated.
     n_samples : int
     rng : numpy Generator
-
-    Returns
-    -------
-    ndarray (n_samples,)
     """
     total = np.zeros(n_samples)
-    for y in voices:
+    for y in talkers:
         long = np.resize(y, max(n_samples, len(y)))
         start = rng.integers(len(long))
         total += np.roll(long, -start)[:n_samples] / np.sqrt(speech_power(y) + 1e-20)
@@ -132,10 +134,11 @@ def babble(voices, n_samples, rng):
 
 
 def in_room(y, rng, *, rt60=0.5, direct=0.0):
-    """Speech in a synthetic room: the direct sound, then decaying noise for its echoes.
+    """Put speech into a synthetic room: ndarray (n_samples + rt60,) float32.
 
-    That is how diffuse sound decays (Polack 1988; Moorer 1979, About This Reverberation Business);
-    early echoes of single walls are missing.
+    The direct sound comes first, then decaying noise as its echoes. Diffuse sound decays in this
+    way (Polack 1988; Moorer 1979, "About This Reverberation Business"); the early echoes of single
+    walls are missing.
 
     Parameters
     ----------
@@ -145,10 +148,6 @@ def in_room(y, rng, *, rt60=0.5, direct=0.0):
         Seconds until the echoes are 60 dB down.
     direct : float
         dB; power of the direct sound over that of all echoes. 0 is some steps from the speaker.
-
-    Returns
-    -------
-    ndarray (n_samples + rt60,) float32
     """
     from scipy.signal import fftconvolve
 
@@ -161,17 +160,13 @@ def in_room(y, rng, *, rt60=0.5, direct=0.0):
 
 
 def telephone(y, codec="ULAW"):
-    """Speech over a telephone line: 300 to 3,400 Hz, 8 kHz, through a codec and back.
+    """Pass speech through a telephone line and a codec at 8 kHz: ndarray (n_samples,) float32.
 
     Parameters
     ----------
     y : ndarray (n_samples,)
     codec : {"ULAW", "ALAW", "GSM610"}
-        G.711 by either law, or GSM 06.10 full rate; libsndfile's.
-
-    Returns
-    -------
-    ndarray (n_samples,) float32
+        G.711 by either law, or GSM 06.10 full rate, by libsndfile.
     """
     from scipy.signal import butter, sosfilt
 
@@ -181,20 +176,21 @@ def telephone(y, codec="ULAW"):
     file = io.BytesIO()
     sf.write(file, narrow * gain, LINE_RATE, format="WAV", subtype=codec)
     file.seek(0)
-    heard = soxr.resample(sf.read(file, dtype="float32")[0], LINE_RATE, SAMPLE_RATE) / gain
-    return np.resize(np.append(heard, np.zeros(len(y))), len(y)).astype(np.float32)
+    received = soxr.resample(sf.read(file, dtype="float32")[0], LINE_RATE, SAMPLE_RATE) / gain
+    return np.append(received, np.zeros(len(y)))[: len(y)].astype(np.float32)
 
 
-def degraded(y, copy=0):
-    """Another recording of the same: noise, a room or a telephone line, drawn by seed.
+def noisy_copy(y, copy=0):
+    """Another recording of the same speech: in noise, in a room or over a telephone line.
 
-    The samples are the seed, so that the same clip is degraded in the same way wherever it lies.
-    Every second copy is in noise, half of them in a babble made of the clip itself, backwards,
-    faster and slower; the others take turns in a room and over a telephone.
+    The samples are the seed: a clip gives the same copy wherever it lies. Every second copy is in
+    noise, and half of these in babble made of the clip itself, backwards, faster and slower; the
+    others alternate between a room and a telephone.
 
     Parameters
     ----------
-    y : ndarray (n_samples,) float32 at 16 kHz
+    y : ndarray (n_samples,) float32
+        At 16 kHz.
     copy : int
         Number of the copy.
 
@@ -202,29 +198,17 @@ def degraded(y, copy=0):
     -------
     ndarray (n_samples,) float32
         Longer in a room, by its echoes.
-
-    Examples
-    --------
-    >>> y = np.sin(np.arange(16000) / 10).astype(np.float32)
-    >>> bool(np.array_equal(degraded(y, 1), degraded(y, 1)))
-    True
     """
     digest = zlib.crc32(np.ascontiguousarray(y, np.float32).tobytes())
     rng = np.random.default_rng([copy, digest])
-    ways = _in_some_noise, _in_some_room, _in_some_noise, _by_some_telephone
-    return ways[(digest + copy) % len(ways)](y, rng)
-
-
-def _in_some_noise(y, rng):
-    if rng.random() >= BABBLE:
-        return mixed(y, noise(rng.choice([*NOISES]), len(y), rng), rng.uniform(*SNR))
-    talkers = [at_speed(y[::-1], speed) for speed in rng.uniform(*RATES, N_TALKERS)]
-    return mixed(y, babble(talkers, len(y), rng), rng.uniform(*SNR))
-
-
-def _in_some_room(y, rng):
-    return in_room(y, rng, rt60=rng.uniform(*RT60), direct=rng.uniform(*DIRECT))
-
-
-def _by_some_telephone(y, rng):
-    return telephone(y, rng.choice(CODECS))
+    way = (digest + copy) % 4
+    if way == 1:
+        return in_room(y, rng, rt60=rng.uniform(*RT60), direct=rng.uniform(*DIRECT))
+    if way == 3:
+        return telephone(y, rng.choice(CODECS))
+    if rng.random() < BABBLE:
+        talkers = [at_speed(y[::-1], speed) for speed in rng.uniform(*RATES, N_TALKERS)]
+        disturbance = babble(talkers, len(y), rng)
+    else:
+        disturbance = noise(rng.choice([*NOISES]), len(y), rng)
+    return mixed(y, disturbance, rng.uniform(*SNR))

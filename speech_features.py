@@ -1,21 +1,21 @@
-"""What short frames tell about a voice: its spectrum, prosody, quality and modulation.
+"""Short frames of speech: spectrum, prosody, voice quality and modulation.
 
-The five features of `features.py` are librosa's, of 128 ms frames; these four are made for speech:
-25 ms every 10 ms of the clip at a level of its own, so that neither loudness nor distance counts.
-Pure functions of an array. `Voice` measures a clip; `SUMS` and `FACTS` say how its frames become
-one vector, which `features.extract` does.
+The five features of librosa have frames of 128 ms. These four are made for speech: 25 ms every
+10 ms, relative to the level of the clip; loudness and distance don't count. `SpeechFrames` measures
+a clip, `features.extract` makes one vector of its frames by `SUMS` and `FACTS`.
 """
 
 from functools import cached_property, lru_cache
-from itertools import pairwise
+from itertools import combinations, pairwise, product
+from operator import attrgetter
 
 import numpy as np
 
 WINDOW, HOP = 0.025, 0.010  # seconds
 PITCH_WINDOW = 0.050  # seconds: three periods of the deepest voice
-CONTEXT = (PITCH_WINDOW - WINDOW) / 2  # seconds that the pitch hears beside a frame
+CONTEXT = (PITCH_WINDOW - WINDOW) / 2  # seconds beside a frame that its pitch depends on
 PITCH_RANGE = 60, 500  # Hz
-OCTAVE_COST = 0.02  # of the autocorrelation, for each octave that a pitch is lower
+OCTAVE_COST = 0.02  # subtracted from the autocorrelation for each octave that a pitch is lower
 ACTIVE, VOICED = 1e-3, 1e-2  # energy of a frame, against the clip's level
 HARMONIC = 0.5  # height of the autocorrelation's peak from which on a frame is voiced
 FLOOR = 5e-8  # of a band's energy: -73 dB
@@ -26,7 +26,7 @@ ROLLOFFS = 25, 50, 75, 90  # percent
 RATES = 0.5, 1, 2, 3, 4, 6, 8, 11, 16, 24  # Hz: edges of the modulation bands
 N_GROUPS = 6  # of neighbouring bands, whose modulations are taken together
 N_FLUXES = 5  # of neighbouring bands, whose rises and falls are taken together
-SHORTEST_RUN = 5  # frames of uninterrupted voice that have a course of their own
+SHORTEST_RUN = 5  # voiced frames in a row whose contour is measured
 
 
 def _numbered(name, n):
@@ -59,7 +59,7 @@ COLUMNS = {
     "quality": (*_SHAPE, *(f"{name}_delta" for name in _SHAPE), "harmonicity", *_HARMONICS),
     "modulation": (),
 }
-"""Feature to its columns, one value a frame; modulation is a matter of the whole clip."""
+"""Feature to its columns, one value per frame; modulation describes the whole clip only."""
 
 FEATURES = tuple(COLUMNS)
 
@@ -79,20 +79,19 @@ SUMS = {
 """Feature to kinds of frames, and to the columns that functionals sum up over these.
 
 active: from the first frame that isn't silent to the last; voiced: the periodic ones among them;
-gliding: voiced ones that follow a voiced one. A clip that has none of a kind gives the active.
+gliding: voiced ones that follow a voiced one. A clip without frames of a kind has the active ones
+instead.
 """
 
 _PAIRS = np.triu_indices(N_CEPSTRA, 1)
-_RUN = ("slope", "range", "pitch", "step", "energy_slope", "energy", "length", "peak", "loudest")
+_STATISTICS = "mean", "std", "min", "max", "first", "last"
+_RUN = "slope", "range", "pitch", "step", "energy_slope", "energy", "length", "peak", "loudest"
 FACTS = {
-    "spectrum": tuple(
-        f"correlation_{i}_{j}" for i in range(1, N_CEPSTRA) for j in range(i + 1, N_CEPSTRA + 1)
-    ),
+    "spectrum": tuple(f"correlation_{i}_{j}" for i, j in combinations(range(1, N_CEPSTRA + 1), 2)),
     "prosody": (
         *("duration", "voiced_share", "voiced_mean", "voiced_std", "voiced_max", "voiced_rate"),
         *("pause_mean", "pause_max", "pause_rate", "active_share", "syllable_rate"),
-        *(f"run_{s}_{name}" for s in ("mean", "std", "min", "max", "first", "last")
-          for name in _RUN),
+        *(f"run_{statistic}_{name}" for statistic, name in product(_STATISTICS, _RUN)),
     ),
     "quality": (),
     "modulation": tuple(
@@ -100,12 +99,33 @@ FACTS = {
         for low, high in pairwise(RATES)
         for name in [*_numbered("group", N_GROUPS), "energy"]
     ),
-}  # fmt: skip
-"""Feature to what it says of a clip beside the sums over its frames."""
+}
+"""Feature to single values of the whole clip, beside the sums over its frames."""
+
+_KIND = "(active_|voiced_|gliding_)?"
+GROUPS = {
+    "spectrum": {
+        "spectrum: envelope": f"{_KIND}cepstrum_|correlation_",
+        "spectrum: bands": f"{_KIND}band_",
+    },
+    "prosody": {
+        "prosody: pitch": f"{_KIND}(pitch|contour)|run_[a-z]+_(slope|range|pitch|step|peak)$",
+        "prosody: loudness": f"{_KIND}(energy|flux|rise_|fall_)|"
+        "run_[a-z]+_(energy|energy_slope|loudest)$",
+        "prosody: timing": "duration$|voiced_(share|mean|std|max|rate)$|pause_|active_share$|"
+        "syllable_rate$|run_[a-z]+_length$",
+    },
+    "quality": {
+        "quality: tilt": f"{_KIND}(centroid|spread|entropy|alpha|hammarberg|flatness|rolloff_|"
+        r"slope_\d|share_\d)",
+        "quality: harmonics": f"{_KIND}harmonic",
+    },
+}
+"""Feature to groups of its elements in explanations, and to patterns of the elements' names."""
 
 
-class Voice:
-    """One clip, each measure taken when it is first asked for.
+class SpeechFrames:
+    """The frames of one clip; each measure is computed when it is first used.
 
     Parameters
     ----------
@@ -114,10 +134,18 @@ class Voice:
     sr : int
         Hz.
     context : int
-        Of a piece of a clip: samples at both ends that belong to its neighbours, where the pitch
-        of the frames beside them looks. It looks no further than `CONTEXT` seconds. A piece must
-        be centred already; a clip needn't.
+        For a piece of a longer recording: samples at both ends that belong to its neighbours. The
+        pitch of the outermost frames depends on them, up to `CONTEXT` seconds. Such a piece must
+        have a mean of 0 already; a whole clip needn't.
+
+    Examples
+    --------
+    >>> clip = SpeechFrames(np.sin(2 * np.pi * 220 * np.arange(16_000) / 16_000), 16_000)
+    >>> clip.n_frames, bool(clip.voiced.all()), round(float(np.median(clip.hz)))
+    (98, True, 220)
     """
+
+    frame_length = f"{1000 * WINDOW:.0f} ms"
 
     def __init__(self, y, sr, context=0):
         self.sr, self.window, self.hop = sr, round(WINDOW * sr), round(HOP * sr)
@@ -138,14 +166,14 @@ class Voice:
 
     @classmethod
     def joined(cls, pieces, frames=slice(None)):
-        """The voice of consecutive pieces, at one level, whose frames aren't measured again.
+        """Join the measured frames of consecutive pieces at one level: SpeechFrames.
 
         Parameters
         ----------
-        pieces : list of Voice
+        pieces : list of SpeechFrames
             Each with the context that joins it to its neighbours.
         frames : slice
-            Which of all their frames.
+            Which of all their frames; default all.
         """
         clip, first = cls.__new__(cls), pieces[0]
         clip.sr, clip.window, clip.hop = first.sr, first.window, first.hop
@@ -157,24 +185,42 @@ class Voice:
         power = together(lambda piece: piece.power_of_bands * np.float32(piece.level))
         clip.power_of_bands = power / np.float32(clip.level)
         for name in ("shape", "hz", "periodic", "harmonics"):
-            setattr(clip, name, together(lambda piece, name=name: getattr(piece, name)))
+            setattr(clip, name, together(attrgetter(name)))
         return clip
 
+    @property
+    def times(self):
+        """Centre of each frame in seconds (n_frames,)."""
+        return (self.window / 2 + self.hop * np.arange(self.n_frames)) / self.sr
+
     def columns(self, names):
-        """The frame matrix of features: ndarray (n_frames, n_columns) float32."""
-        blocks = {
-            "spectrum": lambda: [self.bands, rasta(self.bands), change := delta(self.bands),
-                                 delta(change), self.cepstra, delta(self.cepstra)],
-            "prosody": lambda: [self.prosody],
-            "quality": lambda: [self.shape, delta(self.shape), self.harmonicity, self.harmonics],
-            "modulation": lambda: [],
-        }  # fmt: skip
-        parts = [block for name in names for block in blocks[name]()]
-        nothing = np.empty((self.n_frames, 0))
-        return np.column_stack([nothing, *parts]).astype(np.float32)
+        """The frame matrix of features (n_frames, n_columns) float32.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Keys of `COLUMNS`.
+        """
+        return np.column_stack([getattr(self, name) for name in names]).astype(np.float32)
+
+    def facts(self, name):
+        """The values of `FACTS` of a feature: ndarray (n_facts,).
+
+        Parameters
+        ----------
+        name : str
+            A key of `FACTS`.
+        """
+        return getattr(self, f"{name}_facts") if FACTS[name] else np.empty(0)
 
     def rows(self, kind):
-        """Which frames are active, voiced or gliding: ndarray of int, ascending."""
+        """The numbers of the frames of one kind, ascending: ndarray of int.
+
+        Parameters
+        ----------
+        kind : {"active", "voiced", "gliding"}
+            See `SUMS`.
+        """
         span = np.flatnonzero(self.power_of_frames > ACTIVE)
         active = np.arange(span[0], span[-1] + 1) if len(span) else np.arange(self.n_frames)
         if kind == "active":
@@ -188,9 +234,25 @@ class Voice:
 
     # the spectrum
 
+    @property
+    def spectrum(self):
+        """The columns of the spectrum (n_frames, 132): bands, cepstra and their changes."""
+        change = delta(self.bands)
+        bands = self.bands, rasta(self.bands), change, delta(change)
+        return np.column_stack([*bands, self.cepstra, delta(self.cepstra)])
+
+    @property
+    def spectrum_facts(self):
+        """Correlations of the cepstra over the clip (91,)."""
+        c = self.cepstra[self.rows("active")]
+        c = c - c.mean(axis=0)
+        covariance = c.T.astype(np.float64) @ c / len(c)
+        scale = np.sqrt(covariance.diagonal() + 1e-6)
+        return (covariance / scale / scale[:, None])[_PAIRS]
+
     @cached_property
     def power(self):
-        """Power spectrum (n_frames, n_bins), a frame's sum being about its power."""
+        """Power spectrum (n_frames, n_bins); its sum is about the power of the frame."""
         import scipy.fft
 
         window = np.hanning(self.window).astype(np.float32)
@@ -201,10 +263,6 @@ class Voice:
     @property
     def _n_fft(self):
         return 1 << (self.window - 1).bit_length()
-
-    @property
-    def _freqs(self):
-        return np.fft.rfftfreq(self._n_fft, 1 / self.sr)
 
     @cached_property
     def power_of_bands(self):
@@ -218,7 +276,7 @@ class Voice:
 
     @cached_property
     def cepstra(self):
-        """Mel cepstrum (n_frames, 14), the first being the level."""
+        """Mel cepstrum (n_frames, 14); the first is the level."""
         import scipy.fft
 
         return scipy.fft.dct(self.bands, norm="ortho", axis=1)[:, :N_CEPSTRA]
@@ -229,7 +287,7 @@ class Voice:
 
         The alpha ratio, Hammarberg index and slopes follow eGeMAPS (Eyben et al. 2016).
         """
-        freqs = self._freqs.astype(np.float32)
+        freqs = np.fft.rfftfreq(self._n_fft, 1 / self.sr).astype(np.float32)
         p = self.power + np.float32(1e-12)
         log_p, total = np.log(p), p.sum(axis=1)
         centroid = p @ freqs / total
@@ -255,31 +313,34 @@ class Voice:
         def peak(low, high):
             return log_p[:, within(low, high)].max(axis=1)
 
-        return np.column_stack([
-            np.log(centroid + 1), np.log(spread + 1), entropy,
-            level(1000, 5000) - level(50, 1000), peak(0, 2000) - peak(2000, 5000),
-            log_p.mean(axis=1) - np.log(p.mean(axis=1)),
-            *rolloffs,
-            *(slope(*edges) for edges in SLOPES),
-            *(level(*edges) - np.log(total) for edges in SHARES),
-        ])  # fmt: skip
+        place = np.log(centroid + 1), np.log(spread + 1), entropy
+        alpha, hammarberg = level(1000, 5000) - level(50, 1000), peak(0, 2000) - peak(2000, 5000)
+        flatness = log_p.mean(axis=1) - np.log(p.mean(axis=1))
+        slopes = [slope(*edges) for edges in SLOPES]
+        shares = [level(*edges) - np.log(total) for edges in SHARES]
+        return np.column_stack([*place, alpha, hammarberg, flatness, *rolloffs, *slopes, *shares])
 
-    # the pitch
+    # pitch and harmonics: voice quality
+
+    @property
+    def quality(self):
+        """The columns of voice quality (n_frames, 44): shape of the spectrum, and harmonics."""
+        return np.column_stack([self.shape, delta(self.shape), self.harmonicity, self.harmonics])
 
     @cached_property
     def _periodicity(self):
-        """Pitch in Hz, height of its peak, and the spectra it was found in, for every frame.
+        """Pitch in Hz, height of its peak, power spectra (each per frame), and their n_fft.
 
-        The autocorrelation of a windowed frame over that of the window (Boersma 1993, "Accurate
-        short-term analysis of the fundamental frequency"); its highest peak, interpolated.
+        The pitch is the highest peak, interpolated, of the autocorrelation of the windowed frame
+        over that of the window (Boersma 1993, "Accurate short-term analysis of the fundamental
+        frequency").
         """
         import scipy.fft
 
         width = round(PITCH_WINDOW * self.sr)
         shortest, longest, n_fft, window, of_window, cost = _lags(width, self.sr)
         before = max(0, (width - self.window) // 2 - self.context)
-        padded = np.concatenate([np.zeros(before, np.float32), self._wide,
-                                 np.zeros(width, np.float32)])  # fmt: skip
+        padded = np.pad(self._wide, (before, width))
         rows = _windows(padded, width, self.hop)[: self.n_frames]
         rows = rows - rows.mean(axis=1, keepdims=True)
         spectrum = scipy.fft.rfft(rows * window, n_fft)
@@ -302,7 +363,7 @@ class Voice:
 
     @cached_property
     def periodic(self):
-        """How periodic a frame is, 0 to 1 (n_frames,)."""
+        """Periodicity, 0 to 1 (n_frames,): the height of the autocorrelation's peak."""
         return self._periodicity[1]
 
     @cached_property
@@ -324,7 +385,7 @@ class Voice:
     def harmonics(self):
         """Log power at the harmonics over a frame's, and of the first over the next (n_frames, 11).
 
-        The latter tell a breathy voice from a pressed one (Hanson 1997).
+        The latter distinguish breathy from pressed voices (Hanson 1997).
         """
         hz, _, power, n_fft = self._periodicity
         bins = np.rint(hz[:, None] * np.arange(1, N_HARMONICS + 1) * n_fft / self.sr).astype(int)
@@ -334,7 +395,7 @@ class Voice:
         levels = peaks - np.log(power.sum(axis=1) + 1e-7)[:, None]
         return np.column_stack([levels, peaks[:, :1] - peaks[:, 1:4]])
 
-    # the course
+    # the prosody
 
     @cached_property
     def energy(self):
@@ -343,43 +404,28 @@ class Voice:
 
     @property
     def contour(self):
-        """The pitch of the voiced frames, drawn through the others (n_frames,)."""
+        """Pitch of the voiced frames, interpolated over the others (n_frames,), in semitones."""
         rows = self.rows("voiced")
         return np.interp(np.arange(self.n_frames), rows, self.pitch[rows])
 
     @property
     def prosody(self):
         """Energy, flux, pitch and their changes (n_frames, 16)."""
-        change = _steps(self.bands)
+        change = np.diff(self.bands, axis=0, prepend=self.bands[:1])
         width = N_BANDS // N_FLUXES
         groups = change[:, : width * N_FLUXES].reshape(-1, N_FLUXES, width)
         rise, both = (x @ np.full(width, 1 / width) for x in (np.maximum(groups, 0), groups))
-        glide = _steps(self.pitch)
-        return np.column_stack([
-            self.energy, np.abs(change).mean(axis=1), self.contour, self.pitch,
-            np.where(np.abs(glide) < 6, glide, 0),  # more than that in 10 ms is an octave error
-            _steps(self.energy), rise, rise - both,
-        ])  # fmt: skip
+        flux = np.abs(change).mean(axis=1)
+        glide = np.diff(self.pitch, prepend=self.pitch[:1])
+        glide = np.where(np.abs(glide) < 6, glide, 0)  # more in 10 ms is an octave error
+        gain = np.diff(self.energy, prepend=self.energy[:1])
+        changes = glide, gain, rise, rise - both
+        return np.column_stack([self.energy, flux, self.contour, self.pitch, *changes])
 
-    # facts of the clip
-
-    def facts(self, name):
-        """What `FACTS` names for a feature: ndarray (n_facts,)."""
-        facts = {
-            "spectrum": self._correlations,
-            "prosody": lambda: np.concatenate([self._timing(), self._runs()]),
-            "quality": lambda: np.empty(0),
-            "modulation": self._modulation,
-        }
-        return facts[name]()
-
-    def _correlations(self):
-        """How the cepstra go together over the clip."""
-        c = self.cepstra[self.rows("active")]
-        c = c - c.mean(axis=0)
-        covariance = c.T.astype(np.float64) @ c / len(c)
-        scale = np.sqrt(covariance.diagonal() + 1e-6)
-        return (covariance / scale / scale[:, None])[_PAIRS]
+    @property
+    def prosody_facts(self):
+        """Timing of the clip, and the contours of its voiced runs (65,)."""
+        return np.concatenate([self._timing(), self._contours_of_runs()])
 
     def _timing(self):
         """Length of the clip, of its voiced runs and pauses, and its rate of loud peaks."""
@@ -390,21 +436,26 @@ class Voice:
         smooth = np.convolve(self.energy[rows], np.hanning(11) / np.hanning(11).sum())[5:-5]
         inner = smooth[1:-1]
         peaks = (inner > smooth[:-2]) & (inner > smooth[2:]) & (inner > -3)
-        return np.array([
-            np.log(n), voiced.mean(),
-            *(np.log(f(spoken) + 1) if len(spoken) else 0 for f in (np.mean, np.std, np.max)),
-            100 * len(spoken) / n,
-            *(np.log(f(pauses) + 1) if len(pauses) else 0 for f in (np.mean, np.max)),
-            100 * len(pauses) / n, 1 - silent.mean(), 100 * peaks.sum() / n,
-        ])  # fmt: skip
+        return np.array(
+            [
+                np.log(n),
+                voiced.mean(),
+                *(np.log(f(spoken) + 1) if len(spoken) else 0 for f in (np.mean, np.std, np.max)),
+                100 * len(spoken) / n,
+                *(np.log(f(pauses) + 1) if len(pauses) else 0 for f in (np.mean, np.max)),
+                100 * len(pauses) / n,
+                1 - silent.mean(),
+                100 * peaks.sum() / n,
+            ]
+        )
 
-    def _runs(self):
-        """How pitch and energy go within voiced runs: mean, std, min, max, first and last."""
+    def _contours_of_runs(self):
+        """Pitch and energy within voiced runs: their mean, std, min, max, first and last."""
         runs = _runs(self.voiced)
         runs = runs[np.diff(runs)[:, 0] >= SHORTEST_RUN]
         first, n = runs[:, 0], np.diff(runs)[:, 0]
         if not len(n):
-            return np.zeros(6 * len(_RUN))
+            return np.zeros(len(_STATISTICS) * len(_RUN))
         starts, length = np.cumsum(n) - n, np.repeat(n, n)  # all runs one after the other
         place = np.arange(len(length)) - np.repeat(starts, n)
         rows = place + np.repeat(first, n)
@@ -420,24 +471,32 @@ class Voice:
             return top, np.minimum.reduceat(there, starts) / n
 
         (highest, top), (loudest, loud) = peak(pitch), peak(energy)
-        runs = np.column_stack([
-            slope(pitch), highest - np.minimum.reduceat(pitch, starts),
-            np.add.reduceat(pitch, starts) / n, pitch[starts + n - 1] - pitch[starts],
-            slope(energy), loudest, n, top, loud,
-        ])  # fmt: skip
+        span = highest - np.minimum.reduceat(pitch, starts)
+        mean = np.add.reduceat(pitch, starts) / n
+        step = pitch[starts + n - 1] - pitch[starts]
+        of_energy = slope(energy), loudest
+        runs = np.column_stack([slope(pitch), span, mean, step, *of_energy, n, top, loud])
         sums = [f(runs, axis=0) for f in (np.mean, np.std, np.min, np.max)]
         return np.concatenate([*sums, runs[0], runs[-1]])
 
-    def _modulation(self):
-        """Log power of the bands' and the energy's ups and downs, by their rate (Hz)."""
+    # the modulation
+
+    @property
+    def modulation(self):
+        """No columns (n_frames, 0): modulation describes the whole clip only."""
+        return np.empty((self.n_frames, 0), np.float32)
+
+    @property
+    def modulation_facts(self):
+        """Log power of the modulations of bands and energy, by their rate (63,)."""
         import scipy.fft
 
         rows = self.rows("active")
         bands = self.bands[rows][:, : N_GROUPS * 4].reshape(-1, N_GROUPS, 4)
-        course = np.column_stack([bands @ np.full(4, 0.25), self.energy[rows]])
-        course = (course - course.mean(axis=0)) * np.hanning(len(rows) + 2)[1:-1, None]
+        contours = np.column_stack([bands @ np.full(4, 0.25), self.energy[rows]])
+        contours = (contours - contours.mean(axis=0)) * np.hanning(len(rows) + 2)[1:-1, None]
         n_fft = max(1024, 1 << (len(rows) - 1).bit_length())
-        spectrum = scipy.fft.rfft(np.ascontiguousarray(course.T), n_fft)
+        spectrum = scipy.fft.rfft(np.ascontiguousarray(contours.T), n_fft)
         power = np.square(spectrum.real) + np.square(spectrum.imag)
         edges = np.ceil(np.array(RATES) * HOP * n_fft).astype(int)
         sums = np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1)
@@ -453,7 +512,7 @@ def _windows(y, width, hop):
 
 @lru_cache
 def _lags(width, sr):
-    """What the autocorrelation needs: its range, n_fft, window, the window's own, octave cost."""
+    """Range of lags, n_fft, window, autocorrelation of the window, and octave cost."""
     import scipy.fft
 
     lowest, highest = PITCH_RANGE
@@ -472,21 +531,30 @@ def _runs(mask):
     return np.flatnonzero(edges).reshape(-1, 2)
 
 
-def _steps(x):
-    """How far each frame is from the one before, 0 for the first (n_frames, ...)."""
-    steps = np.zeros_like(x)
-    np.subtract(x[1:], x[:-1], out=steps[1:])
-    return steps
-
-
 def delta(x):
-    """Slope of each column over five frames (n_frames, n_columns), as HTK's deltas."""
+    """Slope of each column over five frames, as HTK's deltas: ndarray like `x`.
+
+    Parameters
+    ----------
+    x : ndarray (n_frames, n_columns)
+
+    Examples
+    --------
+    >>> delta(np.arange(0, 14, 2.0)[:, None]).ravel().round(1).tolist()
+    [1.0, 1.6, 2.0, 2.0, 2.0, 1.6, 1.0]
+    """
     padded = np.concatenate([x[:1], x[:1], x, x[-1:], x[-1:]])  # np.pad takes ten times as long
     return (padded[3:-1] - padded[1:-3] + 2 * (padded[4:] - padded[:-4])) / 10
 
 
 def rasta(x):
-    """Band-pass each column over time, 0.9 to 13.5 Hz (RASTA, Hermansky and Morgan 1994)."""
+    """Band-pass each column over time, 0.9 to 13.5 Hz (RASTA, Hermansky and Morgan 1994).
+
+    Parameters
+    ----------
+    x : ndarray (n_frames, n_columns)
+        100 frames a second; the result has the same shape.
+    """
     padded = np.concatenate([np.repeat(x[:1], 4, axis=0), x])
     filtered = 0.2 * (padded[4:] - padded[:-4]) + 0.1 * (padded[3:-1] - padded[1:-3])
     lag = 1  # y[n] = x[n] + 0.94 y[n - 1], unrolled: sums of 2, 4, 8, ... terms
@@ -498,7 +566,13 @@ def rasta(x):
 
 @lru_cache
 def mel_filters(sr, n_fft):
-    """Triangles evenly spaced in mel (HTK) from 20 Hz to 8 kHz, or to half of sr: (26, n_bins)."""
+    """Triangles evenly spaced in mel (HTK), 20 Hz to 8 kHz: ndarray (26, 1 + n_fft // 2) float32.
+
+    Parameters
+    ----------
+    sr, n_fft : int
+        Hz, samples. Half of `sr` is the upper limit where it is below 8 kHz.
+    """
     top = min(8000, sr / 2)
     edges = 700 * (10 ** (np.linspace(*np.log10(1 + np.array([20, top]) / 700), N_BANDS + 2)) - 1)
     ramps = edges[:, None] - np.fft.rfftfreq(n_fft, 1 / sr)

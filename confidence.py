@@ -1,0 +1,310 @@
+"""Confidence of a model: temperature, novelty, abstention, and the training that fits them."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy.optimize import brentq, minimize, minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
+from tqdm.auto import tqdm
+
+from tables import speaker_folds
+from utils import model_scores, pipeline
+
+N_FOLDS = 5  # folds of speakers that temperature and novelty limit are fitted on
+FAMILIAR = 99  # percent of the clips of left-out speakers that are no novelty
+NEAREST = 0.1  # least distance that counts: averages of clips are nearer, yet no more certain
+TOWARDS_ONE = 0.05  # nats a clip, for a power of the distance that is 0 or 2
+
+
+def cross_entropy(scores, truth, weights=None):
+    """Mean negative log of the softmax of scores at the true classes: float.
+
+    Parameters
+    ----------
+    scores : ndarray (n_clips, n_classes)
+        Decision values or log probabilities.
+    truth : ndarray (n_clips,) of int
+        Columns of the true classes.
+    weights : ndarray (n_clips,), optional
+        Default: all clips count the same.
+    """
+    likelihoods = log_softmax(scores, axis=1)[np.arange(len(truth)), truth]
+    return -np.average(likelihoods, weights=weights)
+
+
+def temperature(scores, truth):
+    """The divisor of scores whose softmax makes the truth likeliest (Guo et al. 2017): float.
+
+    Parameters
+    ----------
+    scores, truth
+        See `cross_entropy`.
+
+    Examples
+    --------
+    >>> scores = np.log([[0.8, 0.2]] * 10)
+    >>> round(temperature(3 * scores, [0] * 8 + [1] * 2), 2)
+    3.0
+    """
+
+    def loss(log_temperature):
+        return cross_entropy(scores / np.exp(log_temperature), truth)
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-5, 5), method="bounded").x))
+
+
+def temperature_by_distance(scores, distances, truth, groups):
+    """Factor and power of the divisor of scores, factor * distance ** power: two floats.
+
+    With one divisor for all clips a model is too confident of clips far from the training ones, and
+    not confident enough of others. The power minimises the cross-entropy, but is drawn towards 1:
+    clips of users may be farther than those of the speakers left out in training. The factor makes
+    the mean confidence equal to the accuracy (expectation consistency, Clarte et al. 2023). Each
+    speaker counts the same.
+
+    Parameters
+    ----------
+    scores, truth
+        See `cross_entropy`; scores of speakers that the model was not trained on.
+    distances : ndarray (n_clips,)
+        Positive; see `distances`.
+    groups : ndarray (n_clips,)
+        Speakers.
+    """
+    logs, weights = np.log(distances), compute_sample_weight("balanced", groups)
+    middle = logs.mean()
+
+    def scaled(log_factor, power):
+        return scores / np.exp(log_factor + power * (logs - middle))[:, np.newaxis]
+
+    def loss(x):
+        return cross_entropy(scaled(*x), truth, weights) + TOWARDS_ONE * (x[1] - 1) ** 2
+
+    start = np.log(temperature(scores, truth)), 0.0
+    log_factor, power = minimize(loss, start, method="L-BFGS-B", bounds=[(-5, 5), (0, 2)]).x
+    accuracy = np.average(scores.argmax(axis=1) == truth, weights=weights)
+    accuracy = (accuracy * len(truth) + 1) / (len(truth) + 2)  # no model is always right
+
+    def excess(log_factor):
+        confidence = softmax(scaled(log_factor, power), axis=1).max(axis=1)
+        return np.average(confidence, weights=weights) - accuracy
+
+    low, high = log_factor - 5, log_factor + 5
+    if excess(low) > 0 > excess(high):
+        log_factor = brentq(excess, low, high)
+    return float(np.exp(log_factor - power * middle)), float(power)
+
+
+def distances(X, scaler, limit=10.0):
+    """Mean square of the standardised features of each clip: ndarray (n_clips,).
+
+    Parameters
+    ----------
+    X : ndarray (n_clips, n_features), or array (n_clips,) of ndarray (n_frames, n_columns)
+    scaler : object with mean_ and scale_
+        Fitted on the training clips.
+    limit : float
+        Standard deviations at which values are cut off, against single outlying features.
+
+    Examples
+    --------
+    >>> distances(np.array([[0.0], [4.0]]), StandardScaler().fit([[0.0], [2.0]])).tolist()
+    [1.0, 9.0]
+    """
+    Z = (np.clip((x - scaler.mean_) / scaler.scale_, -limit, limit) for x in X)
+    return np.array([np.square(z).mean() for z in Z])
+
+
+def decided(probabilities, abstain=None):
+    """The likeliest emotion, or "unsure" if its probability is below `abstain`: str.
+
+    Parameters
+    ----------
+    probabilities : dict of str to float
+    abstain : float, optional
+        Default: never abstain.
+
+    Examples
+    --------
+    >>> decided({"sad": 0.3, "happy": 0.7}, 0.8)
+    'unsure'
+    """
+    emotion = max(probabilities, key=probabilities.get)
+    return "unsure" if abstain is not None and probabilities[emotion] < abstain else emotion
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted scaler and model, and the confidence that the model may have.
+
+    Attributes
+    ----------
+    speakers : SpeakerScaler or None
+        It standardises each speaker's clips first.
+    scaler, model : estimators
+    temperature : (float, float) or None
+        See `temperature_by_distance`; None where the model calibrates itself.
+    limit : float or None
+        Distance that 99 in 100 clips of left-out speakers don't exceed.
+    """
+
+    speakers: Any
+    scaler: Any
+    model: Any
+    temperature: tuple | None = None
+    limit: float | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """Fits a model and its confidence on one `Split`.
+
+    Temperature and novelty limit come from folds of speakers: each fold's clips are predicted by a
+    model that was fitted without their speakers, and every speaker counts the same.
+
+    Attributes
+    ----------
+    split : Split
+    model : estimator
+        It is not changed.
+    scaler, speaker_scaler : classes
+        `SpeakerScaler` or the like; None fits nothing for adaptation.
+    classification : bool
+    calibrates_itself : bool
+        Whether the model's probabilities need no temperature.
+    copies : list of ndarray (n_clips, n_columns)
+        Augmented copies of the clips, for fitting scaler and model; not for the model for
+        adaptation, which removes what a room or a line does to all clips of a speaker.
+    random_state, n_jobs, verbose : int
+    """
+
+    split: Any
+    model: Any
+    scaler: Any = StandardScaler
+    speaker_scaler: Any = None
+    classification: bool = True
+    calibrates_itself: bool = False
+    copies: Any = ()
+    random_state: int = 0
+    n_jobs: int = -1
+    verbose: int = 0
+
+    def fit(self):
+        """Fit everything: the `Fitted` for any speaker, and that for adaptation or None."""
+        folds, adaptable = self._folds(), self.speaker_scaler is not None
+        n_fits = 1 + len(folds) * (self.classification and not self.calibrates_itself)
+        total = (1 + adaptable) * n_fits
+        bar = tqdm(total=total, desc="Training", unit="fit", disable=not self.verbose, leave=False)
+        with bar:
+            far = [
+                distances(self.split.X[held_out], self.scaler().fit(self._with_copies(train)))
+                for train, held_out in folds
+            ]
+            limit = np.percentile(np.concatenate(far), FAMILIAR)
+            general = replace(self._calibrated(folds, False, bar), limit=limit)
+            return general, self._calibrated(folds, True, bar) if adaptable else None
+
+    def one(self, train=slice(None), by_speaker=False):
+        """Fit scaler and model on some clips: Fitted.
+
+        Parameters
+        ----------
+        train : slice or ndarray of int
+            Rows of the split.
+        by_speaker : bool
+            Standardise each speaker's clips first.
+        """
+        X, y, groups, _ = self.split
+        y, groups, speakers = y[train], groups[train], None
+        if by_speaker:
+            speakers = self.speaker_scaler().fit(X[train], groups, y)
+            X = speakers.transform(X[train], groups)
+        else:
+            X, n_versions = self._with_copies(train), 1 + len(self.copies)
+            y, groups = np.tile(y, n_versions), np.tile(groups, n_versions)
+        steps = pipeline(self.model, self.scaler(), self.random_state)
+        steps.fit(X, y, **self.fit_params(groups))
+        return Fitted(speakers, *steps.named_steps.values())
+
+    @staticmethod
+    def fit_params(groups):
+        """Arguments of the pipeline's fit beside X and y: dict.
+
+        Parameters
+        ----------
+        groups : ndarray (n_clips,)
+            Speakers.
+        """
+        return {}
+
+    def _with_copies(self, train):
+        X = self.split.X[train]
+        return np.concatenate([X, *(copy[train] for copy in self.copies)]) if self.copies else X
+
+    def _folds(self):
+        """Folds of speakers, or of clips where there is but one speaker."""
+        groups = self.split.groups
+        groups = np.arange(len(groups)) if len(set(groups)) == 1 else groups
+        return speaker_folds(self.split.y, groups, N_FOLDS, self.random_state)
+
+    def _calibrated(self, folds, by_speaker, bar):
+        """Fit on all clips, then the temperature that suits clips of left-out speakers."""
+        fitted = self.one(by_speaker=by_speaker)
+        bar.update()
+        if self.calibrates_itself or not self.classification:
+            return fitted
+        X, y, groups, _ = self.split
+        folds = [fold for fold in folds if set(y[fold[0]]) == set(y)]
+        if not folds:  # too few clips to fit one
+            return replace(fitted, temperature=(1.0, 0.0))
+
+        def predicted(train, held_out):
+            fold, Z = self.one(train, by_speaker), X[held_out]
+            if by_speaker:
+                Z = fold.speakers.transform(Z, groups[held_out])
+            return model_scores(fold.model, fold.scaler.transform(Z)), distances(Z, fold.scaler)
+
+        work, results = Parallel(self.n_jobs, prefer="threads", return_as="generator"), []
+        for result in work(delayed(predicted)(*fold) for fold in folds):
+            results.append(result)
+            bar.update()
+        scores, far = map(np.concatenate, zip(*results, strict=True))
+        rows = np.concatenate([held_out for _, held_out in folds])
+        truth = np.searchsorted(fitted.model.classes_, y[rows])
+        found = temperature_by_distance(scores, far, truth, groups[rows])
+        return replace(fitted, temperature=found)
+
+
+@dataclass(frozen=True)
+class NetworkTraining(Training):
+    """Fits networks over frames, which calibrate themselves.
+
+    Its `copies` is a dict of name to a function that makes the frames of all clips' copies when
+    they are needed, for frames take much memory.
+    """
+
+    calibrates_itself: bool = True
+
+    @staticmethod
+    def fit_params(groups):
+        return {"model__groups": groups}
+
+    def one(self, train=slice(None), by_speaker=False):
+        if by_speaker:
+            return super().one(train, by_speaker)
+        X, y, groups, _ = self.split
+        scaler, model = pipeline(self.model, self.scaler(), self.random_state).named_steps.values()
+        scaler.fit(X[train])
+        copies = {
+            name: lambda make=make: scaler.transform(make()[train])
+            for name, make in self.copies.items()
+        }
+        model.fit(scaler.transform(X[train]), y[train], groups[train], copies)
+        return Fitted(None, scaler, model)
+
+    def _with_copies(self, train):
+        return self.split.X[train]

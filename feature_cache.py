@@ -1,0 +1,249 @@
+"""Feature vectors kept on disk, found by what a clip contains.
+
+The cache is one SQLite file, `cache/features.sqlite` (or $SER_CACHE_DIR/features.sqlite). Any
+number of processes may share it, and it can be deleted at any time.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+import time
+import warnings
+import zlib
+from contextlib import closing, suppress
+from pathlib import Path
+
+import numpy as np
+
+import features as ft
+from checks import replacing
+
+VERSION = 1  # raised when `audio.load_audio` or `augmentation` returns other samples
+SQL_VARIABLES = 500  # names in one query: SQLite allows 999 everywhere
+SEALED = 0x2144DF1C  # the CRC-32 of any bytes that end in their own CRC-32
+FRESH = 2  # seconds; a clip edited twice within a file system's tick has the same stamp
+WAIT = 60  # seconds to wait for another process's write
+TABLES = (
+    "clips (path BLOB PRIMARY KEY, stamp TEXT, digest BLOB)",
+    "vectors (digest BLOB, settings TEXT, vector BLOB, PRIMARY KEY (digest, settings))",
+)
+
+
+def find_cache_dir(cache_dir=None):
+    """The folder of the cache: Path.
+
+    Parameters
+    ----------
+    cache_dir : path, optional
+        Default $SER_CACHE_DIR, else `cache/` of the repository.
+    """
+    default = Path(__file__).resolve().parent / "cache"
+    return Path(cache_dir or os.environ.get("SER_CACHE_DIR") or default).expanduser()
+
+
+def extraction_version(features=tuple(ft.REGISTRY)):
+    """The declared version of the code that makes vectors, and of the libraries it calls: str.
+
+    Parameters
+    ----------
+    features : sequence of str
+        Default all.
+    """
+    return f"{VERSION} {ft.version(features)}"
+
+
+def cache_settings(features, options):
+    """Everything that a vector depends on except its clip: str, for `FeatureCache`.
+
+    Parameters
+    ----------
+    features : sequence of str
+    options : dict
+        The other settings of the extraction; values that JSON can hold.
+    """
+    return json.dumps([extraction_version(features), list(features), options])
+
+
+class FeatureCache:
+    """Vectors on disk, found by what a clip contains, not by its name.
+
+    A clip whose size, times and inode are unchanged is looked up by its path; any other is read and
+    hashed. A vector belongs to that hash and to its settings, which include the version of the
+    extraction. A checksum covers all three: a vector that a failing disk has altered is missing.
+
+    Parameters
+    ----------
+    cache_dir : path or False, optional
+        See `find_cache_dir`; False keeps nothing beyond this object. A damaged file is set aside
+        and replaced. A file that can't be written to is read, and new vectors last as long as this
+        object. A warning reports either.
+    """
+
+    def __init__(self, cache_dir=None):
+        if cache_dir is False:
+            self._db = _with_tables(sqlite3.connect(":memory:"))
+            return
+        self.path = find_cache_dir(cache_dir) / "features.sqlite"
+        self._file_id = _file_id(self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = _with_tables(sqlite3.connect(self.path, timeout=WAIT))
+        except (OSError, sqlite3.DatabaseError) as error:
+            self._db = self._open_instead(error)
+
+    def _open_instead(self, error):
+        """Replace a file that fails: by a new one if it is damaged, else by a copy in memory."""
+        if isinstance(error, (OSError, sqlite3.OperationalError)):
+            warnings.warn(
+                f"{self.path} can't be written ({error}); new features are not kept. "
+                "Set SER_CACHE_DIR to a folder of your own.",
+                stacklevel=4,
+            )
+            memory = sqlite3.connect(":memory:")
+            with suppress(sqlite3.Error):
+                uri = f"{self.path.absolute().as_uri()}?mode=ro"
+                with closing(sqlite3.connect(uri, uri=True)) as file:
+                    file.backup(memory)
+            return _with_tables(memory)
+        with closing(sqlite3.connect(self.path.with_suffix(".lock"), timeout=WAIT)) as lock:
+            lock.execute("BEGIN EXCLUSIVE")  # only one of several processes sets the file aside
+            if _file_id(self.path) == self._file_id:  # else another one has already done it
+                damaged = self.path.with_suffix(".damaged")
+                with replacing(self.path) as new:  # has its tables first: journals go by names
+                    _with_tables(sqlite3.connect(new)).close()
+                    self.path.replace(damaged)
+                warnings.warn(f"{self.path} was damaged; kept as {damaged.name}", stacklevel=4)
+            db = _with_tables(sqlite3.connect(self.path, timeout=WAIT))
+            self._file_id = _file_id(self.path)
+        return db
+
+    def _select(self, query, keys, *arguments):
+        """Rows of a query over many keys, a chunk of keys at a time."""
+        rows = []
+        try:
+            for start in range(0, len(keys), SQL_VARIABLES):
+                chunk = keys[start : start + SQL_VARIABLES]
+                marks = ",".join("?" * len(chunk))
+                rows += self._db.execute(query.format(marks=marks), [*arguments, *chunk])
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            self._db = self._open_instead(error)
+        return rows
+
+    def _insert(self, table, rows):
+        """Write rows of three columns: all of them or, if that fails, none."""
+        try:
+            with self._db:
+                self._db.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", rows)
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            self._db = self._open_instead(error)
+
+    def digests(self, paths):
+        """The content hash of each clip that can be read: dict of path to bytes.
+
+        Parameters
+        ----------
+        paths : list of str
+            Absolute.
+        """
+        settled = time.time_ns() - FRESH * 10**9
+        stamps = {path: stamp for path in paths if (stamp := _stamp(path))}
+        names = {os.fsencode(path): path for path in stamps}  # not every file name is Unicode
+        known = self._select(
+            "SELECT path, stamp, digest FROM clips WHERE path IN ({marks})", list(names)
+        )
+        found = {
+            names[name]: digest for name, stamp, digest in known if stamp == stamps[names[name]][0]
+        }
+        rows = []
+        for path in stamps.keys() - found.keys():
+            with suppress(OSError):
+                found[path] = hashlib.sha256(Path(path).read_bytes()).digest()[:16]
+                stamp, changed = stamps[path]
+                if changed < settled:
+                    rows.append((os.fsencode(path), stamp, found[path]))
+        if rows:
+            self._insert("clips", rows)
+        return found
+
+    def get(self, digests, settings):
+        """The vectors that are there: dict of digest to ndarray (n_features,) float32.
+
+        Parameters
+        ----------
+        digests : list of bytes
+            See `digests`.
+        settings : str
+            See `cache_settings`.
+        """
+        rows = self._select(
+            "SELECT digest, vector FROM vectors WHERE settings = ? AND digest IN ({marks})",
+            list(dict.fromkeys(digests)),
+            settings,
+        )
+        return {
+            digest: np.frombuffer(vector, dtype=np.float32, count=len(vector) // 4 - 1)
+            for digest, vector in rows
+            if isinstance(vector, bytes) and _checksum(digest, settings, vector) == SEALED
+        }
+
+    def put(self, vectors, settings):
+        """Keep vectors: all of them or, if that fails, none.
+
+        Parameters
+        ----------
+        vectors : dict of bytes to ndarray (n_features,) float32
+            By the clip's digest.
+        settings : str
+            See `cache_settings`.
+        """
+        rows = []
+        for digest, vector in vectors.items():
+            data = vector.tobytes()
+            checksum = _checksum(digest, settings, data).to_bytes(4, "little")
+            rows.append((digest, settings, data + checksum))
+        self._insert("vectors", rows)
+
+    def close(self):
+        """Close the file."""
+        self._db.close()
+
+
+def _with_tables(db):
+    """Give an open database its tables where they are missing; if that fails, close it."""
+    try:
+        db.execute("PRAGMA synchronous = NORMAL")
+        with db:
+            db.execute("BEGIN IMMEDIATE")  # several processes may start at once
+            for table in TABLES:
+                db.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+    except sqlite3.DatabaseError:
+        db.close()
+        raise
+    return db
+
+
+def _checksum(digest, settings, vector):
+    """The CRC-32 of a vector's bytes and of what they belong to."""
+    return zlib.crc32(vector, zlib.crc32(digest + settings.encode()))
+
+
+def _file_id(path):
+    """The inode, which differs for another file of the same name; None where there is no file."""
+    with suppress(OSError):
+        return path.stat().st_ino
+    return None
+
+
+def _stamp(path):
+    """(stamp, time of the last change in ns) of a file; None where there is none.
+
+    The stamp changes when a file is edited or replaced, even if its size and date were put back.
+    """
+    with suppress(OSError):
+        stat = os.stat(path)  # noqa: PTH116 - Path(path).stat() takes three times as long
+        stamp = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
+        return stamp, max(stat.st_mtime_ns, stat.st_ctime_ns)
+    return None

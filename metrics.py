@@ -1,0 +1,371 @@
+"""Scores of predicted labels, numbers and confidences, with intervals over speakers."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import fbeta_score
+
+CONFIDENCE = 95  # percent
+N_RESAMPLES = 2000
+N_BINS = 15  # of confidence, as in Guo et al. 2017
+NO_INTERVAL = "one speaker, no interval"
+
+TITLES = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1", "mae": "MAE", "ccc": "CCC"}
+
+
+def confusion_by_speaker(y_true, y_pred, groups, labels):
+    """Count a confusion matrix for each speaker: ndarray (n_speakers, n_labels, n_labels) of int.
+
+    Speakers are sorted; rows are true labels, columns predicted ones.
+
+    Parameters
+    ----------
+    y_true, y_pred, groups : array (n_clips,)
+        Labels, predicted labels and speakers.
+    labels : list (n_labels,)
+        Order of rows and columns.
+    """
+    index = {label: i for i, label in enumerate(labels)}
+    speakers, s = np.unique(groups, return_inverse=True)
+    counts = np.zeros((len(speakers), len(labels), len(labels)), dtype=int)
+    np.add.at(counts, (s, [index[t] for t in y_true], [index[p] for p in y_pred]), 1)
+    return counts
+
+
+def classification_measures(counts):
+    """Compute the scores of confusion matrices: dict of str to ndarray.
+
+    The keys are uar, accuracy, macro_f1 (...), recall (..., n_labels), and confusion, the shares of
+    each row (..., n_labels, n_labels). UAR leaves out labels without clips, macro F1 those that are
+    neither true nor predicted. A value without clips is NaN.
+
+    Parameters
+    ----------
+    counts : ndarray (..., n_labels, n_labels)
+        Rows are true labels, columns predicted ones.
+    """
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    true, predicted = counts.sum(axis=-1), counts.sum(axis=-2)
+    with np.errstate(invalid="ignore"):
+        recall, f1 = hits / true, 2 * hits / (true + predicted)
+        confusion = counts / true[..., np.newaxis]
+    return {
+        "uar": np.nanmean(recall, axis=-1),
+        "accuracy": hits.sum(axis=-1) / true.sum(axis=-1),
+        "macro_f1": np.nanmean(f1, axis=-1),
+        "recall": recall,
+        "confusion": confusion,
+    }
+
+
+def moments_by_speaker(y_true, y_pred, groups):
+    """Sum up targets t and predictions p for each speaker: ndarray (n_speakers, 7).
+
+    Speakers are sorted; columns are the sums of 1, |p - t|, t, p, t², p², t p over their clips.
+
+    Parameters
+    ----------
+    y_true, y_pred, groups : array (n_clips,)
+        Targets, predictions and speakers.
+    """
+    t, p = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
+    speakers, s = np.unique(groups, return_inverse=True)
+    sums = np.zeros((len(speakers), 7))
+    np.add.at(sums, s, np.stack([np.ones_like(t), abs(p - t), t, p, t * t, p * p, t * p], axis=1))
+    return sums
+
+
+def regression_measures(sums):
+    """Compute the scores of predicted numbers, mae and ccc: dict of str to ndarray (...).
+
+    The mean absolute error is in units of the scale. The concordance correlation (Lin 1989, A
+    Concordance Correlation Coefficient to Evaluate Reproducibility) is 1 if all predictions are
+    right, 0 for a constant, and NaN if targets and predictions are one constant.
+
+    Parameters
+    ----------
+    sums : ndarray (..., 7)
+        See `moments_by_speaker`.
+    """
+    n, error, t, p, tt, pp, tp = np.moveaxis(sums, -1, 0)
+    variances = (tt - t * t / n) / n + (pp - p * p / n) / n
+    with np.errstate(invalid="ignore"):
+        ccc = 2 * (tp - t * p / n) / n / (variances + ((t - p) / n) ** 2)
+    return {"mae": error / n, "ccc": ccc}
+
+
+def resample_speakers(n_speakers, random_state=0):
+    """Draw speakers with replacement, and count each: ndarray (N_RESAMPLES, n_speakers) float.
+
+    Parameters
+    ----------
+    n_speakers, random_state : int
+    """
+    rng = np.random.default_rng(random_state)
+    drawn = rng.multinomial(n_speakers, np.full(n_speakers, 1 / n_speakers), size=N_RESAMPLES)
+    return drawn.astype(float)  # numpy multiplies matrices of integers slowly
+
+
+def percentiles(draws):
+    """Compute the bounds of the 95 % interval of resampled values: ndarray (2, ...).
+
+    Parameters
+    ----------
+    draws : ndarray (n_resamples, ...)
+        NaN where a resample has no value.
+    """
+    tail = (100 - CONFIDENCE) / 2
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice")  # an emotion without a single clip
+        return np.nanpercentile(draws, [tail, 100 - tail], axis=0)
+
+
+def with_intervals(tallies, measures, random_state=0):
+    """Compute scores with their 95 % intervals: dict of str to ndarray (3, ...).
+
+    The three are value, lower and upper bound. Clips of one speaker resemble each other, so whole
+    speakers are drawn (bootstrap by clusters, Field and Welsh 2007): the interval shows how the
+    score varies with the speakers. The bounds of a score that rests on one speaker are NaN.
+
+    Parameters
+    ----------
+    tallies : ndarray (n_speakers, ...)
+        Sums over the clips of each speaker; see `confusion_by_speaker` and `moments_by_speaker`.
+    measures : callable
+        `classification_measures` or `regression_measures`.
+    random_state : int, default 0
+    """
+    total = tallies.sum(axis=0)
+    values = measures(total)
+    if len(tallies) == 1:
+        none = {name: np.full_like(value, np.nan) for name, value in values.items()}
+        return {name: np.stack([value, none[name], none[name]]) for name, value in values.items()}
+    drawn = measures(np.tensordot(resample_speakers(len(tallies), random_state), tallies, axes=1))
+    without_one = measures(total - tallies)
+    rests_on_one = {name: np.isnan(value).any(axis=0) for name, value in without_one.items()}
+    return {
+        name: np.stack([value, *np.where(rests_on_one[name], np.nan, percentiles(drawn[name]))])
+        for name, value in values.items()
+    }
+
+
+def score(y_true, y_pred, groups, labels=None, random_state=0):
+    """Score predicted labels or numbers, with 95 % intervals: dict of str to (float or None).
+
+    The keys are accuracy, accuracy_low, accuracy_high, uar, ...; for numbers mae, ..., ccc, ... A
+    bound that can't be estimated is None (see `with_intervals`).
+
+    Parameters
+    ----------
+    y_true, y_pred, groups : array (n_clips,)
+        True and predicted labels or numbers, and speakers.
+    labels : list, optional
+        The classes; without them y_true and y_pred are numbers.
+    random_state : int, default 0
+    """
+    if labels is None:
+        names, measures = ("mae", "ccc"), regression_measures
+        tallies = moments_by_speaker(y_true, y_pred, groups)
+    else:
+        names, measures = ("accuracy", "uar"), classification_measures
+        tallies = confusion_by_speaker(y_true, y_pred, groups, labels)
+    values = with_intervals(tallies, measures, random_state)
+    return without_nan(flat({name: values[name] for name in names}))
+
+
+def flat(values):
+    """Turn name to (value, low, high) into name, name_low, name_high: dict of str to float.
+
+    Parameters
+    ----------
+    values : dict of str to array (3,)
+    """
+    return {
+        f"{name}{ending}": float(number)
+        for name, triple in values.items()
+        for ending, number in zip(("", "_low", "_high"), triple, strict=True)
+    }
+
+
+def without_nan(values):
+    """Put None, as JSON has it, in place of NaN: dict of str to (float or None).
+
+    Parameters
+    ----------
+    values : dict of str to float
+    """
+    return {name: None if np.isnan(number) else number for name, number in values.items()}
+
+
+def reliability(confidence, right, n_bins=N_BINS):
+    """Count how often predictions of each confidence are right: DataFrame (n_bins,).
+
+    Columns are low, high, n_clips, confidence, accuracy; the last two are NaN in an empty bin.
+
+    Parameters
+    ----------
+    confidence, right : array (n_clips,)
+        Probability of the predicted emotion, 0 to 1, and whether it is the true one.
+    n_bins : int, default 15
+        Bins of equal width; a bin holds its upper edge.
+
+    Examples
+    --------
+    >>> reliability([0.4, 0.9, 1.0], [False, True, False], n_bins=2)
+       low  high  n_clips  confidence  accuracy
+    0  0.0   0.5        1        0.40       0.0
+    1  0.5   1.0        2        0.95       0.5
+    """
+    confidence, right = np.asarray(confidence, dtype=float), np.asarray(right, dtype=float)
+    edges = np.linspace(0, 1, n_bins + 1)
+    bins = np.digitize(confidence, edges[1:-1], right=True)
+    n_clips, confidences, hits = (
+        np.bincount(bins, weights=weights, minlength=n_bins)
+        for weights in (np.ones_like(confidence), confidence, right)
+    )
+    with np.errstate(invalid="ignore"):
+        columns = {"confidence": confidences / n_clips, "accuracy": hits / n_clips}
+    shape = {"low": edges[:-1], "high": edges[1:], "n_clips": n_clips.astype(int)}
+    return pd.DataFrame(shape | columns)
+
+
+def calibration_error(confidence, right, n_bins=N_BINS):
+    """Compute the expected calibration error, the mean gap of confidence and accuracy: float.
+
+    It is 0 if 70 % of the predictions with 70 % confidence are right, and so on, and at most 1; see
+    Guo et al. 2017, On Calibration of Modern Neural Networks, section 2.
+
+    Parameters
+    ----------
+    confidence, right, n_bins
+        See `reliability`.
+    """
+    table = reliability(confidence, right, n_bins)
+    gaps = (table["confidence"] - table["accuracy"]).abs()
+    return float((gaps * table["n_clips"]).sum() / table["n_clips"].sum())
+
+
+def in_words(value, low=None, high=None):
+    """Write a score with its interval: str.
+
+    Parameters
+    ----------
+    value, low, high : float
+        A value of NaN is "-". Bounds are NaN for one speaker, and may be left out.
+
+    Examples
+    --------
+    >>> in_words(0.75, 0.7, 0.8), in_words(0.75, float("nan"), float("nan")), in_words(0.75)
+    ('0.750 (0.700 to 0.800)', '0.750 (one speaker, no interval)', '0.750')
+    """
+    if np.isnan(value):
+        return "-"
+    if low is None:
+        return f"{value:.3f}"
+    return f"{value:.3f} ({NO_INTERVAL if np.isnan(low) else f'{low:.3f} to {high:.3f}'})"
+
+
+def scores_in_words(scores):
+    """Write the scores of a dict that `TITLES` names with their 95 % intervals: str, one line.
+
+    Parameters
+    ----------
+    scores : dict of str to (float or None)
+        See `score`.
+    """
+    numbers = {name: np.nan if value is None else value for name, value in scores.items()}
+    return ", ".join(
+        f"{title} {in_words(*(numbers[f'{name}{ending}'] for ending in ('', '_low', '_high')))}"
+        for name, title in TITLES.items()
+        if name in scores
+    )
+
+
+def labeled_confusion(matrix, emotions):
+    """Name the rows true_<emotion> and the columns predicted_<emotion>: DataFrame.
+
+    Parameters
+    ----------
+    matrix : ndarray (n_emotions, n_emotions)
+    emotions : list of str
+    """
+    rows, columns = ([f"{kind}_{e}" for e in emotions] for kind in ("true", "predicted"))
+    return pd.DataFrame(matrix, index=rows, columns=columns)
+
+
+class Scored:
+    """The scores of a recognizer on its own training and test part.
+
+    Subclasses have `classification`, `emotions`, `random_state`, and the methods
+    `_predicted(partition)` (true and predicted labels, speakers) and `protocol()`.
+    """
+
+    def test_score(self):
+        """Compute accuracy on the test part, for regression the mean absolute error: float."""
+        return self._score("test")
+
+    def train_score(self):
+        """Compute the same as `test_score` on the training part."""
+        return self._score("train")
+
+    def _score(self, partition):
+        y, predicted, _ = self._predicted(partition)
+        right = predicted == y if self.classification else np.abs(predicted - y)
+        return float(np.mean(right))
+
+    def test_fbeta_score(self, beta):
+        """Compute F-beta on the test part, averaged over the emotions: float.
+
+        Parameters
+        ----------
+        beta : float
+            How much more recall counts than precision.
+        """
+        return self._fbeta("test", beta)
+
+    def train_fbeta_score(self, beta):
+        """Compute the same as `test_fbeta_score` on the training part.
+
+        Parameters
+        ----------
+        beta : float
+        """
+        return self._fbeta("train", beta)
+
+    def _fbeta(self, partition, beta):
+        self._check_classifier("F-beta")
+        y, predicted, _ = self._predicted(partition)
+        return float(fbeta_score(y, predicted, beta=beta, average="macro", zero_division=0))
+
+    def _check_classifier(self, what):
+        if not self.classification:
+            raise ValueError(f"{what} is for classification; a regressor has test_score().")
+
+    def scores(self):
+        """Compute accuracy and UAR on the test part with their intervals; see `score`."""
+        self._check_classifier("UAR")
+        return self._test_scores()
+
+    def _test_scores(self):
+        y, predicted, groups = self._predicted("test")
+        labels = self.emotions if self.classification else None
+        found = score(y, predicted, groups, labels, self.random_state)
+        self._scored = {"score": found, "protocol": self.protocol()}
+        return found
+
+    def confusion_matrix(self, percentage=True, labeled=True):
+        """Count what the test clips of each emotion were predicted as, in the order of `emotions`.
+
+        Parameters
+        ----------
+        percentage, labeled : bool, default True
+            Percent of the true emotion's clips, else clips; DataFrame with rows true_<emotion> and
+            columns predicted_<emotion>, else ndarray.
+        """
+        self._check_classifier("A confusion matrix")
+        y, predicted, _ = self._predicted("test")
+        counts = confusion_by_speaker(y, predicted, np.zeros(len(y)), self.emotions)[0]
+        if percentage:
+            counts = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        return labeled_confusion(counts, self.emotions) if labeled else counts

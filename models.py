@@ -1,0 +1,392 @@
+"""Models of this project's own: discriminant analysis, and what frames of clips are reduced to."""
+
+from functools import lru_cache
+
+import numpy as np
+import scipy.linalg
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.linear_model import Ridge
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+import model_file
+import speech_features
+from data_extractor import ragged
+from features import FRAMES, FUNCTIONALS, Contour, feature_names
+from utils import two_sided
+
+RIDGE = 1000  # penalty of the recommended regressor, for some thousand standardised features
+LIMIT = 4.0  # standard deviations at which values are cut off
+VOICED = -0.5, -0.75  # standardised harmonicity and energy above which a frame is voiced
+FEWEST = 6  # frames of a kind; a clip with fewer is summed up over all frames
+KERNELS = 300  # random convolutions at each dilation
+DILATIONS, TAPS = (1, 2, 4, 8, 16), 9  # frames between the taps of a kernel; number of taps
+MOST_COLUMNS = 3  # input columns of a kernel
+HEIGHTS = 0.1, 0.9  # range of the share of training frames below a kernel's threshold
+CLIPS_FOR_HEIGHTS = 100
+
+
+@model_file.plain
+class EmotionLDA(ClassifierMixin, BaseEstimator):
+    """Linear discriminant analysis for many features and few clips.
+
+    Standardised features are clipped, against outliers, and reduced to their principal components.
+    There the classes share a covariance that is shrunk to a multiple of the identity (Friedman
+    1989, "Regularized discriminant analysis"), and are equally likely.
+
+    Parameters
+    ----------
+    n_components : int
+        Principal components, fewer if there are fewer clips or features.
+    shrinkage : float
+        0 takes the covariance as it is, 1 only its average variance.
+    clip : float
+        Standard deviations at which features are cut off.
+
+    Attributes
+    ----------
+    classes_ : ndarray (n_classes,)
+    coef_ : ndarray (n_features, n_classes)
+    intercept_ : ndarray (n_classes,)
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(60, 5)) + np.repeat([[0], [2]], 30, axis=0)
+    >>> EmotionLDA().fit(X, np.repeat(["sad", "happy"], 30)).predict(X[[0, 59]]).tolist()
+    ['sad', 'happy']
+    """
+
+    def __init__(self, n_components=400, shrinkage=0.3, clip=LIMIT):
+        self.n_components = n_components
+        self.shrinkage = shrinkage
+        self.clip = clip
+
+    def fit(self, X, y):
+        """Learn the classes.
+
+        Parameters
+        ----------
+        X : ndarray (n_clips, n_features)
+            Standardised.
+        y : ndarray (n_clips,)
+            Labels.
+
+        Raises
+        ------
+        ValueError
+            If there is only one class.
+        """
+        X, y = validate_data(self, X, y, dtype=[np.float32, np.float64], ensure_min_samples=2)
+        check_classification_targets(y)
+        self.classes_, index = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"EmotionLDA needs two classes; there is only one, {str(y[0])!r}")
+        X = np.clip(X, -self.clip, self.clip)
+        centre = X.mean(axis=0)
+        axes = _principal_axes(X - centre, self.n_components)
+        Z = ((X - centre) @ axes).astype(np.float64)
+        means = np.stack([Z[index == i].mean(axis=0) for i in range(len(self.classes_))])
+        covariance = np.zeros((Z.shape[1], Z.shape[1]))
+        for i, mean in enumerate(means):
+            around = Z[index == i] - mean
+            covariance += around.T @ around / len(around) / len(means)
+        average = np.trace(covariance) / max(1, len(covariance))
+        covariance *= 1 - self.shrinkage
+        covariance.flat[:: len(covariance) + 1] += self.shrinkage * average + 1e-12
+        directions = np.linalg.solve(covariance, means.T)
+        self.coef_ = axes @ directions
+        self.intercept_ = -0.5 * np.einsum("ij,ji->i", means, directions) - centre @ self.coef_
+        return self
+
+    def decision_function(self, X):
+        """Log posteriors up to a constant: ndarray (n_clips, n_classes), for 2 classes (n_clips,).
+
+        Parameters
+        ----------
+        X : ndarray (n_clips, n_features)
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
+        scores = np.clip(X, -self.clip, self.clip) @ self.coef_ + self.intercept_
+        return scores if len(self.classes_) > 2 else (scores[:, 1] - scores[:, 0]) / 2
+
+    def predict(self, X):
+        """The likeliest class of each clip: ndarray (n_clips,).
+
+        Parameters
+        ----------
+        X : ndarray (n_clips, n_features)
+        """
+        best = two_sided(self.decision_function(X)).argmax(axis=1)
+        return self.classes_[best]
+
+
+def _principal_axes(X, n_components):
+    """Orthonormal axes of the largest variance of centred X: (n_features, n_components)."""
+    wide = len(X) < X.shape[1]
+    products = X @ X.T if wide else X.T @ X
+    n = len(products)
+    first = max(0, n - n_components)
+    variances, axes = scipy.linalg.eigh(products, subset_by_index=[first, n - 1])
+    kept = variances > max(variances[-1] * 1e-6, 1e-12)
+    axes = axes[:, kept]
+    return X.T @ (axes / np.sqrt(variances[kept])) if wide else axes
+
+
+def components(n_kinds):
+    """Components of an `EmotionLDA`: int. With more copies clips vary in more directions.
+
+    Parameters
+    ----------
+    n_kinds : int
+        Kinds of training copies: speeds, noisy copies.
+    """
+    return 400 * (1 + n_kinds)
+
+
+def recommended_model(classification, n_kinds=0):
+    """The model of the recommended configuration: unfitted EmotionLDA or Ridge.
+
+    Parameters
+    ----------
+    classification : bool
+        Otherwise a regressor.
+    n_kinds : int
+        See `components`.
+
+    Examples
+    --------
+    >>> recommended_model(True)
+    EmotionLDA()
+    """
+    return EmotionLDA(components(n_kinds)) if classification else Ridge(RIDGE)
+
+
+def linear_head(X, targets, copied):
+    """Linear scores of classes by `EmotionLDA`, or of a number by ridge regression.
+
+    Parameters
+    ----------
+    X : ndarray (n_clips, n_features)
+        Standardised.
+    targets : ndarray (n_clips, n_outputs)
+        A column for each class, 1 for the true one; or one column of numbers.
+    copied : bool
+        Whether there are copies among the clips.
+
+    Returns
+    -------
+    weights : ndarray (n_features, n_outputs)
+    offsets : ndarray (n_outputs,)
+        -1000 for a class that these clips lack.
+    """
+    if targets.shape[1] == 1:
+        model = Ridge(RIDGE).fit(X, targets[:, 0])
+        return model.coef_[:, np.newaxis], np.array([model.intercept_])
+    model = EmotionLDA(components(copied), clip=LIMIT).fit(X, targets.argmax(axis=1))
+    weights, offsets = np.zeros((X.shape[1], targets.shape[1])), np.full(targets.shape[1], -1e3)
+    weights[:, model.classes_], offsets[model.classes_] = model.coef_, model.intercept_
+    return weights, offsets
+
+
+# frames
+
+
+def columns_without_deltas(features):
+    """Places of the columns of frames that aren't changes of other columns: list of int.
+
+    Parameters
+    ----------
+    features : list of str, or None
+        None where they are unknown; then None is returned, for all columns.
+    """
+    if not features:
+        return None
+    names = feature_names(features, FRAMES)
+    return [place for place, name in enumerate(names) if "_delta" not in name]
+
+
+@model_file.plain
+class FrameScaler(BaseEstimator):
+    """Standardises every column of frame matrices by the frames of the training clips.
+
+    Attributes
+    ----------
+    mean_, scale_ : ndarray (n_columns,)
+    n_features_in_ : int
+    """
+
+    def fit(self, X, y=None):
+        """Learn mean and deviation of each column.
+
+        Parameters
+        ----------
+        X : array (n_clips,) of ndarray (n_frames, n_columns)
+        y : ignored
+        """
+        n_frames = sum(map(len, X))
+        self.mean_ = sum(x.sum(axis=0, dtype=np.float64) for x in X) / n_frames
+        squares = sum(np.square(x - self.mean_).sum(axis=0) for x in X) / n_frames
+        self.scale_ = np.sqrt(squares) + 1e-6
+        self.n_features_in_ = len(self.mean_)
+        return self
+
+    def transform(self, X):
+        """Standardise frames and cut them off at `LIMIT`: array like X, of float32.
+
+        Parameters
+        ----------
+        X : array (n_clips,) of ndarray (n_frames, n_columns)
+        """
+        check_is_fitted(self)
+        scaled = [np.clip((x - self.mean_) / self.scale_, -LIMIT, LIMIT) for x in X]
+        return ragged([x.astype(np.float32) for x in scaled])
+
+
+def clip_statistics(X, features=None):
+    """Sum up the frames of every clip by all functionals: (n_clips, n_statistics) float32.
+
+    As in `features.extract`, over all frames, the voiced and the gliding ones. The voiced frames
+    are those of `voiced_frames`; a kind with few frames is summed up over all.
+
+    Parameters
+    ----------
+    X : array (n_clips,) of ndarray (n_frames, n_columns)
+        Standardised.
+    features : list of str, optional
+        Names of the features that the columns belong to. Default: unknown; all columns are summed
+        up over all frames.
+    """
+    kinds, vectors = _summed_columns(tuple(features or ())), []
+    for x in X:
+        voiced, vector = voiced_frames(x, features), []
+        rows = {"voiced": voiced, "gliding": voiced & np.append(False, voiced[:-1])}
+        for kind, places in kinds.items():
+            own = rows.get(kind)
+            own = slice(None) if own is None or own.sum() < FEWEST else own
+            contour = Contour(x[own][:, places])
+            vector += [functional(contour) for functional in FUNCTIONALS.values()]
+        vectors.append(np.concatenate(vector))
+    return np.array(vectors, dtype=np.float32)
+
+
+@lru_cache
+def _summed_columns(features):
+    """Kind of frames to the places of the columns that are summed up over them: dict."""
+    if not features:
+        return {"active": slice(None)}
+    columns, kinds = feature_names(features, FRAMES), {}
+    for name in features:
+        own = speech_features.SUMS.get(name) or {"active": feature_names([name], FRAMES)}
+        for kind, names in own.items():
+            kinds.setdefault(kind, []).extend(map(columns.index, names))
+    return kinds
+
+
+def voiced_frames(frames, features=None):
+    """Which of standardised frames are voiced: ndarray (n_frames,) of bool.
+
+    Nine in ten agree with `speech_features.SpeechFrames.rows`, which has the waveform.
+
+    Parameters
+    ----------
+    frames : ndarray (n_frames, n_columns)
+    features : list of str, optional
+        Names of the features that the columns belong to. Without prosody and quality no frame
+        counts as voiced.
+    """
+    if not {"prosody", "quality"} <= set(features or ()):
+        return np.zeros(len(frames), dtype=bool)
+    columns = feature_names(features, FRAMES)
+    places = [columns.index(name) for name in ("harmonicity", "energy")]
+    return (frames[:, places] > VOICED).all(axis=1)
+
+
+@model_file.plain
+class RandomConvolutions(BaseEstimator):
+    """Random convolutions over time: how the columns of a clip move, whatever their level.
+
+    Every kernel weights a few columns at `TAPS` frames and has a threshold. Only the thresholds are
+    learned. After Dempster et al. 2020, "ROCKET"; Tan et al. 2022, "MultiRocket".
+
+    Parameters
+    ----------
+    columns : list of int, optional
+        Input columns; default all.
+    random_state : int
+
+    Attributes
+    ----------
+    columns_ : ndarray (n_dilations, `KERNELS`, n_inputs)
+    weights_ : ndarray (n_dilations, `TAPS`, `KERNELS`, n_inputs)
+        They sum to zero over the taps, so that a constant added to a column changes nothing.
+    thresholds_ : ndarray (n_dilations, `KERNELS`)
+    """
+
+    def __init__(self, columns=None, random_state=0):
+        self.columns = columns
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Draw kernels, and learn their thresholds.
+
+        Parameters
+        ----------
+        X : array (n_clips,) of ndarray (n_frames, n_columns)
+        y : ignored
+        """
+        rng = np.random.default_rng(self.random_state)
+        n_columns = X[0].shape[1]
+        inputs = np.arange(n_columns) if self.columns is None else np.array(self.columns)
+        n_inputs, shape = min(MOST_COLUMNS, len(inputs)), (len(DILATIONS), KERNELS)
+        self.columns_ = inputs[rng.random((*shape, len(inputs))).argsort(axis=2)[..., :n_inputs]]
+        weights = rng.standard_normal((len(DILATIONS), TAPS, KERNELS, n_inputs))
+        weights -= weights.mean(axis=1, keepdims=True)
+        counts = rng.integers(1, n_inputs + 1, (len(DILATIONS), 1, KERNELS, 1))
+        self.weights_ = np.where(np.arange(n_inputs) < counts, weights, 0).astype(np.float32)
+        some = X[rng.permutation(len(X))[:CLIPS_FOR_HEIGHTS]]
+        heights, thresholds = rng.uniform(*HEIGHTS, shape), []
+        for step, own, shares in zip(DILATIONS, self._kernels(n_columns), heights, strict=True):
+            outputs = np.sort(np.concatenate([_convolved(x, own, step) for x in some]), axis=0)
+            ranks = (shares * (len(outputs) - 1)).astype(int)
+            thresholds.append(outputs[ranks, np.arange(KERNELS)])
+        self.thresholds_ = np.array(thresholds)
+        return self
+
+    def _kernels(self, n_columns):
+        """The weights of every tap and column: (n_dilations, TAPS * n_columns, KERNELS) float32."""
+        kernels = np.zeros((len(DILATIONS), TAPS, n_columns, KERNELS), dtype=np.float32)
+        for own, columns, weights in zip(kernels, self.columns_, self.weights_, strict=True):
+            own[:, columns, np.arange(KERNELS)[:, np.newaxis]] = weights
+        return kernels.reshape(len(DILATIONS), -1, KERNELS)
+
+    def transform(self, X):
+        """Share of the frames above each kernel's threshold, and their mean height above it.
+
+        Parameters
+        ----------
+        X : array (n_clips,) of ndarray (n_frames, n_columns)
+
+        Returns
+        -------
+        ndarray (n_clips, 2 * n_dilations * `KERNELS`) float32
+        """
+        check_is_fitted(self)
+        parts = list(zip(DILATIONS, self._kernels(X[0].shape[1]), self.thresholds_, strict=True))
+        vectors = []
+        for x in X:
+            vector = []
+            for dilation, kernels, thresholds in parts:
+                above = np.maximum(_convolved(x, kernels, dilation) - thresholds, 0)
+                share = np.mean(above > 0, axis=0)
+                vector += [share, above.mean(axis=0) / np.maximum(share, 1 / len(x))]
+            vectors.append(np.concatenate(vector))
+        return np.array(vectors, dtype=np.float32)
+
+
+def _convolved(frames, kernels, dilation):
+    """Output of kernels at every frame: (n_frames, n_kernels). End frames are repeated."""
+    beyond = dilation * (TAPS // 2)
+    padded = np.pad(frames, ((beyond, beyond), (0, 0)), mode="edge")
+    starts = range(0, TAPS * dilation, dilation)
+    return np.hstack([padded[start : start + len(frames)] for start in starts]) @ kernels

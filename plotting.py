@@ -1,0 +1,275 @@
+"""Figures, palettes, HTML tables and text bars. pyplot is only loaded when a picture is drawn."""
+
+import html
+import textwrap
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+
+from checks import replacing
+
+ALIGNED = ' style="text-align: left"'  # notebooks put everything to the right
+PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
+"""People with any colour vision can tell these apart (Okabe and Ito 2008)."""
+FOR, AGAINST, NEITHER = "#0072B2", "#D55E00", "#DDDDDD"
+COLOURS = {
+    "neutral": "#999999",
+    "calm": "#56B4E9",
+    "happy": "#E69F00",
+    "sad": "#0072B2",
+    "angry": "#D55E00",
+    "fear": "#882255",
+    "disgust": "#117733",
+    "ps": "#CC79A7",
+    "boredom": "#DDCC77",
+}
+"""Emotion to a colour, by the same criterion (Okabe and Ito 2008; Tol 2021)."""
+OTHERS = "#332288", "#44AA99", "#AA4499", "#661100"  # for other labels
+LINES = "-", "--", ":", "-."  # the networks of one training
+CURVES = {
+    "loss": ("#0072B2", "training clips (varied, labels smoothed)"),
+    "val_loss": ("#D55E00", "held-out speakers"),
+}
+MEASURES = {
+    "accuracy": "accuracy",
+    "fbeta": "F-beta (beta {beta:g})",
+    "mae": "mean absolute error",
+    "ccc": "concordance correlation",
+}
+
+
+def colours(emotions):
+    """Choose a colour for each emotion: dict of str to str.
+
+    Parameters
+    ----------
+    emotions : list of str
+
+    Examples
+    --------
+    >>> colours(["sad", "puzzled"])
+    {'sad': '#0072B2', 'puzzled': '#332288'}
+    """
+    others = [emotion for emotion in emotions if emotion not in COLOURS]
+    return {e: COLOURS.get(e) or OTHERS[others.index(e) % len(OTHERS)] for e in emotions}
+
+
+# figures and text
+
+
+def new_axes(height, width=6.4):
+    """Make a figure of pyplot with one panel: matplotlib Axes.
+
+    Parameters
+    ----------
+    height, width : float
+        Inches.
+    """
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def new_figure(width, height):
+    """Make a figure that is returned whole, as with several panels: matplotlib Figure.
+
+    A notebook shows it as the value of a cell. pyplot would show it again, or open a window, so it
+    isn't used.
+
+    Parameters
+    ----------
+    width, height : float
+        Inches.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure._repr_png_ = partial(_png, figure)
+    return figure
+
+
+def _png(figure):
+    """The picture as the bytes of a PNG file."""
+    file = BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
+def save_figure(figure, path, dpi=150):
+    """Draw a figure to a file, whole or not at all.
+
+    Parameters
+    ----------
+    figure : matplotlib Figure
+    path : path
+        Its suffix chooses the format, by default PNG. Missing folders are made.
+    dpi : float, default 150
+    """
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=Path(path).suffix[1:] or "png", dpi=dpi)
+
+
+def bars(probabilities):
+    """Write a line for each emotion with its probability as a bar: str.
+
+    Parameters
+    ----------
+    probabilities : dict of str to float
+
+    Examples
+    --------
+    >>> print(bars({"sad": 0.1, "happy": 0.9}))
+      sad        0.100 ████
+      happy      0.900 ████████████████████████████████████
+    """
+    lines = (f"  {e:10s} {p:5.3f} {'█' * round(40 * p)}" for e, p in probabilities.items())
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def html_table(title, facts):
+    """Write a title above names and facts, for notebooks: str.
+
+    Parameters
+    ----------
+    title : str
+    facts : dict of str to str
+        Any text; it is escaped.
+    """
+    rows = "".join(
+        f"<tr><th{ALIGNED}>{html.escape(name)}</th><td{ALIGNED}>{html.escape(text)}</td></tr>"
+        for name, text in facts.items()
+    )
+    return f"<p><strong>{html.escape(title)}</strong></p><table>{rows}</table>"
+
+
+# pictures
+
+
+def draw_confusion(matrix, emotions, ax=None):
+    """Draw a confusion matrix: matplotlib Axes.
+
+    Parameters
+    ----------
+    matrix : ndarray (n_emotions, n_emotions)
+        Rows are true emotions, columns predicted ones.
+    emotions : list of str
+    ax : matplotlib Axes, default a new figure's
+    """
+    from sklearn.metrics import ConfusionMatrixDisplay
+
+    size = 0.8 * len(emotions)
+    ax = ax or new_axes(max(5.5, size), max(6.4, 1 + size))
+    picture = ConfusionMatrixDisplay(matrix, display_labels=emotions)
+    picture.plot(ax=ax, cmap="Blues", values_format=".0f", colorbar=False)
+    ax.set(xlabel="predicted emotion", ylabel="true emotion")
+    return ax
+
+
+def draw_speakers(values, chance, *, measure, higher_is_better=True, ax=None):
+    """Draw the score of each speaker, the best on top, with average and chance: matplotlib Axes.
+
+    Parameters
+    ----------
+    values : Series (n_speakers,) of float
+        Indexed by speaker.
+    chance : float
+    measure : str
+        Name of the score, for the axis.
+    higher_is_better : bool, default True
+        The score is from 0 to 1; else it is an error.
+    ax : matplotlib Axes, default a new figure's
+    """
+    values = values.sort_values(ascending=higher_is_better, kind="stable")
+    ax, average = ax or new_axes(height=1.8 + 0.22 * len(values)), values.mean()
+    ax.barh(values.index, values, color="tab:blue", height=0.7)
+    ax.axvline(average, color="black", label=f"average of the speakers {average:.2f}")
+    ax.axvline(chance, color="tab:red", ls="--", label=f"chance {chance:.2f}")
+    ax.set(xlabel=f"{measure} of the speaker", ylabel="speaker", ylim=(-0.6, len(values) - 0.4))
+    ax.set_xlim(0, 1 if higher_is_better else None)
+    ax.legend(loc="lower right" if higher_is_better else "upper right", fontsize=8)
+    return ax
+
+
+def draw_reliability(table, ax=None):
+    """Draw how often predictions of each confidence are right, and their shares: matplotlib Axes.
+
+    Parameters
+    ----------
+    table : DataFrame (n_bins,)
+        See `metrics.reliability`.
+    ax : matplotlib Axes, default a new figure's
+    """
+    table, ax = table[table["n_clips"] > 0], ax or new_axes(height=5)
+    ax.plot([0, 1], [0, 1], color="grey", ls="--", label="perfect calibration")
+    heights, widths = table["n_clips"] / table["n_clips"].sum(), table["high"] - table["low"]
+    style = {"align": "edge", "color": "lightgrey", "label": "share of the clips"}
+    ax.bar(table["low"], heights, widths, **style)
+    ax.plot(table["confidence"], table["accuracy"], "o-", label="share that is right")
+    ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="share")
+    ax.legend(loc="upper left")
+    return ax
+
+
+def draw_curves(history, *, ax=None):
+    """Draw the loss of every network, on training and held-out clips: matplotlib Axes.
+
+    Parameters
+    ----------
+    history : DataFrame
+        A row for each network and epoch (both from 0), columns network, epoch, loss, val_loss.
+    ax : matplotlib Axes, default a new figure's
+    """
+    ax = new_axes(4) if ax is None else ax
+    for column, (colour, label) in CURVES.items():
+        for i, own in history.groupby("network"):
+            line, name = LINES[i % len(LINES)], f"network {i + 1}: {label}"
+            ax.plot(own["epoch"] + 1, own[column], line, color=colour, label=name)
+    ax.set(xlabel="epoch", ylabel="loss", title="How the networks learned")
+    ax.legend(frameon=False, fontsize="small")
+    return ax
+
+
+def draw_histograms(data, *, title, levels, beta, figure=None):
+    """Draw six panels of bars, a group for each share and a colour for each model: Figure.
+
+    Parameters
+    ----------
+    data : DataFrame
+        A row for each model and share: model, share, n_clips, train_time, test_time (seconds), and
+        train_<measure> and test_<measure> of two out of `MEASURES`.
+    title : str
+    levels : dict of str to float
+        Measure to its value at chance.
+    beta : float
+    figure : matplotlib Figure, default a new one
+    """
+    figure = figure or new_figure(11, 10)
+    panels = {"train_time": "training time (s)", "test_time": "prediction time (s)"}
+    for name, text in MEASURES.items():
+        if f"train_{name}" in data:
+            panels[f"train_{name}"] = f"{text.format(beta=beta)}, training clips"
+            panels[f"test_{name}"] = f"{text.format(beta=beta)}, test clips"
+    clips, models = data.groupby("share")["n_clips"].first(), list(dict.fromkeys(data["model"]))
+    ticks = [f"{100 * share:g} %\n({n} clips)" for share, n in clips.items()]
+    width = 0.84 / len(models)
+    style = {"width": width, "edgecolor": "black", "linewidth": 0.3}
+    for ax, (column, words) in zip(figure.subplots(3, 2).flat, panels.items(), strict=True):
+        for i, (model, colour) in enumerate(zip(models, PALETTE, strict=False)):
+            own = data[data["model"] == model].sort_values("share")
+            places = np.arange(len(clips)) + (i - (len(models) - 1) / 2) * width
+            ax.bar(places, own[column], color=colour, label=model, **style)
+        ax.set_xticks(range(len(clips)), ticks)
+        ax.set(title=words, xlabel="share of the training clips")
+        if column.endswith("_time"):
+            ax.set_yscale("log")
+            continue
+        level = levels[column.split("_")[1]]
+        ax.axhline(level, color="black", linestyle="--", linewidth=1, label="chance")
+        if "mae" not in column:
+            ax.set_ylim(min(0, data[column].min() * 1.05), 1)
+    handles, labels = ax.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
+    figure.suptitle("\n".join(textwrap.wrap(title, 110)), fontsize=10)
+    return figure

@@ -1,0 +1,563 @@
+"""Protocols: folds, leaks between training and test, a line of description; comparisons."""
+
+import hashlib
+import re
+import warnings
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import numpy as np
+from joblib import Parallel, delayed
+from sklearn.model_selection import StratifiedKFold
+from tqdm.auto import tqdm
+
+import metrics
+from audio import AudioError, AudioWarning, load_audio
+from checks import check_name
+from corpora import sentence
+from metrics import CONFIDENCE, NO_INTERVAL, TITLES
+from plotting import html_table
+from tables import PARTITIONS, balanced, check_two_speakers, speaker_groups
+
+N_RANDOM_FOLDS = 10  # trains on as large a share as leaving out one of EMO-DB's ten speakers
+NAMED = 10  # speakers, files or sentences that a message names
+
+
+class Protocol(NamedTuple):
+    """What a protocol promises, and the line that describes it."""
+
+    independent: bool  # no test speaker is in the training clips
+    text: str
+
+
+_APART = (
+    " of {corpora}: {n_clips} clips of {n_speakers} speakers, each predicted by a model trained "
+    "without its speaker"
+)
+PROTOCOLS = {
+    "standard": Protocol(False, ""),  # see `describe_split`
+    "loso": Protocol(True, "leave one speaker out (loso)" + _APART),
+    "group-K": Protocol(True, "{name}, {n_folds} folds of speakers" + _APART),
+    "cross-corpus": Protocol(
+        True,
+        "cross-corpus: trained on {n_train} clips of {n_train_speakers} speakers of "
+        "{train_corpora}, tested on {n_clips} clips of {n_speakers} of {corpora}",
+    ),
+    "random": Protocol(
+        False,
+        "random, {n_folds} folds of clips of {corpora}: {n_clips} clips of {n_speakers} speakers, "
+        "who are in training, too; it flatters, and only shows what leakage is worth",
+    ),
+}
+
+
+# folds
+
+
+class Fold(NamedTuple):
+    """The rows of the clips to train on, and those to test on, by number."""
+
+    name: str
+    train: np.ndarray
+    test: np.ndarray
+
+
+def make_folds(
+    protocol, clips, *, balance=False, train_corpora=None, test_corpora=None, random_state=0
+):
+    """Cut clips into training and test by a protocol: list of Fold.
+
+    Parameters
+    ----------
+    protocol : str
+        "standard": the partitions of the clips. "loso": each speaker in turn. "group-K", for
+        example "group-6": fold i tests on speakers[i::K] of each corpus, sorted. "cross-corpus":
+        some corpora against others. "random": ten folds of clips, stratified by emotion.
+    clips : DataFrame (n_clips,)
+        Columns emotion, speaker, corpus, and partition for "standard".
+    balance : bool, default False
+        Draw as many clips of each emotion in both parts of "standard", as `load_data` does.
+    train_corpora, test_corpora : list of str, optional
+        For "cross-corpus", which needs test_corpora; training defaults to all the others.
+    random_state : int, default 0
+
+    Raises
+    ------
+    ValueError
+        For an unknown protocol or corpus, or if the clips can't be cut like that.
+    """
+    kind, n_folds = parse_protocol(protocol)
+    if kind != "cross-corpus" and (train_corpora or test_corpora):
+        raise ValueError(f"train_corpora and test_corpora are for 'cross-corpus', not {protocol!r}")
+    if kind == "standard":
+        return _standard_folds(clips, balance, random_state)
+    if kind == "cross-corpus":
+        return _corpus_folds(clips, train_corpora, test_corpora)
+    if kind == "random":
+        return _random_folds(clips, random_state)
+    return _speaker_folds(clips, n_folds)
+
+
+def parse_protocol(protocol):
+    """Look up the key of a protocol in `PROTOCOLS`, and the K of group-K, else None: tuple.
+
+    Parameters
+    ----------
+    protocol : str
+
+    Raises
+    ------
+    ValueError
+        For an unknown protocol.
+    """
+    match = re.fullmatch(r"group-(\d+)", str(protocol))
+    if match and int(match[1]) > 1:
+        return "group-K", int(match[1])
+    if match or protocol == "group-K":
+        raise ValueError(f"{protocol!r}: K is a number of folds, 2 or more; e.g. group-6.")
+    return check_name(protocol, PROTOCOLS, "protocol"), None
+
+
+def _standard_folds(clips, balance, random_state):
+    sides = [np.flatnonzero(clips["partition"] == part) for part in PARTITIONS]
+    for part, rows in zip(PARTITIONS, sides, strict=True):
+        if not len(rows):
+            raise ValueError(f"There are no {part} clips; choose another protocol, e.g. 'loso'.")
+    if balance:
+        emotions = clips["emotion"].to_numpy()
+        sides = [rows[balanced(emotions[rows], random_state)] for rows in sides]
+    return [Fold("test", *sides)]
+
+
+def _speaker_folds(clips, n_folds):
+    """Each speaker in turn, or speakers dealt out to n_folds: list of Fold."""
+    groups = speaker_groups(clips)
+    if n_folds is None:
+        check_two_speakers(groups)
+        fold_of = {speaker: speaker for speaker in sorted(set(groups.tolist()))}
+    else:
+        largest = clips.groupby("corpus")["speaker"].nunique().max()
+        if n_folds > largest:
+            raise ValueError(
+                f"group-{n_folds} needs a corpus of at least {n_folds} speakers, and here the "
+                f"largest has {largest}. Choose fewer folds, or 'loso'."
+            )
+        fold_of = {
+            speaker: f"{i % n_folds + 1} of {n_folds}"
+            for _, rows in clips.groupby("corpus")
+            for i, speaker in enumerate(sorted(set(speaker_groups(rows))))
+        }
+    names = np.array([fold_of[speaker] for speaker in groups])
+    return [
+        Fold(name, np.flatnonzero(names != name), np.flatnonzero(names == name))
+        for name in dict.fromkeys(fold_of.values())
+    ]
+
+
+def _corpus_folds(clips, train_corpora, test_corpora):
+    there = sorted(set(clips["corpus"]))
+    if not test_corpora:
+        raise ValueError(f"cross-corpus needs test_corpora, some of {', '.join(there)}.")
+    train_corpora = train_corpora or [corpus for corpus in there if corpus not in test_corpora]
+    for name in [*train_corpora, *test_corpora]:
+        check_name(name, there, "corpus")
+    if not train_corpora:
+        raise ValueError("cross-corpus needs another corpus to train on; name it, or add it.")
+    sides = [np.flatnonzero(clips["corpus"].isin(names)) for names in (train_corpora, test_corpora)]
+    return [Fold(", ".join(test_corpora), *sides)]
+
+
+def _random_folds(clips, random_state):
+    rarest = clips["emotion"].value_counts().min()
+    if rarest < 2:
+        raise ValueError("random needs at least two clips of each emotion; add clips.")
+    n_folds = min(N_RANDOM_FOLDS, rarest)
+    splitter = StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
+    sides = splitter.split(np.zeros(len(clips)), clips["emotion"].to_numpy(dtype=str))
+    return [Fold(f"{i} of {n_folds}", *side) for i, side in enumerate(sides, start=1)]
+
+
+def trained_emotions(protocol, clips, folds, emotions, label_map=None):
+    """Check that every fold is trained on all emotions, and list these: list of str.
+
+    Parameters
+    ----------
+    protocol, clips, folds, label_map
+        See `make_folds` and `tables.map_labels`.
+    emotions : list of str
+        Those that were asked for. "cross-corpus" keeps the mapped ones that there are.
+
+    Raises
+    ------
+    ValueError
+        If a fold has no clips of an emotion to train on, or if the labels of corpora differ.
+    """
+    labels = clips["emotion"].to_numpy()
+    if parse_protocol(protocol)[0] == "cross-corpus":
+        train, test = (set(labels[rows].tolist()) for rows in (folds[0].train, folds[0].test))
+        sides = {"training": train - test, "test": test - train}
+        only = [f"only {side} has {', '.join(sorted(own))}" for side, own in sides.items() if own]
+        if only:
+            raise ValueError(
+                f"The labels of the corpora differ: {'; '.join(only)}. Pass a label_map that gives "
+                "each of them a common label, or None to leave it out, e.g. "
+                f"{{{min(train ^ test)!r}: None}}."
+            )
+        mapped = [(label_map or {}).get(emotion, emotion) for emotion in emotions]
+        emotions = [emotion for emotion in dict.fromkeys(mapped) if emotion in train]
+    for fold in folds:
+        missing = [emotion for emotion in emotions if emotion not in labels[fold.train]]
+        if missing:
+            raise ValueError(
+                f"Fold {fold.name!r} has no clips of {', '.join(missing)} to train on. Leave such "
+                "an emotion out, or add recordings of it by other speakers."
+            )
+    return emotions
+
+
+def calibration_blocks(n_clips, n, random_state=0):
+    """Choose clips of a speaker to predict, and others to adapt with: list of (block, handful).
+
+    The clips are shuffled and cut into blocks, arrays of their indices. The clips that follow a
+    block adapt the model for it, and the first ones for the last block: n clips, or all that there
+    are besides the block.
+
+    Parameters
+    ----------
+    n_clips : int
+        Clips of the speaker.
+    n : int or "all"
+        Clips to adapt with; "all" are all of the speaker's, the predicted ones included.
+    random_state : int, default 0
+
+    Examples
+    --------
+    >>> [(len(block), len(handful)) for block, handful in calibration_blocks(25, 10)]
+    [(10, 10), (10, 10), (5, 10)]
+    """
+    order = np.random.default_rng(random_state).permutation(n_clips)
+    if n == "all":
+        return [(order, order)]
+    size = max(1, min(n, n_clips - n))
+    blocks = []
+    for start in range(0, n_clips, size):
+        block = order[start : start + size]
+        blocks.append((block, np.roll(order, -start)[len(block) :][:n]))
+    return blocks
+
+
+# leaks
+
+
+class LeakError(ValueError):
+    """Training and test share a speaker or a recording, against the protocol's promise."""
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """What is on both sides of a split; prints as text, and is true for speakers and audio."""
+
+    speakers: tuple = ()  # each one corpus/speaker
+    audio: tuple = ()  # each one a training file, and the test file with the same samples
+    sentences: tuple = ()  # each one corpus/sentence
+
+    def __bool__(self):
+        return bool(self.speakers or self.audio)
+
+    def __or__(self, other):
+        """Join what two splits share: Leaks."""
+        fields = zip(asdict(self).values(), asdict(other).values(), strict=True)
+        return Leaks(*(tuple(sorted({*ours, *theirs})) for ours, theirs in fields))
+
+    def lines(self):
+        """Write a line for each kind of leak: list of str."""
+        both = "on both sides of the split"
+        found = {
+            f"the same speaker {both}": self.speakers,
+            f"identical audio {both}": [" = ".join(pair) for pair in self.audio],
+            f"the same sentence {both} (acted corpora share theirs)": self.sentences,
+        }
+        lines = [f"{what}: {_listed(names)}" for what, names in found.items() if names]
+        return lines or [f"no speaker, recording or known sentence is {both}"]
+
+    def __str__(self):
+        return "; ".join(self.lines())
+
+    def __repr__(self):
+        return f"<Leaks: {self}>"
+
+
+def _listed(names):
+    """The names, or the first ones and how many there are."""
+    more = f", ... ({len(names)} in all)" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def find_leaks(train_rows, test_rows):
+    """Find speakers, recordings and sentences that are on both sides of a split: Leaks.
+
+    Recordings are compared by their samples at 16 kHz: a copy is found under another name or
+    speaker, and in another lossless format. A file that can't be read equals no other. Sentences
+    come from file names (`corpora.sentence`).
+
+    Parameters
+    ----------
+    train_rows, test_rows : DataFrame
+        Columns path, speaker, corpus. With a column digest (`audio_digests`) no file is read.
+    """
+    train_rows, test_rows = (
+        rows if "digest" in rows else rows.assign(digest=audio_digests(rows["path"]))
+        for rows in (train_rows, test_rows)
+    )
+    known = train_rows.dropna(subset="digest").set_index("digest")["path"].to_dict()
+    again = test_rows[test_rows["digest"].isin(list(known))]
+    return Leaks(
+        tuple(sorted(set(speaker_groups(train_rows)) & set(speaker_groups(test_rows)))),
+        tuple(sorted((known[d], p) for d, p in zip(again["digest"], again["path"], strict=True))),
+        tuple(sorted(_sentences(train_rows) & _sentences(test_rows))),
+    )
+
+
+def _sentences(rows):
+    texts = {(sentence(p, c), c) for p, c in zip(rows["path"], rows["corpus"], strict=True)}
+    return {f"{corpus}/{text}" for text, corpus in texts if text}
+
+
+def audio_digests(paths, n_jobs=-1, verbose=0):
+    """Hash recordings' samples at 16 kHz with 16 bits: list of str, None for what can't be read.
+
+    Parameters
+    ----------
+    paths : list of path
+    n_jobs, verbose : int
+        `n_jobs` threads, by default one for each core; verbose=1 draws a progress bar.
+    """
+    paths = list(paths)
+    threads = Parallel(n_jobs, prefer="threads", return_as="generator")
+    digests = threads(delayed(_digest)(path) for path in paths)
+    bar = tqdm(digests, "Looking for leaks", len(paths), unit="clip", disable=not verbose)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AudioWarning)  # of silence
+        return list(bar)
+
+
+def _digest(path):
+    try:
+        y = load_audio(path)
+    except AudioError:
+        return None
+    samples = np.clip(np.round(y * 32768), -32768, 32767).astype("<i2")
+    return hashlib.sha256(samples.tobytes()).hexdigest()[:32]
+
+
+def with_digests(clips, n_jobs=-1, verbose=0):
+    """Add a column digest to clips; warn of those that can't be read, and drop them: DataFrame.
+
+    Parameters
+    ----------
+    clips : DataFrame (n_clips,)
+        Column path.
+    n_jobs, verbose
+        See `audio_digests`.
+    """
+    clips = clips.assign(digest=audio_digests(clips["path"], n_jobs, verbose))
+    unread = clips.loc[clips["digest"].isna(), "path"].tolist()
+    if unread:
+        warnings.warn(
+            f"{len(unread)} clip(s) left out with their labels, they can't be read: "
+            f"{_listed(unread)}",
+            stacklevel=3,
+        )
+    return clips.dropna(subset="digest").reset_index(drop=True)
+
+
+def guard(protocol, clips, folds):
+    """Find the leaks of all folds together: Leaks.
+
+    Parameters
+    ----------
+    protocol, clips, folds
+        See `make_folds` and `find_leaks`.
+
+    Raises
+    ------
+    LeakError
+        If a speaker or a recording is on both sides where the protocol claims that none is.
+    """
+    leaks = Leaks()
+    for fold in folds:
+        leaks |= find_leaks(clips.iloc[fold.train], clips.iloc[fold.test])
+    if leaks and PROTOCOLS[parse_protocol(protocol)[0]].independent:
+        found = Leaks(leaks.speakers, leaks.audio)
+        raise LeakError(
+            f"{protocol} promises that training and test share no speaker and no recording, but: "
+            f"{found}. Take the copies out, give each speaker one name, or choose corpora that "
+            "don't overlap."
+        )
+    return leaks
+
+
+# protocols in one line
+
+
+def describe_split(train_rows, test_rows, train_groups, test_groups):
+    """Describe a split in one line: corpora, clips, speakers, those on both sides: str.
+
+    Parameters
+    ----------
+    train_rows, test_rows : DataFrame
+        Column corpus.
+    train_groups, test_groups : array of str
+        See `tables.speaker_groups`.
+    """
+    corpora = sorted(set(train_rows["corpus"]) | set(test_rows["corpus"]))
+    shared = sorted(set(train_groups) & set(test_groups))
+    line = (
+        f"standard split of {', '.join(corpora)}: trained on {len(train_rows)} clips of "
+        f"{len(set(train_groups))} speakers, tested on {len(test_rows)} clips of "
+        f"{len(set(test_groups))}"
+    )
+    if shared:
+        return f"{line}; on both sides: {', '.join(shared)}"
+    return f"{line}, none of them heard in training"
+
+
+def describe(protocol, clips, folds, calibrate=0, label_map=None):
+    """Describe a protocol in one line: corpora, clips, speakers, labels, adaptation: str.
+
+    Parameters
+    ----------
+    protocol, clips, folds, label_map
+        See `make_folds` and `tables.map_labels`.
+    calibrate : int or "all", default 0
+        Clips that the model is adapted to each speaker with.
+    """
+    kind, _ = parse_protocol(protocol)
+    train = clips.iloc[folds[0].train]
+    test = clips.iloc[np.concatenate([fold.test for fold in folds])]
+    if kind == "standard":
+        line = describe_split(train, test, speaker_groups(train), speaker_groups(test))
+    else:
+        line = PROTOCOLS[kind].text.format(
+            name=protocol,
+            corpora=", ".join(sorted(set(test["corpus"]))),
+            n_clips=len(test),
+            n_speakers=len(set(speaker_groups(test))),
+            n_folds=len(folds),
+            train_corpora=", ".join(sorted(set(train["corpus"]))),
+            n_train=len(train),
+            n_train_speakers=len(set(speaker_groups(train))),
+        )
+    if label_map:
+        changes = [f"{old} as {new}" if new else f"without {old}" for old, new in label_map.items()]
+        line += f"; labels: {', '.join(changes)}"
+    if calibrate == "all":
+        own = "all their unlabelled clips, the scored one included (transductive)"
+    else:
+        own = f"{calibrate} other unlabelled clips"
+    return f"{line}; adapted to each speaker with {own}" if calibrate else line
+
+
+# comparing
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two systems on the same clips; prints as one sentence."""
+
+    measure: str  # "uar", or "mae" for regression
+    first: str  # name and protocol
+    second: str
+    values: tuple  # the measure of each
+    difference: float  # the first one's minus the second one's
+    low: float | None  # bounds of the difference's 95 % interval; None for one speaker
+    high: float | None
+    probability: float | None  # that the first one is better, over the speakers drawn
+    n_speakers: int
+    n_clips: int
+
+    def __str__(self):
+        return (
+            f"{TITLES[self.measure]} of {self.first} minus that of {self.second}: "
+            f"{self.values[0]:.3f} - {self.values[1]:.3f} = {self.difference:+.3f} "
+            f"({self._interval()}); {self.n_clips} clips of {self.n_speakers} speakers"
+        )
+
+    def _interval(self):
+        if self.low is None:
+            return NO_INTERVAL
+        return (
+            f"{CONFIDENCE} % by speaker: {self.low:+.3f} to {self.high:+.3f}; "
+            f"it is better with probability {self.probability:.3f}"
+        )
+
+    def __repr__(self):
+        return f"<Comparison: {self}>"
+
+    def _repr_html_(self):
+        first, second = (f"{TITLES[self.measure]} {value:.3f}" for value in self.values)
+        facts = {
+            f"first: {self.first}": first,
+            f"second: {self.second}": second,
+            "first minus second": f"{self.difference:+.3f} ({self._interval()})",
+            "measured on": f"{self.n_clips} clips of {self.n_speakers} speakers, the same for both",
+        }
+        return html_table(type(self).__name__, facts)
+
+
+def compare(first, second, *, same_folds=True):
+    """Compare two systems on the same clips: Comparison.
+
+    Both are scored on the same drawn speakers (paired bootstrap by clusters): a speaker who is hard
+    for both doesn't widen the interval of the difference.
+
+    Parameters
+    ----------
+    first, second : evaluation.Evaluation
+        Of the same clips.
+    same_folds : bool, default True
+        False compares two protocols instead, such as "random" and "loso".
+
+    Raises
+    ------
+    ValueError
+        If they aren't of the same clips, labels and folds.
+    """
+    _check_comparable(first, second, same_folds)
+    name, measures = first.main_measure, first.measures
+    tallies = [first.tallies(), second.tallies()]
+    n_speakers = len(tallies[0])
+    values = tuple(float(measures(tally.sum(axis=0))[name]) for tally in tallies)
+    low = high = probability = None
+    if n_speakers > 1:
+        drawn = metrics.resample_speakers(n_speakers, first.random_state)
+        scores = [measures(np.tensordot(drawn, tally, axes=1))[name] for tally in tallies]
+        draws = scores[0] - scores[1]
+        better = draws if first.higher_is_better else -draws
+        low, high = map(float, metrics.percentiles(draws))
+        probability = float(np.mean(better > 0) + np.mean(better == 0) / 2)
+    labels = [f"{e.model} ({e.protocol_name})" for e in (first, second)]
+    gap = values[0] - values[1], low, high, probability
+    return Comparison(name, *labels, values, *gap, n_speakers, len(first.clips))
+
+
+def _check_comparable(first, second, same_folds):
+    if type(first) is not type(second) or set(first.emotions) != set(second.emotions):
+        raise ValueError("One evaluation can't be compared with one of other emotions or kind.")
+    columns = ["path", "emotion", "speaker", "corpus"] + ["fold"] * same_folds
+    a, b = (
+        e.clips[columns].astype(str).sort_values("path").reset_index(drop=True)
+        for e in (first, second)
+    )
+    if not a["path"].equals(b["path"]):
+        only = sorted(set(a["path"]) ^ set(b["path"]))
+        raise ValueError(
+            f"Both evaluations must score the same clips; only one has {_listed(only)}. Evaluate "
+            "both with the same corpora, emotions and balance."
+        )
+    differing = [column for column in columns if not a[column].equals(b[column])]
+    if differing:
+        raise ValueError(
+            f"Both evaluations must have the same {' and '.join(differing)} for every clip. "
+            "Evaluate both with the same protocol, label_map and random_state."
+        )

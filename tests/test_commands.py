@@ -1,0 +1,472 @@
+"""The command lines: the same words everywhere, only results on stdout, nothing trained unasked."""
+
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile as sf
+from conftest import BUNDLED, EMOTIONS, ODD_ORDER, REPO, bundled_clip
+
+import commands
+import timeline
+from audio import load_audio
+from deep_emotion_recognition import named_recognizer
+from parameters import SAMPLE_RATE
+
+HAPPY, SAD = bundled_clip("happy"), bundled_clip("sad")
+CUSTOM = ["--data-dir", str(REPO / "data"), "--corpora", "custom"]
+COMMANDS = list(commands.COMMANDS)
+PROGRAM = [sys.executable, "emotion_recognition.py", "predict"]
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Runs a command line in this process: exit code, stdout, stderr."""
+    one_process = partial(named_recognizer, n_jobs=1)  # others take seconds to start
+    monkeypatch.setattr(commands, "named_recognizer", one_process)
+
+    def run(*arguments):
+        try:
+            code = commands.main([str(argument) for argument in arguments])
+        except SystemExit as error:  # of argparse
+            code = error.code
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def documents(run):
+    """Runs a command line that succeeds: what it prints as JSON."""
+
+    def documents(*arguments):
+        code, out, err = run(*arguments, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+    return documents
+
+
+@pytest.fixture
+def refused(run):
+    """Runs a command line that fails: stderr, one line."""
+
+    def refused(*arguments, exit_code=1):
+        code, out, err = run(*arguments)
+        assert code == exit_code and out == "" and len(err.splitlines()) == 1
+        return err
+
+    return refused
+
+
+@pytest.fixture(scope="module")
+def toys(tmp_path_factory):
+    """A data folder with the bundled clips only, as in a fresh clone."""
+    folder = tmp_path_factory.mktemp("data")
+    for name in ("train-custom", "test-custom"):
+        shutil.copytree(REPO / "data" / name, folder / name)
+    return folder
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """The options of the recognizer that would be trained, were it not forbidden here: list."""
+    asked = []
+
+    def named(name, **options):
+        asked.append(options | {"name": name})
+        raise ValueError("trained")
+
+    monkeypatch.setattr(commands, "named_recognizer", named)
+    return asked
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two recordings, and one that can't be read."""
+    shutil.copy(HAPPY, tmp_path / "one.wav")
+    shutil.copy(SAD, tmp_path / "two.wav")
+    (tmp_path / "broken.wav").write_bytes(b"no audio")
+    return tmp_path
+
+
+# training
+
+
+def test_training_prints_score_protocol_matrix_and_predictions(run, tmp_path):
+    picture = tmp_path / "confusion.png"
+    code, out, err = run(*CUSTOM, "--picture", picture, HAPPY)
+    assert code == 0, err
+    expected = ["[+] EmotionLDA trained on 63 clips", "train  test  total", "accuracy", "UAR"]
+    expected += ["standard split of custom", "synthetic", "true_sad", f"{HAPPY}: "]
+    assert all(words in out for words in expected)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_training_as_json_is_one_object_that_agrees_with_the_library(documents):
+    asked = "--model", "KNeighbors", "--emotions", ",".join(ODD_ORDER), "--seed", "3"
+    result = documents(*CUSTOM, *asked, HAPPY)
+    options = BUNDLED | {"emotions": ODD_ORDER, "random_state": 3}
+    rec = named_recognizer("KNeighbors", **options).train()
+    assert result["accuracy"] == pytest.approx(rec.test_score())
+    assert result["protocol"] == rec.protocol() and result["corpora"] == ["custom"]
+    assert (result["n_train"], result["n_test"]) == (len(rec.y_train), len(rec.y_test))
+    confusion = np.array(result["confusion"])
+    recalls = confusion.diagonal() / confusion.sum(axis=1)
+    assert result["uar"] == pytest.approx(recalls.mean())
+    assert result["uar_low"] <= result["uar"] <= result["uar_high"]
+    [prediction] = result["predictions"]
+    assert prediction["path"] == HAPPY and prediction["emotion"] == rec.predict(HAPPY)
+    assert prediction["probabilities"] == pytest.approx(rec.predict_proba(HAPPY))
+
+
+def test_training_predicts_the_rest_when_a_file_is_broken(run, folder):
+    broken = folder / "it's broken.wav"
+    broken.write_bytes(b"RIFF")
+    code, out, err = run(*CUSTOM, "--features", "prosody", "--json", broken, HAPPY)
+    predictions = json.loads(out)["predictions"]
+    assert code == 1 and "it's broken.wav" in err
+    assert "error" in predictions[0] and "emotion" in predictions[1]
+
+
+@pytest.mark.slow
+def test_what_is_saved_is_a_model_for_all_commands(run, documents, tmp_path):
+    path = tmp_path / "own.ser"
+    code, _, err = run(*CUSTOM, "--features", "prosody", "-e", "sad,happy", "--save", path)
+    assert code == 0, err
+    for command in COMMANDS:
+        found = str(documents(command, HAPPY, "--model", path))
+        assert "happy" in found and "angry" not in found
+
+
+# which model
+
+
+def test_the_bundled_model_is_used_unless_told_otherwise(documents, bundled, untrained):
+    [result] = documents("predict", HAPPY)
+    assert result["probabilities"] == pytest.approx(bundled.predict_proba(HAPPY), abs=1e-6)
+    [result] = documents("timeline", HAPPY)
+    assert set(bundled.emotions) < set(result["rows"][0]) and not untrained
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_file_is_loaded(run, command, saved, untrained):
+    code, out, err = run(command, HAPPY, "--model", saved, "--csv")
+    assert code == 0 and not untrained, err
+    if command != "explain":
+        assert out.splitlines()[0].split(",")[-3:] == ODD_ORDER
+
+
+def test_a_regressor_is_explained_and_predicts_no_emotion(documents, refused, regressor, tmp_path):
+    regressor.save(tmp_path / "number.ser")
+    asked = HAPPY, "--model", tmp_path / "number.ser"
+    for command in ("predict", "timeline"):
+        assert "egressor" in refused(command, *asked, "--json")
+    assert documents("explain", *asked)[0]["unit"] == "number"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_recipe_is_trained_on_bundled_clips_unasked(refused, command, untrained, toys):
+    for model in ("recommended", "default", "SVC", "BaggingClassifier", "ensemble"):
+        err = refused(command, HAPPY, "-m", model, "--data-dir", toys, "--json")
+        for advice in ("download_data.py", "--corpora custom", "leave --model out"):
+            assert advice in err
+    assert untrained == []
+
+
+def test_a_recipe_learns_from_real_corpora_or_named_ones(run, untrained, toys, tmp_path):
+    shutil.copytree(toys, tmp_path / "data")
+    (tmp_path / "data/emodb/wav").mkdir(parents=True)
+    for name in ("03a01Fa", "08a01Ta", "15a01Fa", "16a01Ta"):
+        shutil.copy(HAPPY, tmp_path / f"data/emodb/wav/{name}.wav")
+    where = ["predict", HAPPY, "--data-dir", tmp_path / "data", "--model"]
+    more = ["--speeds", "1", "--degraded", "2", "--seed", "3", "-e", "sad,happy", "--no-balance"]
+    run(*where, "default")
+    run(*where, "SVCClassifier", "--corpora", "emodb,custom", *more)
+    first, second = untrained
+    assert (first["name"], first["corpora"]) == ("recommended", ["emodb"])
+    assert (first["emotions"], first["balance"], first["noisy"]) == (EMOTIONS, True, 0)
+    assert (second["name"], second["corpora"]) == ("SVC", ["emodb", "custom"])
+    assert (second["speeds"], second["noisy"], second["random_state"]) == (1, 2, 3)
+    assert (second["emotions"], second["balance"]) == (["sad", "happy"], False)
+
+
+def test_a_recipe_is_trained_quietly(run, toys):
+    asked = "--model", "KNeighbors", "--data-dir", toys, "--corpora", "custom", "--json"
+    code, out, err = run("predict", HAPPY, *asked)
+    assert code == 0, err
+    rec = named_recognizer("KNeighbors", **BUNDLED).train()
+    [result] = json.loads(out)
+    assert result["probabilities"] == pytest.approx(rec.predict_proba(HAPPY))
+    assert "trained on 63 clips" in err
+
+
+# what goes in
+
+
+def test_files_folders_and_patterns(run, folder, bundled):
+    code, out, err = run("predict", folder, folder / "*.wav", "--json")
+    assert code == 1 and "broken.wav" in err.splitlines()[-1]
+    results = {Path(result["path"]).name: result for result in json.loads(out)}
+    assert set(results) == {"one.wav", "two.wav", "broken.wav"}
+    assert "error" in results["broken.wav"] and "emotion" not in results["broken.wav"]
+    for name in ("one.wav", "two.wav"):
+        expected = bundled.predict_proba(folder / name)
+        assert results[name]["probabilities"] == pytest.approx(expected, abs=1e-6)
+        assert results[name]["emotion"] == max(expected, key=expected.get)
+        assert results[name]["confidence"] == max(results[name]["probabilities"].values())
+        assert isinstance(results[name]["warnings"], list)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_stdin_is_a_recording_too(documents, command, monkeypatch):
+    stdin = SimpleNamespace(buffer=io.BytesIO(Path(HAPPY).read_bytes()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    piped, read = documents(command, "-", HAPPY, "-")
+    assert piped.pop("path") == "stdin" and read.pop("path") == HAPPY
+    assert piped == read
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["none.wav"], "There is no recording none.wav"),
+        ([HAPPY, "-e", "hapy"], "happy"),
+        ([HAPPY, "--model", "none.ser"], "none.ser"),
+        ([HAPPY, "--model", str(REPO / "README.md")], "README.md"),
+        ([HAPPY, "--model", "SVM"], "Did you mean 'SVC'"),
+    ],
+)
+def test_wrong_wishes_get_one_line(refused, command, arguments, words):
+    assert words in refused(command, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "arguments", "words"),
+    [
+        (1, ["--model", "SVM"], "Unknown model 'SVM'"),
+        (1, ["--model", "SVR"], "Unknown model 'SVR'"),
+        (1, ["--model", "some.ser"], "trained already"),
+        (1, ["--emotions", "sad,hapy"], "Did you mean 'happy'"),
+        (1, ["--corpora", "iemocap"], "Unknown corpus 'iemocap'"),
+        (1, ["nowhere.wav"], "no file nowhere.wav"),
+        (1, ["--data-dir", "nowhere"], "nowhere doesn't exist"),
+        (1, ["timeline", HAPPY, "--corpora", "custom"], "--corpora is for training"),
+        (1, ["timeline", HAPPY, "--noisy", "1"], "--noisy is for training"),
+        (1, ["timeline", HAPPY, "--no-balance"], "--no-balance is for training"),
+        (2, ["predict", HAPPY, "--abstain", "1.5"], "a probability from 0 to 1"),
+        (2, ["predict", HAPPY, "--abstain", "high"], "a probability from 0 to 1"),
+        (2, ["predict", HAPPY, "--write", "cvs"], "Did you mean 'csv'"),
+        (2, ["predict", HAPPY, "--write", "png"], "choose from csv, json."),
+        (2, ["explain", HAPPY, "--write", "srt"], "choose from csv, json, png."),
+        (2, ["timeline", HAPPY, "--output", "here"], "give --write"),
+        (2, ["timeline", HAPPY, "--json", "--csv"], "not allowed with"),
+        (2, ["timeline"], "required: FILE"),
+    ],
+)
+def test_wrong_options_get_one_line(refused, exit_code, arguments, words):
+    assert words in refused(*arguments, exit_code=exit_code)
+
+
+# what comes out
+
+
+def test_predict_chooses_among_some_emotions_and_may_abstain(run, documents, bundled):
+    whole = bundled.predict_proba(HAPPY)
+    [result] = documents("predict", HAPPY, "-e", "sad,angry")
+    assert list(result["probabilities"]) == ["sad", "angry"]
+    share = whole["sad"] / (whole["sad"] + whole["angry"])
+    assert result["probabilities"]["sad"] == pytest.approx(share, abs=1e-6)
+    code, out, _ = run("predict", HAPPY, "--abstain", "0.9999", "--csv")
+    lines = out.splitlines()
+    assert code == 0 and len(lines) == 2
+    assert lines[0].startswith("path,emotion,confidence,warnings,neutral,calm")
+    assert ",unsure," in lines[1]
+    _, out, _ = run("predict", HAPPY)
+    assert f"{HAPPY}: " in out and "█" in out
+    assert bundled.predict(HAPPY, abstain=0.9999) == "unsure"
+    assert bundled.predict([HAPPY], abstain=0) == [bundled.predict(HAPPY)]
+
+
+def test_a_timeline_chooses_among_some_emotions(run, documents):
+    [whole] = documents("timeline", HAPPY)
+    asked = "timeline", HAPPY, "-e", "sad,calm"
+    _, lines, _ = run(*asked, "--jsonl")
+    for found in (documents(*asked)[0]["rows"], map(json.loads, lines.splitlines())):
+        for row, before in zip(found, whole["rows"], strict=True):
+            assert [key for key in row if key != "path"][4:] == ["sad", "calm"]
+            share = before["sad"] / (before["sad"] + before["calm"])
+            assert row["sad"] == pytest.approx(share)
+            assert row["confidence"] == row[row["emotion"]] == max(row["sad"], row["calm"])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_form_says_the_same(run, command, folder):
+    files = [folder / "one.wav", folder / "two.wav"]
+    printed = {}
+    for form in ("json", "jsonl", "csv"):
+        code, printed[form], err = run(command, *files, f"--{form}")
+        assert code == 0 and err == ""
+    documents = json.loads(printed["json"])
+    lines = [json.loads(line) for line in printed["jsonl"].splitlines()]
+    table = printed["csv"].splitlines()
+    assert [document["path"] for document in documents] == list(map(str, files))
+    if command == "timeline":
+        rows = [{"path": d["path"]} | row for d in documents for row in d["rows"]]
+        assert lines == rows and len(table) == 1 + len(rows)
+    else:
+        assert lines == documents
+        n_rows = sum(len(document.get("effects", [0])) for document in documents)
+        assert len(table) == 1 + n_rows
+    assert table[0].startswith("path,") and table[1].startswith(str(files[0]))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_files_are_written_beside_the_results(run, command, folder):
+    forms = commands.COMMANDS[command].forms
+    one = folder / "one.wav"
+    _, plain, _ = run(command, one)
+    code, out, err = run(command, one, "--write", ",".join(forms), "--output", folder / "new")
+    assert code == 0 and out == plain
+    assert len(re.findall("written: ", err)) == len(forms)
+    for form in forms:
+        assert (folder / f"new/one{timeline.FORMATS[form].ending}").stat().st_size
+    _, out, _ = run(command, one, "--json", "--write", "json")
+    assert [json.loads((folder / "one.json").read_text())] == json.loads(out)
+
+
+def test_results_are_printed_before_pictures_are_drawn(run, folder, monkeypatch, capsys):
+    shown = []
+    monkeypatch.setattr(commands, "save_figure", lambda *_: shown.append(capsys.readouterr().out))
+    for form in ([], ["--json"], ["--csv"], ["--jsonl"]):
+        assert run("explain", folder / "one.wav", "--write", "png", *form)[0] == 0
+        assert "log-odds" in shown[-1] or "effect" in shown[-1]
+
+
+def test_recordings_of_one_name_get_files_of_their_own(run, folder):
+    (folder / "more").mkdir()
+    shutil.copy(SAD, folder / "more/one.wav")
+    where = "--write", "json", "--output", folder / "new"
+    code, _, _ = run("predict", folder / "one.wav", folder / "more/one.wav", *where)
+    assert code == 0
+    paths = [json.loads((folder / f"new/{n}.json").read_text())["path"] for n in ("one", "one.2")]
+    assert paths == [str(folder / "one.wav"), str(folder / "more/one.wav")]
+
+
+def test_a_line_is_printed_as_soon_as_it_is_known(run, monkeypatch, capsys):
+    real, before = commands.recognise, []
+
+    def recognise(*arguments, **options):
+        before.append(capsys.readouterr().out)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(commands, "recognise", recognise)
+    for form in ("--jsonl", "--no-warnings"):
+        run("predict", HAPPY, SAD, form)
+        assert before.pop().count(HAPPY) == 1 and before.pop() == ""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_broken_recording_does_not_stop_the_others(run, command, folder):
+    for form in ("--json", "--jsonl", "--csv"):
+        code, out, err = run(command, folder, form)
+        assert code == 1 and "broken.wav" in err and len(err.splitlines()) == 1
+        assert "two.wav" in out and "broken.wav" in out
+    code, out, _ = run(command, folder)
+    assert code == 1 and "broken.wav: can't be read" in out
+
+
+def test_channels_get_timelines_of_their_own(run, tmp_path):
+    y = np.tile(load_audio(bundled_clip("angry")), 8)[: 6 * SAMPLE_RATE]
+    sf.write(tmp_path / "call.wav", np.stack([y, 0 * y], 1), SAMPLE_RATE)
+    forms = ",".join(timeline.FORMATS)
+    split = "--channels", "split", "--write", forms
+    code, out, err = run("timeline", tmp_path / "call.wav", *split)
+    assert code == 0, err
+    for ending in ("csv", "srt", "txt", "json", "png"):
+        assert (tmp_path / f"call-1.{ending}").stat().st_size
+    kept = json.loads((tmp_path / "call-2.json").read_text())
+    assert kept["rows"] == [] and kept["channel"] == 2
+    assert re.search(r"call.wav, channel 1: \d+ rows in 6.0 s", out) and "no speech" in out
+    assert "very quiet" in err
+    code, out, err = run("timeline", tmp_path / "call.wav", "--channels", "split", "--jsonl")
+    assert code == 0 and {json.loads(line)["channel"] for line in out.splitlines()} == {1}
+    assert "very quiet" in err
+    code, out, err = run("timeline", tmp_path / "call.wav", "--no-warnings")
+    assert code == 0 and " start " in out and "quiet" not in err
+
+
+def test_explain_shows_effects(run, documents, folder):
+    code, out, err = run("explain", SAD, folder / "broken.wav", "--emotion", "sad")
+    assert code == 1 and "broken.wav" in err.splitlines()[-1]
+    assert "log-odds of sad" in out and "prosody: pitch" in out
+    [found] = documents("explain", SAD, "-e", "disgust,ps")
+    assert found["emotion"] in ("disgust", "ps")
+    assert {effect["kind"] for effect in found["effects"]} == {"features", "seconds"}
+
+
+def test_former_options_still_work_and_no_help_shows_them(run, folder):
+    one = folder / "one.wav"
+    assert run("timeline", one, "--srt", "--plot", "--audacity")[0] == 0
+    assert {path.suffix for path in folder.glob("one.*")} == {".wav", ".srt", ".png", ".txt"}
+    assert run("explain", one, "--pictures", folder / "why")[0] == 0
+    assert (folder / "why/one.png").stat().st_size
+    for command in ([], *([name] for name in COMMANDS)):
+        _, text, _ = run(*command, "--help")
+        for option in ("--srt", "--plot", "--pictures", "--voices", "--degraded", "default,"):
+            assert option not in text
+
+
+def test_help_teaches(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    for expected in ("python emotion_recognition.py", "--model best", "boredom", "tonnetz"):
+        assert expected in out
+    for command in COMMANDS:
+        _, out, _ = run(command, "--help")
+        for expected in (f"emotion_recognition.py {command} ", "lstm", "MLP", "--jsonl", "--write"):
+            assert expected in out
+
+
+# how it ends
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_interruption_is_one_line(run, command, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "load_recognizer", interrupted)
+    assert run(command, HAPPY) == (130, "", "emotion_recognition.py: interrupted\n")
+
+
+def test_faults_of_the_program_are_not_hidden(run, monkeypatch):
+    monkeypatch.setattr(commands, "load_recognizer", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run("predict", HAPPY)
+
+
+def test_nobody_reads_the_results():
+    """As `| head` does: what is printed into a closed pipe ends the program, without a word."""
+    command = [*PROGRAM, *([HAPPY] * 3), SAD, "--jsonl"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, cwd=REPO, text=True, **pipes)
+    process.stdout.close()
+    assert process.wait(120) == 1 and process.stderr.read() == ""
+
+
+def test_the_program_reads_a_pipe(bundled):
+    command = [*PROGRAM, "-", "--csv"]
+    with Path(HAPPY).open("rb") as file:
+        done = subprocess.run(command, cwd=REPO, stdin=file, capture_output=True, check=True)
+    _, row = done.stdout.decode().splitlines()
+    assert row.split(",")[:2] == ["stdin", bundled.predict(HAPPY)] and done.stderr == b""

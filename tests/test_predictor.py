@@ -1,0 +1,422 @@
+"""A Predictor: one road from sound to answer, nothing that changes, nothing left to fit."""
+
+import copy
+import dataclasses
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import soundfile as sf
+from conftest import BUNDLED, EMOTIONS, FEW, ODD_ORDER, bundled_clip
+from joblib import Parallel, delayed
+from scipy.special import softmax
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from adaptation import SpeakerScaler, standardised
+from audio import AudioError, load_audio
+from confidence import Training, distances
+from data_extractor import SpeechFeatures
+from emotion_recognition import EmotionRecognizer, load_recognizer
+from features import SPEECH_FEATURES
+from models import EmotionLDA
+from parameters import SAMPLE_RATE as SR
+from predictor import EnsemblePredictor, Predictor, Views, recognise
+from speech_features import SpeechFrames
+from timeline import Timeline, predict_timeline
+
+CLIP = bundled_clip("angry")
+SOUND = load_audio(CLIP)
+WINDOW = SOUND[:20000]  # of whole steps of a timeline
+NETWORK = pytest.param("network", marks=pytest.mark.slow)
+ALL = "rec", "adapted", "few_svc", "ensemble", NETWORK
+"""Fixtures: one predictor for speech frames, one for a speaker, one for other features, two."""
+
+
+@pytest.fixture
+def trained(request):
+    """The recognizer of a fixture's name."""
+    return request.getfixturevalue(request.param)
+
+
+def several(clips):
+    """The signals of some clips."""
+    return [load_audio(path) for path in clips[::6]]
+
+
+# one road
+
+
+def opened(ask):
+    """What a recognizer answers for the open file."""
+    with Path(CLIP).open("rb") as file:
+        return ask(file)
+
+
+def as_window(rec):
+    """What a timeline of one window answers."""
+    duration = len(WINDOW) / SR
+    timeline = Timeline(rec, window=duration, hop=duration, vad=False)
+    [row] = timeline.push(WINDOW) + timeline.finish()
+    return {emotion: row[emotion] for emotion in rec.emotions}
+
+
+ROADS = {
+    "a path": lambda rec: rec.predict_proba(CLIP),
+    "a Path": lambda rec: rec.predict_proba(Path(CLIP)),
+    "a list of paths": lambda rec: rec.predict_proba([CLIP])[0],
+    "an array": lambda rec: rec.predict_proba(SOUND, sr=SR),
+    "whole numbers": lambda rec: rec.predict_proba(sf.read(CLIP, dtype="int16")[0], sr=SR),
+    "two channels": lambda rec: rec.predict_proba(np.stack([SOUND, SOUND], axis=1), sr=SR),
+    "a list of arrays": lambda rec: rec.predict_proba([SOUND], sr=SR)[0],
+    "an open file": lambda rec: opened(rec.predict_proba),
+    "a list of open files": lambda rec: opened(lambda file: rec.predict_proba([file])[0]),
+    "a sound": lambda rec: rec.by_emotion(rec.listen(SOUND)[0]),
+    "the microphone": lambda rec: recognise(rec, SOUND)["probabilities"],
+    "a predictor": lambda rec: recognise(rec.predictor_, SOUND)["probabilities"],
+}
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """What plain predictors were given: list of bytes, of the first clip of each call."""
+    calls, real = [], Predictor.probabilities
+
+    def spied(self, X, like=None):
+        calls.append(X[0].tobytes())
+        return real(self, X, like)
+
+    monkeypatch.setattr(Predictor, "probabilities", spied)
+    return calls
+
+
+@pytest.mark.parametrize("trained", ALL, indirect=True)
+def test_a_clip_has_the_same_features_and_answers_down_every_road(trained, seen):
+    predictor = trained.predictor_
+    views = predictor.views(predictor.features(SOUND))
+    expected = [X[0].tobytes() for X in views]
+    answers = {}
+    for name, road in ROADS.items():
+        seen.clear()
+        answers[name] = road(trained)
+        assert seen == expected, name
+        assert list(answers[name]) == trained.emotions, name
+    assert all(answer == answers["a path"] for answer in answers.values())
+    for part, view in zip(predictor.parts, views, strict=True):
+        for recordings in ([CLIP], [SOUND], [CLIP, bundled_clip("sad"), SOUND]):
+            X = SpeechFeatures(part.names, part.functionals, n_jobs=1).transform(recordings)
+            assert X[0].tobytes() == X[-1].tobytes() == view[0].tobytes()
+
+
+def test_a_window_has_the_same_features_as_its_samples(few_svc, rec, seen):
+    answer, window = few_svc.predict_proba(WINDOW, sr=SR), as_window(few_svc)
+    assert window == answer and seen[0] == seen[1]
+    assert rec.predictor_.takes_frames and not few_svc.predictor_.takes_frames
+    for functionals in (None, "frames"):
+        frames = dataclasses.replace(rec.predictor_, functionals=functionals)
+        found, expected = (frames.features(y) for y in (SpeechFrames(SOUND, SR), SOUND))
+        assert found[0].tobytes() == expected[0].tobytes()
+    # a stream is measured piece by piece; the last frames of it wait for what comes after them
+    assert as_window(rec) == pytest.approx(rec.predict_proba(WINDOW, sr=SR), abs=0.1)
+
+
+@pytest.mark.parametrize("trained", ["few_svc", "ensemble"], indirect=True)
+def test_every_road_has_the_same_gate(trained, tmp_path):
+    short, broken = tmp_path / "short.wav", tmp_path / "broken.wav"
+    sf.write(short, SOUND[:800], SR)
+    broken.write_bytes(b"RIFF")
+    for wrong, words in ((short, "at least 0.1 s"), (broken, "broken")):
+        with pytest.raises(AudioError, match=words) as one:
+            trained.predict(wrong)
+        with pytest.raises(AudioError) as listed:
+            trained.predict([CLIP, wrong])
+        assert str(one.value) == str(listed.value)
+    for y in (SOUND[:800], np.full(SR, np.nan)):
+        with pytest.raises(AudioError) as one:
+            trained.predict(y, sr=SR)
+        with pytest.raises(AudioError) as listed:
+            trained.predict([SOUND, y], sr=SR)
+        assert str(one.value) == str(listed.value)
+
+
+SPOILED = {
+    "as it is": WINDOW,
+    "quiet": WINDOW * np.float32(1e-3),
+    "clipped": np.clip(20 * WINDOW, -1, 1),
+    "noisy": WINDOW + np.random.default_rng(0).normal(0, 0.2, len(WINDOW)).astype(np.float32),
+    "short": WINDOW[:4800],
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_every_road_reports_the_same(few_svc, rec, name):
+    y, duration = SPOILED[name], len(SPOILED[name]) / SR
+    for trained in (few_svc, rec):
+        recognised = recognise(trained, y)
+        window = {"window": duration, "hop": duration, "vad": False}
+        table = predict_timeline(trained, y, sr=SR, verbose=0, **window)
+        sides = [recognised["warnings"], table.attrs["warnings"]]
+        if trained.predictor_.takes_frames:  # its window lacks the last frames
+            sides = [[line for line in side if "unlike" not in line] for side in sides]
+        else:
+            assert recognised["probabilities"] == dict(table.iloc[0][trained.emotions])
+        assert sides[0] == sides[1] and bool(sides[0]) >= (name != "as it is")
+
+
+# one predictor
+
+
+@pytest.mark.parametrize("trained", ["rec", "adapted", "few_svc"], indirect=True)
+def test_probabilities_are_a_softmax_over_a_temperature(trained, bundled_clips):
+    predictor = trained.predictor_
+    X = np.concatenate([predictor.features(y) for y in several(bundled_clips)])
+    scores, probabilities = predictor.scores(X), predictor.probabilities(X)
+    assert scores.shape == probabilities.shape == (len(X), 3)
+    Z = X if predictor.speaker is None else standardised(X, *predictor.speaker)
+    factor, power = predictor.fitted.temperature
+    far = np.maximum(distances(Z, predictor.fitted.scaler), 0.1)[:, np.newaxis]
+    np.testing.assert_allclose(probabilities, softmax(scores / (factor * far**power), axis=1))
+    like = predictor.probabilities(X, like=X[:1])
+    np.testing.assert_allclose(like, softmax(scores / (factor * far[0] ** power), axis=1))
+    assert predictor.predict(X).tolist() == predictor.labels[scores.argmax(axis=1)].tolist()
+    assert predictor.scores(X[:0]).shape == predictor.probabilities(X[:0]).shape == (0, 3)
+    assert predictor.novelty(X[:0]).shape == predictor.predict(X[:0]).shape == (0,)
+
+
+def test_answers_are_named_in_the_order_of_the_user(few_svc):
+    predictor = few_svc.predictor_
+    assert predictor.emotions == ODD_ORDER and predictor.labels.tolist() == sorted(ODD_ORDER)
+    named = predictor.by_emotion(np.array([0.5, 0.2, 0.3]))  # angry, happy, sad
+    assert named == {"sad": 0.3, "angry": 0.5, "happy": 0.2} and list(named) == ODD_ORDER
+
+
+@pytest.mark.parametrize("trained", ["rec", "adapted", "few_svc"], indirect=True)
+def test_columns_have_names_and_an_average(trained):
+    predictor = trained.predictor_
+    assert len(predictor.columns) == predictor.features(SOUND).shape[1] == len(predictor.average)
+    average = predictor.average[np.newaxis]
+    if predictor.speaker is not None:
+        average = standardised(average, *predictor.speaker)
+    np.testing.assert_allclose(predictor.fitted.scaler.transform(average), 0, atol=1e-6)
+    assert predictor.parts == (predictor,)
+    X = predictor.features(SOUND)
+    assert predictor.joined(predictor.views(X)) is X
+
+
+def test_novelty_is_over_1_for_what_is_unlike_training(rec):
+    predictor = rec.predictor_
+    assert np.mean(predictor.novelty(rec.X_train) > 1) < 0.05
+    noise = np.random.default_rng(0).normal(0, 0.1, SR).astype(np.float32)
+    assert predictor.novelty(predictor.features(noise)) > 1
+    assert "unlike" in " ".join(recognise(predictor, noise)["warnings"])
+
+
+def test_a_regressor_predicts_numbers(regressor):
+    predictor = regressor.predictor_
+    X = predictor.features(SOUND)
+    assert predictor.labels is None and not predictor.classification
+    assert (
+        predictor.predict(X).tolist() == predictor.scores(X).tolist() == [regressor.predict(CLIP)]
+    )
+    assert predictor.scores(X[:0]).shape == (0,) and predictor.novelty(X).shape == (1,)
+    expected = predictor.adapted(X, ["happy"]).predict(X)
+    assert regressor.adapt([CLIP], "happy").predict(CLIP) == expected[0] != predictor.predict(X)[0]
+    with pytest.raises(ValueError, match="numbers, not emotions"):
+        recognise(predictor, SOUND)
+
+
+def test_recognise_chooses_among_some_emotions_and_abstains(few_svc):
+    whole = few_svc.predict_proba(CLIP)
+    some = recognise(few_svc, SOUND, emotions=["happy", "sad"])
+    share = whole["happy"] / (whole["happy"] + whole["sad"])
+    assert list(some["probabilities"]) == ["happy", "sad"]
+    assert some["probabilities"]["happy"] == pytest.approx(share)
+    assert some["confidence"] == max(some["probabilities"].values())
+    assert some["emotion"] == max(some["probabilities"], key=some["probabilities"].get)
+    assert recognise(few_svc, SOUND, abstain=0.9999)["emotion"] == "unsure"
+    assert recognise(few_svc, SOUND, abstain=0)["emotion"] == few_svc.predict(CLIP)
+    with pytest.raises(ValueError, match="Did you mean 'happy'"):
+        recognise(few_svc, SOUND, emotions=["sad", "hapy"])
+
+
+def test_an_adapted_predictor_is_another_one(few_svc, bundled_clips):
+    predictor = few_svc.predictor_
+    X = np.concatenate([predictor.features(y) for y in several(bundled_clips)])
+    adapted = predictor.adapted(X)
+    assert adapted.speaker is not None and predictor.speaker is None
+    assert adapted.fitted is predictor.by_speaker and predictor.fitted is predictor.general
+    again = adapted.adapted(X)
+    np.testing.assert_array_equal(again.probabilities(X), adapted.probabilities(X))
+    back = adapted.unadapted()
+    np.testing.assert_array_equal(back.probabilities(X), predictor.probabilities(X))
+    np.testing.assert_array_equal(adapted.novelty(X), predictor.novelty(X))
+    assert (adapted.probabilities(X) != predictor.probabilities(X)).any()
+    with pytest.raises(ValueError, match="Unknown emotion 'bored'"):
+        predictor.adapted(X, ["bored"] * len(X))
+    with pytest.raises(ValueError, match='normalize="speaker"'):
+        dataclasses.replace(predictor, by_speaker=None).adapted(X)
+
+
+# immutable
+
+
+@pytest.mark.parametrize("trained", ["rec", "ensemble"], indirect=True)
+def test_nothing_can_be_assigned(trained):
+    predictor = trained.predictor_
+    names = [field.name for field in dataclasses.fields(predictor)]
+    for name in (*names, "something", "labels"):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(predictor, name, None)
+    for name in names:
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            delattr(predictor, name)
+    assert len({predictor, copy.copy(predictor), predictor}) == 2  # compared as objects
+
+
+@pytest.mark.parametrize("trained", ALL[:-1], indirect=True)
+def test_predictions_change_nothing(trained):
+    predictor, before = trained.predictor_, joblib.hash(trained.predictor_)
+    trained.predict([CLIP])
+    trained.adapt([CLIP], "sad").predict_proba(CLIP)
+    trained.predict_timeline(CLIP)
+    trained.explain(CLIP, span=0.5)
+    recognise(predictor, SOUND)
+    assert trained.predictor_ is predictor and joblib.hash(predictor) == before
+
+
+def answers(predictor, y):
+    """All that a predictor tells about a sound."""
+    X = predictor.features(y)
+    adapted = predictor.adapted(X)
+    found = predictor.probabilities(X), predictor.novelty(X), adapted.probabilities(X)
+    return np.concatenate([values.ravel() for values in found])
+
+
+@pytest.mark.parametrize("trained", ALL, indirect=True)
+def test_threads_share_it(trained, bundled_clips):
+    predictor, sounds = trained.predictor_, several(bundled_clips)
+    one_by_one = [answers(predictor, y) for y in sounds]
+    with ThreadPoolExecutor(8) as threads:
+        at_once = [*threads.map(lambda y: answers(predictor, y), 3 * sounds)]
+    np.testing.assert_array_equal(at_once, 3 * one_by_one)
+
+
+@pytest.mark.parametrize("trained", ALL, indirect=True)
+def test_a_pickled_one_answers_the_same(trained, bundled_clips):
+    predictor = trained.predictor_
+    restored = pickle.loads(pickle.dumps(predictor))
+    assert restored.emotions == predictor.emotions and restored.versions == predictor.versions
+    for y in several(bundled_clips)[:3]:
+        np.testing.assert_array_equal(answers(restored, y), answers(predictor, y))
+
+
+@pytest.mark.slow
+def test_it_goes_to_worker_processes(ensemble):
+    sounds = [SOUND, SOUND[:8000]]
+    work = Parallel(n_jobs=2, backend="loky")
+    elsewhere = work(delayed(recognise)(ensemble.predictor_, y) for y in sounds)
+    for found, y in zip(elsewhere, sounds, strict=True):
+        here = recognise(ensemble.predictor_, y)
+        assert found["probabilities"] == pytest.approx(here["probabilities"], abs=1e-12)
+        assert (found["emotion"], found["warnings"]) == (here["emotion"], here["warnings"])
+
+
+@pytest.fixture
+def nothing_fits(monkeypatch):
+    """Whatever is fitted raises."""
+
+    def forbidden(*_, **__):
+        raise AssertionError("fitted after training")
+
+    fitting = Predictor, Training, StandardScaler, SpeakerScaler, EmotionLDA, SVC
+    for cls in fitting:
+        monkeypatch.setattr(cls, "fit", forbidden)
+    monkeypatch.setattr(Training, "one", forbidden)
+    monkeypatch.setattr(StandardScaler, "partial_fit", forbidden)
+
+
+@pytest.mark.parametrize("name", ["rec", "few_svc", "ensemble"])
+def test_nothing_is_fitted_after_training(name, request, tmp_path):
+    trained = request.getfixturevalue(name)
+    request.getfixturevalue("nothing_fits")
+    with pytest.raises(AssertionError, match="after training"):
+        copy.copy(trained).train()
+    expected = trained.predict_proba(CLIP)
+    assert trained.predict(CLIP) == max(expected, key=expected.get)
+    assert trained.listen(SOUND)[1] > 0 and trained.scores()["uar"] > 0
+    for labels in (None, "sad"):
+        adapted = trained.adapt([CLIP], labels)
+        assert sum(adapted.predict_proba(CLIP).values()) == pytest.approx(1)
+    assert len(trained.predict_timeline(CLIP)) and len(trained.explain(CLIP))
+    trained.save(tmp_path / "own.ser")
+    loaded = load_recognizer(tmp_path / "own.ser")
+    assert loaded.predict_proba(CLIP) == expected
+    assert loaded.adapt([CLIP], "sad").predict_proba(CLIP) == adapted.predict_proba(CLIP)
+
+
+# ensembles
+
+
+def test_an_ensemble_averages_its_members(ensemble, rec, bundled_clips):
+    predictor = ensemble.predictor_
+    assert isinstance(predictor, EnsemblePredictor) and predictor.parts == predictor.members
+    clips = bundled_clips[::6]
+    X, _ = ensemble._features(clips, None)
+    each = [member.probabilities(x) for member, x in zip(predictor.members, X, strict=True)]
+    np.testing.assert_array_equal(predictor.probabilities(X), np.mean(each, axis=0))
+    np.testing.assert_array_equal(predictor.scores(X), predictor.probabilities(X))
+    weighted = EnsemblePredictor.of(predictor.members, weights=(3, 1))
+    np.testing.assert_allclose(weighted.probabilities(X), 0.75 * each[0] + 0.25 * each[1])
+    assert weighted.adapted(X).weights == weighted.unadapted().weights == (3, 1)
+    novelties = [member.novelty(x) for member, x in zip(predictor.members, X, strict=True)]
+    np.testing.assert_array_equal(predictor.novelty(X), np.max(novelties, axis=0))
+    expected = predictor.labels[np.mean(each, axis=0).argmax(axis=1)].tolist()
+    assert ensemble.predict(clips) == expected
+    like = predictor.probabilities(X, like=X[:1])
+    pairs = zip(predictor.members, X, strict=True)
+    each = [member.probabilities(x, like=x[:1]) for member, x in pairs]
+    np.testing.assert_array_equal(like, np.mean(each, axis=0))
+
+
+def test_an_ensemble_is_adapted_member_by_member(ensemble, bundled_clips):
+    own = [path for path in bundled_clips if "v21" in path][:6]
+    adapted = ensemble.adapt(own)
+    members = [member.adapt(own).predict_proba(CLIP) for member in ensemble.members]
+    for emotion, share in adapted.predict_proba(CLIP).items():
+        assert share == pytest.approx(np.mean([member[emotion] for member in members]))
+    assert ensemble.predictor_.speaker is None and adapted.predictor_.speaker is not None
+    back = adapted.predictor_.unadapted()
+    assert recognise(back, SOUND) == recognise(ensemble, SOUND)
+    with pytest.raises(ValueError, match="adapted to one speaker"):
+        adapted.test_score()
+
+
+def test_an_ensemble_of_regressors_averages_their_numbers(regressor):
+    options = BUNDLED | FEW | {"emotions": EMOTIONS, "classification": False}
+    other = EmotionRecognizer(Ridge(), **options).train()
+    both = EnsemblePredictor.of([regressor.predictor_, other.predictor_])
+    expected = np.mean([regressor.predict(CLIP), other.predict(CLIP)])
+    assert both.predict(both.features(SOUND)) == pytest.approx(expected) and both.labels is None
+
+
+def test_an_ensemble_is_known_by_its_members(ensemble):
+    assert ensemble.name == "EmotionLDA and SVC"
+    assert repr(ensemble).startswith("<EnsembleRecognizer of sad, angry, happy: EmotionLDA and SVC")
+    assert "EmotionLDA and SVC" in ensemble.draw_confusion_matrix().get_title()
+    assert set(ensemble.predictor_.names) == {*SPEECH_FEATURES, "mfcc"}
+    assert not ensemble.predictor_.takes_frames
+    for ask in (lambda: ensemble.grid_search({"C": [1]}), ensemble.determine_best_model):
+        with pytest.raises(ValueError, match="ensemble"):
+            ask()
+
+
+def test_views_are_features_of_the_same_clips():
+    views = Views([np.arange(6).reshape(3, 2), np.arange(3)])
+    assert len(views) == 3
+    left, right = views[1:]
+    assert left.tolist() == [[2, 3], [4, 5]] and right.tolist() == [1, 2]
+    assert [x.tolist() for x in views[[0]]] == [[[0, 1]], [0]]

@@ -1,0 +1,344 @@
+"""Folds, the leak guard, the clips that a model is adapted with, comparisons."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from conftest import ODD_ORDER as LABELS
+from conftest import REPO
+from sklearn.metrics import balanced_accuracy_score
+from test_evaluation import make_regression, make_result
+from test_metrics import plain_bootstrap
+from test_plotting import text_of
+
+import protocols
+from create_csv import list_clips
+from data_extractor import load_data
+from protocols import Leaks, compare, find_leaks, make_folds
+from tables import COLUMNS, speaker_groups
+
+
+@pytest.fixture(scope="module")
+def custom():
+    """The bundled clips of three emotions: 11 speakers, 87 clips."""
+    clips = list_clips("custom", data_dir=REPO / "data")
+    return clips[clips["emotion"].isin(LABELS)].reset_index(drop=True)
+
+
+# folds
+
+
+def many_speakers():
+    """18 speakers of RAVDESS and 10 of EMO-DB; a number may be in both."""
+    rows = [
+        (e, f"{s:02d}", c)
+        for c, n in (("ravdess", 18), ("emodb", 10))
+        for s in range(1, n + 1)
+        for e in LABELS
+        for _ in range(2)
+    ]
+    clips = pd.DataFrame(rows, columns=["emotion", "speaker", "corpus"])
+    return clips.sample(frac=1, random_state=0).reset_index(drop=True)
+
+
+@pytest.mark.parametrize("protocol", ["loso", "group-2", "group-6", "random"])
+def test_every_clip_is_tested_once_and_speakers_are_kept_apart_where_it_is_claimed(protocol):
+    clips = many_speakers()
+    folds = make_folds(protocol, clips)
+    tested = np.concatenate([fold.test for fold in folds])
+    assert sorted(tested) == list(range(len(clips)))
+    groups = speaker_groups(clips)
+    for fold in folds:
+        assert set(fold.train) == set(range(len(clips))) - set(fold.test)
+        shared = set(groups[fold.train]) & set(groups[fold.test])
+        assert shared if protocol == "random" else not shared
+
+
+def test_loso_leaves_out_one_speaker_of_one_corpus():
+    clips = many_speakers()
+    folds = make_folds("loso", clips)
+    assert [fold.name for fold in folds] == sorted(set(speaker_groups(clips)))
+    held_out = clips.iloc[folds[0].test]
+    assert set(zip(held_out["corpus"], held_out["speaker"], strict=True)) == {("emodb", "01")}
+    assert "01" in set(clips.iloc[folds[0].train]["speaker"])  # the one of RAVDESS
+    with pytest.raises(ValueError, match="at least two"):
+        make_folds("loso", clips[clips["speaker"] == "18"])
+
+
+def test_groups_are_dealt_out_in_order():
+    clips = many_speakers()
+    folds = make_folds("group-6", clips)
+    for i, fold in enumerate(folds):
+        tested = clips.iloc[fold.test]
+        for corpus, n in (("ravdess", 18), ("emodb", 10)):
+            speakers = sorted(set(tested.loc[tested["corpus"] == corpus, "speaker"]))
+            assert speakers == [f"{s:02d}" for s in range(1, n + 1)][i::6]
+
+
+def test_random_folds_are_stratified_and_seeded():
+    clips = many_speakers()
+    first, again, other = (make_folds("random", clips, random_state=seed) for seed in (0, 0, 1))
+    assert first[0].test.tolist() == again[0].test.tolist() != other[0].test.tolist()
+    for fold in first:
+        assert set(clips["emotion"].iloc[fold.test].value_counts()) <= {5, 6}  # 56 of each, tenths
+    with pytest.raises(ValueError, match="two clips"):
+        make_folds("random", clips.drop_duplicates("emotion"))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "message"),
+    [
+        ("lso", "Did you mean 'loso'"),
+        ("group-K", "a number of folds"),
+        ("group-1", "2 or more"),
+        ("group-19", "at least 19 speakers.*largest has 18"),
+        ("cross-corpus", "some of emodb, ravdess"),
+        (None, "choose from standard, loso, group-K, cross-corpus, random"),
+    ],
+)
+def test_a_protocol_that_cant_be_says_what_can(protocol, message):
+    with pytest.raises(ValueError, match=message):
+        make_folds(protocol, many_speakers())
+
+
+def test_corpora_are_for_cross_corpus_and_must_be_there():
+    clips = many_speakers()
+    with pytest.raises(ValueError, match="not 'loso'"):
+        make_folds("loso", clips, test_corpora=["emodb"])
+    with pytest.raises(ValueError, match=r"'emo'.*Did you mean 'emodb'"):
+        make_folds("cross-corpus", clips, test_corpora=["emo"])
+    with pytest.raises(ValueError, match="another corpus to train on"):
+        make_folds("cross-corpus", clips, test_corpora=["emodb", "ravdess"])
+    (fold,) = make_folds("cross-corpus", clips, test_corpora=["emodb"])
+    assert set(clips["corpus"].iloc[fold.train]) == {"ravdess"}
+    assert set(clips["corpus"].iloc[fold.test]) == {"emodb"}
+
+
+def test_standard_draws_what_the_recognizer_draws(custom):
+    (whole,) = make_folds("standard", custom)
+    assert (custom["partition"].iloc[whole.train] == "train").all()
+    assert len(whole.train) + len(whole.test) == len(custom)
+    uneven = custom.drop(custom.index[custom["emotion"] == "sad"][[0, 1, -1]])
+    uneven = uneven.reset_index(drop=True)
+    (drawn,) = make_folds("standard", uneven, balance=True, random_state=3)
+    for rows, n in ((drawn.train, 19), (drawn.test, 7)):
+        assert uneven["emotion"].iloc[rows].value_counts().tolist() == [n] * 3
+    with pytest.raises(ValueError, match="no test clips"):
+        make_folds("standard", custom[custom["partition"] == "train"])
+
+
+def test_standard_is_the_classic_split(tmp_path, custom):
+    uneven = custom.drop(custom.index[custom["emotion"] == "sad"][[0, 1, -1]])
+    uneven = uneven.reset_index(drop=True)
+    files = [tmp_path / f"{part}.csv" for part in ("train", "test")]
+    for part, file in zip(("train", "test"), files, strict=True):
+        uneven.loc[uneven["partition"] == part, COLUMNS].to_csv(file, index=False)
+    data = load_data(*files, emotions=LABELS, verbose=0, n_jobs=1, random_state=3)
+    (drawn,) = make_folds("standard", uneven, balance=True, random_state=3)
+    assert set(uneven["path"].iloc[drawn.train]) == set(data["train_audio_paths"])
+    assert set(uneven["path"].iloc[drawn.test]) == set(data["test_audio_paths"])
+
+
+# adaptation to test speakers
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 10])
+def test_every_clip_is_adapted_with_others(n):
+    for n_clips in range(1, 35):
+        blocks = protocols.calibration_blocks(n_clips, n)
+        assert sorted(np.concatenate([block for block, _ in blocks])) == list(range(n_clips))
+        for block, handful in blocks:
+            assert not set(block) & set(handful)
+            assert len(set(handful)) == len(handful) == min(n, n_clips - 1)
+
+
+def test_blocks_follow_one_another_in_a_shuffled_order():
+    blocks = protocols.calibration_blocks(20, 5)
+    for (_, handful), (following, _) in zip(blocks, blocks[1:] + blocks[:1], strict=True):
+        assert handful.tolist() == following.tolist()
+    assert blocks[0][0].tolist() != list(range(5))
+    assert blocks[0][0].tolist() != protocols.calibration_blocks(20, 5, 1)[0][0].tolist()
+    ((block, handful),) = protocols.calibration_blocks(7, "all")
+    assert sorted(block) == sorted(handful) == list(range(7))
+
+
+# leaks
+
+
+def rows_of(*paths, speaker="a", corpus="custom"):
+    return pd.DataFrame({"path": map(str, paths), "speaker": speaker, "corpus": corpus})
+
+
+def test_nothing_is_found_where_nothing_is(custom):
+    paths = custom["path"].tolist()
+    leaks = find_leaks(rows_of(*paths[:5]), rows_of(*paths[5:10], speaker="b"))
+    assert not leaks
+    assert str(leaks) == "no speaker, recording or known sentence is on both sides of the split"
+
+
+def test_a_speaker_on_both_sides_is_found(custom):
+    paths = custom["path"].tolist()
+    leaks = find_leaks(rows_of(*paths[:5]), rows_of(*paths[5:10]))
+    assert leaks and leaks.speakers == ("custom/a",) and not leaks.audio
+    assert str(leaks) == "the same speaker on both sides of the split: custom/a"
+    other = find_leaks(rows_of(*paths[:5]), rows_of(*paths[5:10], corpus="mine"))
+    assert not other.speakers  # another corpus's "a" is another person
+
+
+@pytest.mark.parametrize("ending", [".wav", ".flac"])
+def test_a_recording_is_found_under_another_name_speaker_and_format(custom, tmp_path, ending):
+    original = custom["path"][0]
+    copy = tmp_path / f"bob_1_sad{ending}"
+    soundfile.write(copy, *soundfile.read(original, dtype="int16"))
+    assert copy.read_bytes() != Path(original).read_bytes() or ending == ".wav"
+    test = rows_of(custom["path"][5], copy, speaker="bob")
+    leaks = find_leaks(rows_of(*custom["path"][:3]), test)
+    assert leaks.audio == ((original, str(copy)),) and not leaks.speakers
+    assert str(leaks) == f"identical audio on both sides of the split: {original} = {copy}"
+
+
+def test_a_recording_that_differs_isnt_identical(custom, tmp_path):
+    y, rate = soundfile.read(custom["path"][0])
+    soundfile.write(tmp_path / "softer.wav", 0.5 * y, rate)
+    soundfile.write(tmp_path / "shorter.wav", y[:-1], rate)
+    y[1000] += 1 / 32768  # the smallest step of 16 bits
+    soundfile.write(tmp_path / "touched.wav", y, rate)
+    paths = [tmp_path / f"{name}.wav" for name in ("softer", "shorter", "touched")]
+    assert not find_leaks(rows_of(custom["path"][0]), rows_of(*paths, speaker="b"))
+
+
+@pytest.mark.parametrize(
+    ("corpus", "train", "test", "found"),
+    [
+        ("emodb", "03a01Fa.wav", "08a01Nc.wav", ("emodb/a01",)),
+        ("emodb", "03a01Fa.wav", "08a02Nc.wav", ()),
+        ("emodb", "03a01Fa.wav", "08b01Na.wav", ()),
+        ("ravdess", "03-01-01-01-02-01-01_sad.wav", "03-01-04-02-02-02-07_x.wav", ("ravdess/02",)),
+        ("ravdess", "03-01-02-01-01-01-01_sad.wav", "03-01-02-01-02-01-01_sad.wav", ()),
+        ("tess", "25_01_01_01_back_angry.wav", "26_01_01_01_back_sad.wav", ("tess/back",)),
+        ("tess", "OAF_back_angry.wav", "OAF_bar_angry.wav", ()),
+        ("custom", "a_hello_sad.wav", "b_hello_sad.wav", ()),
+    ],
+)
+def test_a_sentence_on_both_sides_is_reported_but_no_leak(corpus, train, test, found):
+    leaks = find_leaks(
+        rows_of(train, speaker="1", corpus=corpus), rows_of(test, speaker="2", corpus=corpus)
+    )
+    assert leaks.sentences == found and not leaks
+    assert ("the same sentence" in str(leaks)) == bool(found)
+
+
+def test_the_real_corpora_share_sentences_but_no_recordings(real_data):
+    groups = "emodb", "tess_ravdess"
+    clips = pd.concat([list_clips(group, data_dir=real_data) for group in groups])
+    clips = clips.assign(digest=protocols.audio_digests(clips["path"]))
+    for corpus, speaker, n_sentences in (("emodb", "16", 10), ("ravdess", "05", 2)):
+        held_out = (clips["corpus"] == corpus) & (clips["speaker"] == speaker)
+        if held_out.any():
+            leaks = find_leaks(clips[~held_out], clips[held_out])
+            assert not leaks
+            assert len([s for s in leaks.sentences if s.startswith(corpus)]) == n_sentences
+
+
+def test_leaks_are_text_in_notebooks():
+    assert repr(Leaks(speakers=("emodb/03",))).startswith("<Leaks: the same speaker on both sides")
+
+
+# protocols in one line
+
+
+def test_the_split_is_described_and_shared_speakers_are_named():
+    rows = pd.DataFrame({"corpus": ["tess", "emodb"]})
+    line = protocols.describe_split(rows, rows, ["tess/25", "emodb/03"], ["tess/25", "emodb/15"])
+    assert line == (
+        "standard split of emodb, tess: trained on 2 clips of 2 speakers, tested on 2 clips of 2; "
+        "on both sides: tess/25"
+    )
+    line = protocols.describe_split(rows, rows, ["a", "b"], ["c", "d"])
+    assert line.endswith("clips of 2, none of them heard in training")
+
+
+# comparing
+
+
+def test_notebooks_show_a_comparison():
+    first, second = make_result(model="<b>"), make_result(model="other")
+    comparison = compare(first, second)
+    shown = text_of(comparison._repr_html_())
+    assert "first: <b> (loso) UAR 0." in shown and "second: other (loso) UAR 0." in shown
+    assert "first minus second +0.000 (95 % by speaker" in shown and "300 clips of 12" in shown
+    assert repr(comparison) == f"<Comparison: {comparison}>"
+    alone = replace(comparison, low=None, high=None, probability=None)
+    assert "+0.000 (one speaker, no interval)" in text_of(alone._repr_html_())
+
+
+def test_a_system_is_as_good_as_itself():
+    same = compare(make_result(), make_result())
+    assert (same.difference, same.low, same.high, same.probability) == (0, 0, 0, 0.5)
+
+
+def test_a_comparison_is_paired_as_in_a_loop():
+    first, second = make_result(seed=1, model="One"), make_result(seed=2, model="Two")
+    ours = compare(first, second)
+    y_true = first.clips["emotion"].to_numpy(dtype=str)
+    predicted = [e.clips["predicted"].to_numpy(dtype=str) for e in (first, second)]
+
+    def gap(rows):
+        scores = [balanced_accuracy_score(y_true[rows], p[rows]) for p in predicted]
+        return scores[0] - scores[1]
+
+    low, high = plain_bootstrap(speaker_groups(first.clips), gap)
+    assert ours.difference == pytest.approx(gap(np.arange(300)))
+    assert (ours.low, ours.high) == pytest.approx((low, high), abs=0.015)
+    other_way = compare(second, first)
+    assert other_way.difference == -ours.difference
+    assert other_way.probability == pytest.approx(1 - ours.probability)
+    assert str(ours) == (
+        f"UAR of One (loso) minus that of Two (loso): {first.scores()['uar']:.3f} - "
+        f"{second.scores()['uar']:.3f} = {ours.difference:+.3f} (95 % by speaker: {ours.low:+.3f} "
+        f"to {ours.high:+.3f}; it is better with probability {ours.probability:.3f}); 300 clips of "
+        "12 speakers"
+    )
+
+
+def test_the_order_of_the_clips_doesnt_matter():
+    first, second = make_result(seed=1), make_result(seed=2)
+    expected = compare(first, second)
+    second.clips = second.clips.sample(frac=1, random_state=0)
+    assert compare(first, second) == expected
+
+
+def test_who_is_right_more_often_is_better_and_who_errs_less_too():
+    first = make_result()
+    perfect = make_result(predicted=first.clips["emotion"])
+    assert compare(perfect, first).probability == 1
+    rng = np.random.default_rng(0)
+    t, speakers = rng.integers(0, 3, 60).astype(float), rng.integers(0, 6, 60).astype(str)
+    good, bad = make_regression(t, t + 0.1, speakers), make_regression(t, t + 1, speakers)
+    result = compare(good, bad)
+    assert (result.measure, result.probability) == ("mae", 1)
+    assert result.difference == pytest.approx(-0.9)
+    assert "MAE of" in str(result)
+
+
+def test_one_speaker_compares_without_an_interval():
+    result = compare(make_result(n_speakers=1, seed=1), make_result(n_speakers=1, seed=2))
+    assert result.low is result.high is result.probability is None
+    assert "one speaker, no interval" in str(result)
+
+
+def test_only_the_same_clips_and_folds_are_compared():
+    first, other = make_result(), make_result()
+    other.clips = other.clips.iloc[:-2]
+    with pytest.raises(ValueError, match=r"only one has 298\.wav, 299\.wav"):
+        compare(first, other)
+    with pytest.raises(ValueError, match="the same fold for"):
+        compare(first, make_result(fold="2"))
+    assert compare(first, make_result(fold="2"), same_folds=False).difference == 0
+    with pytest.raises(ValueError, match="the same emotion for"):
+        compare(first, make_result(emotion="sad"), same_folds=False)
+    with pytest.raises(ValueError, match="other emotions or kind"):
+        compare(first, make_regression([1.0], [1.0], ["a"]))
