@@ -618,3 +618,6 @@ __getattr__ = moved(
         "features": "VOICE_FEATURES",
     },
 )
+
+if __name__ == "__main__":
+    sys.exit(main())

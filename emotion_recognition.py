@@ -24,17 +24,16 @@ From Python:
     rec = EmotionRecognizer(model=SVC(), emotions=["sad", "neutral", "happy"]).train()
 """
 
-import sys
-from importlib import import_module
+import runpy
+from pathlib import Path
 
-if __name__ == "__main__":  # before all else, so that every class is there once, in this module
-    sys.exit(import_module("commands").main())
+if __name__ == "__main__":  # the command lines are a program above this module, which imports it
+    runpy.run_path(str(Path(__file__).with_name("commands.py")), run_name="__main__")
 
 import copy
 import inspect
 import warnings
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pandas as pd

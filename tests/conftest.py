@@ -12,6 +12,10 @@ import pytest
 from create_csv import list_audio
 
 REPO = Path(__file__).resolve().parents[1]
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    # Processes that compile librosa at the same time write each other's code into numba's cache,
+    # and crash when they load it.
+    os.environ["NUMBA_CACHE_DIR"] = str(REPO / ".pytest_cache" / "numba" / worker)
 BUNDLED = {
     "data_dir": REPO / "data",
     "tess_ravdess": False,
