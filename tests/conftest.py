@@ -88,6 +88,31 @@ def own_cache(tmp_path_factory):
     os.environ["SER_CACHE_DIR"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The cache's folder, of this test alone; its clips count as settled at once."""
+    import feature_cache
+
+    monkeypatch.setenv("SER_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(feature_cache, "FRESH", 0)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def loaded(monkeypatch):
+    """The paths that were extracted in this process."""
+    import utils
+
+    paths, load = [], utils.load_audio
+
+    def counting(source, **options):
+        paths.append(str(source))
+        return load(source, **options)
+
+    monkeypatch.setattr(utils, "load_audio", counting)
+    return paths
+
+
 # trained recognizers
 
 

@@ -22,9 +22,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from test_feature_cache import FEATURES, extract, plainly, rows_of, write_clip, write_clips
 
 import data_extractor as de
-import feature_cache
 import features as ft
-import utils
 from audio import AudioError, load_audio
 from augmentation import at_speed, noisy_copy
 from create_csv import list_audio
@@ -35,27 +33,6 @@ from utils import extract_feature, get_audio_config
 @pytest.fixture
 def clips(tmp_path):
     return write_clips(tmp_path / "clips", 20)
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """The cache's folder; its clips count as settled at once."""
-    monkeypatch.setenv("SER_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(feature_cache, "FRESH", 0)
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def loaded(monkeypatch):
-    """The paths that were extracted in this process."""
-    paths, load = [], utils.load_audio
-
-    def counting(source, **options):
-        paths.append(str(source))
-        return load(source, **options)
-
-    monkeypatch.setattr(utils, "load_audio", counting)
-    return paths
 
 
 # names of features

@@ -111,27 +111,6 @@ def clips(tmp_path):
     return write_clips(tmp_path / "clips", 20)
 
 
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """The cache's folder; its clips count as settled at once."""
-    monkeypatch.setenv("SER_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(fc, "FRESH", 0)
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def loaded(monkeypatch):
-    """The paths that were extracted in this process."""
-    paths, load = [], utils.load_audio
-
-    def counting(source, **options):
-        paths.append(str(source))
-        return load(source, **options)
-
-    monkeypatch.setattr(utils, "load_audio", counting)
-    return paths
-
-
 def extract(paths, features=FEATURES, **options):
     """X, where no clip is left out and nothing is warned of."""
     with warnings.catch_warnings():
