@@ -442,7 +442,7 @@ class Views:
 class Predicts:
     """Predicts recordings with a Predictor, `predictor_`, which is None before training.
 
-    Who inherits has `n_jobs`, `verbose` and the method `_take(predictor)`.
+    A subclass has `n_jobs`, `verbose` and the method `_take(predictor)`.
     """
 
     def _check_trained(self):
