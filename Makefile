@@ -32,6 +32,7 @@ test-slow: $(VENV)/installed-dev  ## run the other tests: networks, command line
 
 bench: $(VENV)/installed-dev  ## measure speed and accuracy (over an hour, best on a quiet machine)
 	$(PYTHON) benchmarks/bench_features.py
+	$(PYTHON) benchmarks/bench_encoder.py
 	$(PYTHON) benchmarks/bench_cache.py
 	$(PYTHON) benchmarks/bench_accuracy.py --picture images/calibration.png
 	$(PYTHON) benchmarks/bench_accuracy.py --only networks

@@ -30,11 +30,13 @@ from corpora import CORPORA, find_data_dir, help_line, wishes
 from create_csv import labelled_clips, list_audio
 from deep_emotion_recognition import named_recognizer
 from emotion_recognition import load_recognizer
-from features import FEATURES, SPEECH_FEATURES
+from encoder import BUNDLED
+from features import REGISTRY
 from listening import DeviceError, NothingHeard
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES
 from plotting import bars, save_figure
 from predictor import recognise
+from utils import AS_FEATURES, encoder_option, names_option
 
 PROGRAM = "emotion_recognition.py"
 MODELS = (*RECIPES, *(name.removesuffix("Classifier") for name in CLASSIFIERS))
@@ -45,11 +47,6 @@ ERRORS = ImportError, ValueError, OSError, DeviceError, NothingHeard  # that the
 
 
 # options
-
-
-def _names(text):
-    """The names in a comma-separated list; a type of argparse."""
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _probability(text):
@@ -77,6 +74,11 @@ _MODEL = (
     f"or on what --corpora names: {', '.join(MODELS)}"
 )
 _EMOTIONS = "comma-separated: choose among these of the model's; a recipe is trained on them"
+_ENCODER = (
+    f"the pre-trained encoder that the features take: {BUNDLED} (bundled), PATH.onnx or hf:NAME "
+    "(@6,9 behind it chooses layers), or none; default: the model's. For a model from a file: "
+    "where its encoder is on this machine"
+)
 _CORPORA = f"comma-separated, out of {', '.join(CORPORA)}; default: the real ones that are there"
 
 
@@ -89,14 +91,15 @@ def add_model(parser, model=_MODEL, emotions=_EMOTIONS, corpora=_CORPORA):
     model, emotions, corpora : str
         The help on these options.
     """
-    names, number = {"type": _names, "metavar": "A,B"}, {"type": int, "metavar": "N"}
+    names, number = {"type": names_option, "metavar": "A,B"}, {"type": int, "metavar": "N"}
     add = parser.add_argument
     add("-m", "--model", metavar="FILE|NAME", help=model)
     add("-e", "--emotions", help=emotions, **names)
     add = parser.add_argument_group("training of a recipe").add_argument
     add("--corpora", help=corpora, **names)
-    known = f"comma-separated, out of {', '.join([*FEATURES, *SPEECH_FEATURES])}"
+    known = f"comma-separated, out of {', '.join(REGISTRY)}"
     add("--features", help=f"{known}; default: the model's", **names)
+    add("--encoder", type=encoder_option, default=AS_FEATURES, metavar="NAME|none", help=_ENCODER)
     add("--data-dir", metavar="FOLDER", help="the data folder; else $SER_DATA_DIR, else data/")
     add("--no-balance", action="store_true", help="use all clips of each emotion")
     speeds = "learn from each clip at N other speeds, too, up to 4 (default 0; lstm, ensemble: 4)"
@@ -137,7 +140,13 @@ def recognizer(args):
                 f"--{name.replace('_', '-')} is for training, and this model is trained already: "
                 "leave it out, or name a recipe, such as --model recommended"
             )
-    rec = load_recognizer(args.model)
+    if args.encoder is None:
+        raise ValueError(
+            "--encoder none is for training, and this model is trained already: name a recipe, "
+            "such as --model recommended, or leave it out"
+        )
+    given = None if args.encoder == AS_FEATURES else args.encoder
+    rec = load_recognizer(args.model, encoder=given)
     for emotion in args.emotions or ():
         check_name(emotion, rec.emotions, "emotion")
     return rec
@@ -172,6 +181,7 @@ def _trained(args, recipe, corpora, verbose=1):
     """Build the recognizer of a recipe, and train it."""
     given = {"features": args.features, "speeds": args.speeds, "corpora": corpora}
     options = {name: value for name, value in given.items() if value is not None}
+    options["encoder"] = args.encoder
     options |= {"emotions": args.emotions or list(DEFAULT_EMOTIONS), "noisy": args.noisy}
     options |= {"balance": not args.no_balance, "random_state": args.seed}
     rec = named_recognizer(recipe, data_dir=args.data_dir, verbose=verbose, **options)
@@ -342,7 +352,7 @@ def _parse(command, argv):
         how = {"dest": "form", "action": "store_const", "const": form, "help": f"print {text}"}
         printed.add_argument(f"--{form}", **how)
     write = f"files to write for each recording, comma-separated, out of {', '.join(forms)}"
-    add("--write", type=_names, action="extend", metavar="FORMATS", help=write)
+    add("--write", type=names_option, action="extend", metavar="FORMATS", help=write)
     add("--output", metavar="FOLDER", help="where --write writes; default: beside each recording")
     quiet = "print no warnings of noise, clipping, telephone width, ..."
     add("--no-warnings", dest="report", action="store_false", help=quiet)
@@ -615,7 +625,7 @@ __getattr__ = moved(
     __name__,
     {
         "emotion_recognition": "DEFAULT_FILE corpora_options decided hear",
-        "features": "VOICE_FEATURES",
+        "features": "FEATURES VOICE_FEATURES",
     },
 )
 

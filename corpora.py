@@ -51,6 +51,7 @@ class Corpus(NamedTuple):
     place: Callable | None = None  # published name without suffix to path below data/, or None
     parts: dict | None = None  # name to Part; None: there is nothing to download
     how_to_get: str = ""  # where there is nothing to download
+    offered: bool = True  # whether a line says how to get it where all that is there is taken
 
 
 class CorpusGroup(NamedTuple):
@@ -60,6 +61,7 @@ class CorpusGroup(NamedTuple):
     corpora: tuple
     name: str  # of the desc_files: train_<name>, test_<name>
     how_to_get: str
+    offered: bool = True  # see `Corpus`
 
 
 _RAVDESS_ORDER = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "ps")
@@ -86,9 +88,26 @@ Freude, Trauer, neutral."""
 
 EMODB_MALE = ("03", "10", "11", "12", "15")
 
+NEMO_EMOTIONS = {
+    "anger": "angry",
+    "fear": "fear",
+    "happiness": "happy",
+    "neutral": "neutral",
+    "sadness": "sad",
+    "surprised": "ps",
+}
+"""The second part of an nEMO file name (github.com/amu-cai/nEMO). "ps" is "surprised" there, of no
+stated kind."""
+
+NEMO_GENDERS = dict.fromkeys(("EB0", "IC0", "KD0", "MK0"), "female") | dict.fromkeys(
+    ("KS0", "MP0", "SM0", "TP0", "WR0"), "male"
+)
+"""Speaker to gender, by nEMO's data.tsv."""
+
 ZENODO = "https://zenodo.org/records/1188976"
 _EMODB_PAGE = "http://emodb.bilderbar.info"
 _EMODB_FILE = File("download.zip", f"{_EMODB_PAGE}/download/download.zip", 40_567_066, None)
+NEMO_PAGE = "https://github.com/amu-cai/nEMO"
 BOREALIS = "https://borealisdata.ca/api/datasets/:persistentId/?persistentId="
 
 _ACTED = {"train": "training", "test": "validation"}
@@ -216,6 +235,26 @@ _RECORDS = (
         "project are under the MIT licence.",
         how_to_get="put clips named <speaker>_..._<emotion>.wav there",
     ),
+    Corpus(
+        name="nemo",
+        title="nEMO",
+        speakers="9 actors",
+        language="Polish",
+        group="nemo",
+        folders={"all": "nemo/samples"},
+        # the number is the sentence: all speakers have the same 90
+        pattern=re.compile(r"(?P<speaker>[A-Z]{2}\d)_(?P<emotion>[a-z]+)_(?P<sentence>\d+)$"),
+        licence="CC BY-NC-SA 4.0: not for commercial use",
+        terms="nEMO (Christop 2024): CC BY-NC-SA 4.0, not for commercial use; best don't use what "
+        "was learned from it so, either.",
+        emotions=NEMO_EMOTIONS,
+        gender=lambda speaker: NEMO_GENDERS.get(speaker, "unknown"),
+        citation="Christop I (2024). nEMO: Dataset of Emotional Speech in Polish. LREC-COLING 2024",
+        homepage=NEMO_PAGE,
+        # GitHub's archives have no fixed bytes, so there is no checksum to verify a download by
+        how_to_get=f"`git clone {NEMO_PAGE}` and put the files of its samples/ there",
+        offered=False,
+    ),
 )
 CORPORA = {corpus.name: corpus for corpus in _RECORDS}
 LICENCES = {corpus.name: corpus.terms for corpus in _RECORDS}
@@ -248,7 +287,13 @@ def groups():
     for corpus in CORPORA.values():
         names.setdefault(corpus.group, []).append(corpus.name)
     return {
-        group: CorpusGroup(CORPORA[own[0]].folders, tuple(own), f"{group}.csv", how_to_get(*own))
+        group: CorpusGroup(
+            CORPORA[own[0]].folders,
+            tuple(own),
+            f"{group}.csv",
+            how_to_get(*own),
+            any(CORPORA[name].offered for name in own),
+        )
         for group, own in names.items()
     }
 
@@ -262,10 +307,12 @@ def how_to_get(*names):
         Keys of `CORPORA`.
     """
     corpora = [CORPORA[name] for name in names]
-    if not all(corpus.parts for corpus in corpora):
-        return " and ".join(corpus.how_to_get for corpus in corpora if not corpus.parts)
-    pages = [f"{corpus.title} ({corpus.homepage.split('://')[-1]})" for corpus in corpora]
-    return f"get {' and '.join(pages)} by `python download_data.py {' '.join(names)}`"
+    steps = [corpus.how_to_get for corpus in corpora if not corpus.parts]
+    if published := [corpus for corpus in corpora if corpus.parts]:
+        pages = [f"{corpus.title} ({corpus.homepage.split('://')[-1]})" for corpus in published]
+        command = f"python download_data.py {' '.join(corpus.name for corpus in published)}"
+        steps.insert(0, f"get {' and '.join(pages)} by `{command}`")
+    return " and ".join(steps)
 
 
 def describe(path, group):
@@ -329,8 +376,8 @@ def wishes(corpora=None, *, tess_ravdess=None, emodb=None, custom_db=None):
         Keys of `CORPORA` or of `groups()`: exactly these, and each must be there.
     tess_ravdess, emodb, custom_db : bool, optional
         In place of `corpora`: None takes a corpus if it is there, True needs it, False leaves it
-        out. `tess_ravdess` may also be "ravdess" or "tess". If all three are given, no other
-        corpus is taken.
+        out. `tess_ravdess` may also be "ravdess" or "tess". If one of them is given, no corpus
+        besides these three groups is taken.
 
     Raises
     ------
@@ -340,7 +387,7 @@ def wishes(corpora=None, *, tess_ravdess=None, emodb=None, custom_db=None):
     Examples
     --------
     >>> wishes(["tess", "emodb"])
-    {'tess_ravdess': ('tess',), 'emodb': True, 'custom': False}
+    {'tess_ravdess': ('tess',), 'emodb': True, 'custom': False, 'nemo': False}
     """
     options = {"tess_ravdess": tess_ravdess, "emodb": emodb, "custom": custom_db}
     known = groups()
@@ -357,7 +404,7 @@ def wishes(corpora=None, *, tess_ravdess=None, emodb=None, custom_db=None):
         check_name(wish, legal, "custom_db" if group == "custom" else group)
         if wish is not None:
             options[group] = (wish,) if isinstance(wish, str) else bool(wish)
-    others = None if None in options.values() else False
+    others = False if any(wish is not None for wish in options.values()) else None
     return dict.fromkeys(known, others) | options
 
 

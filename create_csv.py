@@ -10,6 +10,7 @@ is --data-dir, else the environment variable SER_DATA_DIR, else `data/` beside t
     data/training/Actor_XX/*_<emotion>.wav     RAVDESS and TESS, to train on
     data/validation/Actor_XX/*_<emotion>.wav   RAVDESS and TESS, to test on
     data/emodb/wav/*.wav                       EMO-DB, names as published
+    data/nemo/samples/*.wav                    nEMO, names as published
     data/train-custom/<speaker>_..._<emotion>.wav, data/test-custom/...   your own
 """
 
@@ -50,7 +51,7 @@ def list_clips(group, *, data_dir=None, train_size=0.8):
     Parameters
     ----------
     group : str
-        A key of `corpora.groups()`: tess_ravdess, emodb or custom.
+        A key of `corpora.groups()`: tess_ravdess, emodb, nemo or custom.
     data_dir : path, optional
         See `corpora.find_data_dir`.
     train_size : float
@@ -98,7 +99,8 @@ def labelled_clips(wishes, *, data_dir=None, verbose=1, desc_files=None):
     data_dir : path, optional
         See `corpora.find_data_dir`.
     verbose : int
-        0 prints no line for a corpus that is absent.
+        0 prints no line for a corpus that is absent, otherwise one for those that are offered (see
+        `corpora.Corpus`).
     desc_files : dict of str to path, optional
         Group to the name of its desc_files (see `desc_file`), where it isn't that of
         `corpora.groups()`. Groups with both of them are read from these, not from the folders.
@@ -121,7 +123,7 @@ def labelled_clips(wishes, *, data_dir=None, verbose=1, desc_files=None):
             tables.append(clips)
         elif wish:
             raise FileNotFoundError(absent(group, data_dir))
-        elif verbose:
+        elif verbose and groups()[group].offered:
             print(absent(group, data_dir))
     if not tables:
         lines = " ".join(absent(group, data_dir) for group in groups())
@@ -358,7 +360,7 @@ def main(argv=None):
     add = parser.add_argument
     add("--emotions", help="comma-separated; default: all that occur")
     add("--data-dir", help="the data folder")
-    help_train_size = "share of EMO-DB's speakers to train on (default 0.8)"
+    help_train_size = "share of the speakers of EMO-DB and nEMO to train on (default 0.8)"
     add("--train-size", type=float, default=0.8, metavar="SHARE", help=help_train_size)
     add("--json", action="store_true", help="print the counts as one JSON object")
     args = parser.parse_args(argv)

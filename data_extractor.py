@@ -28,7 +28,7 @@ from checks import check_name, moved
 from feature_cache import FeatureCache, cache_settings
 from parameters import DEFAULT_EMOTIONS, SAMPLE_RATE
 from tables import balanced, read_desc_file, speaker_groups
-from utils import emotion_scale, enabled, extract_batch, get_audio_config
+from utils import AS_FEATURES, emotion_scale, enabled, extract_batch, with_encoder
 
 BATCH_SIZE = 16  # clips in one task: long enough to be worth sending to another process
 NAMED_FAILURES = 50
@@ -146,9 +146,11 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     features : sequence of str, or dict of str to bool
-        Keys of `features.REGISTRY`, or what `utils.get_audio_config` returns.
+        See `features.check_features`; or what `utils.get_audio_config` returns.
     functionals : sequence of str, optional
         See `features.extract`.
+    encoder : str or None
+        The encoder to take with the features; see `utils.with_encoder`. Default: as they say.
     sr : int
         Hz; the sampling rate of recordings that are given as arrays. Files have their own.
     n_jobs : int, optional
@@ -172,6 +174,7 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
         features=ft.RECOMMENDED_FEATURES,
         functionals=None,
         *,
+        encoder=AS_FEATURES,
         sr=SAMPLE_RATE,
         n_jobs=None,
         cache=True,
@@ -180,6 +183,7 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
     ):
         self.features = features
         self.functionals = functionals
+        self.encoder = encoder
         self.sr = sr
         self.n_jobs = n_jobs
         self.cache = cache
@@ -238,7 +242,7 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
             For a recording that can't be read, if `on_error` is "raise".
         """
         check_name(on_error, ("warn", "raise"), "on_error")
-        names, framewise = _names(self.features), self.functionals == ft.FRAMES
+        names, framewise = self._names(), self.functionals == ft.FRAMES
         options = {
             "functionals": ft.check_functionals(self.functionals),
             "min_duration": self.min_duration,
@@ -299,6 +303,11 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
                     yield done, outcomes
                     bar.update(len(done))
 
+    def _names(self):
+        """Names of features in the order of the columns: list of str."""
+        names, switches = self.features, isinstance(self.features, Mapping)
+        return with_encoder(enabled(names) if switches else names, self.encoder)
+
     def get_feature_names_out(self, input_features=None):
         """The names of the columns of the matrix: ndarray (n_features,) of str.
 
@@ -306,7 +315,7 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
         ----------
         input_features : ignored
         """
-        return np.array(ft.feature_names(_names(self.features), self.functionals), dtype=object)
+        return np.array(ft.feature_names(self._names(), self.functionals), dtype=object)
 
     def __sklearn_tags__(self):
         """The tags for scikit-learn: there is nothing to fit, and X may be paths."""
@@ -362,12 +371,6 @@ def ragged(matrices):
     return array
 
 
-def _names(features):
-    """Names of features from names or switches, in the order of the columns."""
-    names = enabled(features) if isinstance(features, Mapping) else features
-    return enabled(get_audio_config(names))
-
-
 def _by_key(recordings):
     """Keys of recordings, absolute paths or places in the list; and a dict of key to recording."""
     folder = os.getcwd()  # noqa: PTH109 - in this loop Path is 10 times slower than os.path
@@ -408,6 +411,28 @@ class Split(NamedTuple):
     """(n_clips,) of str: speakers as corpus/speaker."""
     rows: pd.DataFrame
     """(n_clips,): columns path, emotion, speaker, corpus and whatever else was given."""
+
+
+class Views:
+    """The features of the same clips for each member of an ensemble.
+
+    Parameters
+    ----------
+    views : list
+        Features of clips, for each member.
+    """
+
+    def __init__(self, views):
+        self.views = list(views)
+
+    def __len__(self):
+        return len(self.views[0])
+
+    def __getitem__(self, rows):
+        return Views([X[rows] for X in self.views])
+
+    def __iter__(self):
+        return iter(self.views)
 
 
 def load_split(
@@ -558,6 +583,6 @@ __getattr__ = moved(
         " source_version=extraction_version",
         "checks": "replacing",
         "tables": "stratified_order",
-        "utils": "extract_feature",
+        "utils": "extract_feature get_audio_config",
     },
 )

@@ -28,10 +28,12 @@ from sklearn.utils.validation import check_is_fitted
 
 import model_file
 import models
+import utils
 from adaptation import SpeakerFrameScaler
 from augmentation import SPEEDS
 from checks import check_name, moved, renamed, replacing
 from confidence import NetworkTraining, cross_entropy, temperature
+from data_extractor import Views
 from emotion_recognition import (
     ALIASES,
     SETTINGS,
@@ -53,9 +55,8 @@ from networks import (
 )
 from parameters import CLASSIFIERS, RECIPES, REGRESSORS
 from plotting import draw_curves, new_figure, save_figure
-from predictor import EnsemblePredictor, Views
+from predictor import EnsemblePredictor
 from tables import speaker_folds
-from utils import best_results, make_estimator, tuned_estimator
 
 DEEP_FEATURES = ("spectrum", "prosody", "quality")
 SAME = ("emotions", "classification", "balance", "corpora", "tess_ravdess", "emodb", "custom_db")
@@ -429,7 +430,8 @@ class DeepEmotionRecognizer(EmotionRecognizer):
     Parameters
     ----------
     features : list of str
-        Whose frames: any of spectrum, prosody and quality (the default), or any of the five.
+        Whose frames: any of spectrum, prosody and quality (the default), any of the five, or an
+        encoder's alone.
     balance : bool
         Off by default: the classes have weights instead.
     speeds : int
@@ -450,6 +452,12 @@ class DeepEmotionRecognizer(EmotionRecognizer):
 
     def __init__(self, *, features=DEEP_FEATURES, balance=False, **options):
         ours, theirs = FrameNetwork().get_params(), {*SETTINGS} - {"model", "functionals"}
+        features = utils.with_encoder(features, options.pop("encoder", utils.AS_FEATURES))
+        if utils.encoder_of(features) and len(features) > 1:
+            raise ValueError(
+                "A network takes frames of one kind, an encoder's or others; got "
+                f"{', '.join(features)}. features=['encoder'] takes the encoder's."
+            )
         options = {"speeds": len(SPEEDS)} | renamed(options, theirs | set(ours), ALIASES)
         if "cell" in options:
             cell = getattr(options["cell"], "__name__", options["cell"])
@@ -516,14 +524,14 @@ class EnsembleRecognizer(Recognizer):
     Examples
     --------
     >>> [member.name for member in EnsembleRecognizer().members]
-    ['EmotionLDA', 'FrameNetwork']
+    ['BlockLDA', 'FrameNetwork']
     """
 
     def __init__(self, members=None, **options):
         if members is None:
             options = renamed(options, {*SETTINGS, *FrameNetwork().get_params()}, ALIASES)
             copies = {"speeds": 4} | options | {"noisy": options.get("noisy") or 1}
-            members = [recommended(**copies), DeepEmotionRecognizer(**options)]
+            members = [recommended(**copies), DeepEmotionRecognizer(**options | {"encoder": None})]
         elif options:
             raise TypeError(f"{', '.join(options)}: options are for the default members.")
         self._join([member.untrained() for member in members])
@@ -595,9 +603,9 @@ class EnsembleRecognizer(Recognizer):
         return {"class": type(self).__name__, "members": [m._content() for m in self.members]}
 
     @classmethod
-    def _restored(cls, content, record):
+    def _restored(cls, content, record, encoder=None):
         rec = cls.__new__(cls)
-        rec._join([model_file.restored(member, record) for member in content["members"]])
+        rec._join([model_file.restored(own, record, encoder) for own in content["members"]])
         rec._take(EnsemblePredictor.of([member.predictor_ for member in rec.members]))
         rec.record_ = record
         return rec
@@ -665,11 +673,11 @@ def named_recognizer(name, **options):
     ending, known = ("Classifier", CLASSIFIERS) if classification else ("Regressor", REGRESSORS)
     short = {full.removesuffix(ending): full for full in known}
     full = short[check_name(name.removesuffix(ending), (*RECIPES, *short), "model")]
-    for result in best_results(classification):
+    for result in utils.best_results(classification):
         if result["estimator"] == full:
             options = {"features": result["features"]} | options
-            return EmotionRecognizer(tuned_estimator(result), **options)
-    return EmotionRecognizer(make_estimator(full), **options)
+            return EmotionRecognizer(utils.tuned_estimator(result), **options)
+    return EmotionRecognizer(utils.make_estimator(full), **options)
 
 
 __getattr__ = moved(
@@ -687,6 +695,6 @@ __getattr__ = moved(
         " STEPS_DROPOUT varied",
         "plotting": "LINES",
         "tables": "speaker_groups",
-        "utils": "quiet_stderr",
+        "utils": "best_results make_estimator quiet_stderr tuned_estimator",
     },
 )

@@ -46,35 +46,28 @@ from sklearn.svm import SVC, SVR
 from tqdm.auto import tqdm
 
 import explain
+import features as ft
 import metrics
 import model_file
 import plotting
 import timeline
+import utils
 from adaptation import SpeakerScaler
 from augmentation import SPEEDS
 from checks import check_name, moved, renamed
 from confidence import N_FOLDS, Training
 from corpora import wishes, wishes_in_words
 from create_csv import check_emotions, edited_desc_files, labelled_clips, leave_desc_files
-from data_extractor import (
-    Split,
-    extract_features,
-    load_split,
-    on_cluster,
-    sequential,
-    without_own_jobs,
-)
-from features import DEFAULT_FEATURES, FRAMES, RECOMMENDED_FEATURES, check_functionals
+from data_extractor import Split, extract_features, load_split, on_cluster, task, without_own_jobs
 from model_file import Savable
 from models import recommended_model
 from parameters import DEFAULT_EMOTIONS
 from predictor import Predictor, Predicts
 from protocols import describe_split
 from tables import Clips, speaker_folds, speaker_groups
-from utils import emotion_scale, get_audio_config, get_best_estimators, pipeline
 
-SCORING = {True: "balanced_accuracy", False: "neg_mean_absolute_error"}  # by classification
-SCORES = {True: balanced_accuracy_score, False: mean_absolute_error}  # the same, as functions
+SCORES = {True: balanced_accuracy_score, False: mean_absolute_error}  # by classification
+SCORING = {True: "balanced_accuracy", False: "neg_mean_absolute_error"}  # the same, as names
 MOST_COPIES = 100  # noisy ones of a clip
 DEFAULT_FILE = Path(__file__).resolve().parent / "models" / "default.ser"
 ALIASES = {"voices": "speeds", "degraded": "noisy"}  # former names of settings
@@ -258,7 +251,7 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
         """The emotions; those of a regressor in the order of their numbers, with these."""
         if self.classification:
             return ", ".join(self.emotions)
-        scale = emotion_scale(self.emotions)
+        scale = utils.emotion_scale(self.emotions)
         return ", ".join(f"{emotion} {scale[emotion]}" for emotion in sorted(scale, key=scale.get))
 
     def _record(self):
@@ -297,7 +290,10 @@ class EmotionRecognizer(Recognizer):
     tess_ravdess_name, emodb_name, custom_db_name : path
         desc_files, train_<name> and test_<name>, in the data folder unless it has a folder itself.
     features : list of str
-        Any names of `features.REGISTRY`; default `features.RECOMMENDED_FEATURES`.
+        See `features.check_features`; default `features.RECOMMENDED_FEATURES`.
+    encoder : str or None
+        The pre-trained encoder to take with the features, whatever theirs: a name that
+        `encoder.load_encoder` takes; None: no encoder. Default: as the features say.
     functionals : list of str, optional
         What sums up the frames; see `features.extract`. The classic vector is
         features=["mfcc", "chroma", "mel"], functionals=["mean"].
@@ -348,7 +344,8 @@ class EmotionRecognizer(Recognizer):
         tess_ravdess_name="tess_ravdess.csv",
         emodb_name="emodb.csv",
         custom_db_name="custom.csv",
-        features=RECOMMENDED_FEATURES,
+        features=ft.RECOMMENDED_FEATURES,
+        encoder=utils.AS_FEATURES,
         functionals=None,
         normalize="speaker",
         speeds=0,
@@ -371,10 +368,9 @@ class EmotionRecognizer(Recognizer):
 
     def _store(self, **settings):
         """Check and keep the settings."""
-        vars(self).update(settings)
-        get_audio_config(self.features)
-        self.features, self.emotions = list(self.features), list(self.emotions)
-        check_functionals(self.functionals)
+        features = utils.with_encoder(settings["features"], settings.pop("encoder"))
+        vars(self).update(settings, features=features, emotions=list(settings["emotions"]))
+        ft.check_functionals(self.functionals)
         check_name(self.normalize, (None, "speaker"), "normalize")
         self._wishes()
         for name, most in (("speeds", len(SPEEDS)), ("noisy", MOST_COPIES)):
@@ -382,7 +378,7 @@ class EmotionRecognizer(Recognizer):
                 number = getattr(self, name)
                 raise ValueError(f"{name} is a number from 0 to {most}; got {number!r}.")
         if not self.classification:
-            emotion_scale(self.emotions)
+            utils.emotion_scale(self.emotions)
         elif len(self.emotions) < 2:
             raise ValueError(f"Classification takes at least two emotions; got {self.emotions}.")
         self._begin()
@@ -391,6 +387,11 @@ class EmotionRecognizer(Recognizer):
     def name(self):
         """The class of the model, for tables and titles."""
         return type(self.model).__name__
+
+    @property
+    def encoder(self):
+        """The name of the encoder among the features; None without one."""
+        return utils.encoder_of(self.features)
 
     @property
     def scaler_(self):
@@ -406,11 +407,17 @@ class EmotionRecognizer(Recognizer):
             Settings that differ.
         """
         settings = self._settings()
-        return type(self)(**settings | renamed(changes, settings, ALIASES))
+        settings |= renamed(changes, {*settings, "encoder"}, ALIASES)
+        model, encoder = settings.get("model"), settings.get("encoder", utils.AS_FEATURES)
+        if hasattr(model, "blocks") and "model" not in changes:  # of other columns
+            features = utils.with_encoder(settings["features"], encoder)
+            model.set_params(blocks=ft.blocks(features, settings["functionals"]))
+        return type(self)(**settings)
 
     def _settings(self):
         """The arguments that make a recognizer like this one."""
-        return {name: getattr(self, name) for name in SETTINGS} | {"model": clone(self.model)}
+        names = [name for name in SETTINGS if name != "encoder"]  # which the features say
+        return {name: getattr(self, name) for name in names} | {"model": clone(self.model)}
 
     def _wishes(self):
         old = {name: getattr(self, name) for name in ("tess_ravdess", "emodb", "custom_db")}
@@ -470,7 +477,7 @@ class EmotionRecognizer(Recognizer):
     def _in_short(self):
         """Model and features in words: dict of str."""
         n_columns = self.predictor_.fitted.scaler.n_features_in_ if self.predictor_ else 0
-        unit = "values a frame" if self.functionals == FRAMES else "values"
+        unit = "values a frame" if self.functionals == ft.FRAMES else "values"
         size = f"{n_columns:,} {unit}: " if n_columns else ""
         copies = [f"{kind}: {n}" for kind in ("speeds", "noisy") if (n := getattr(self, kind))]
         model = " ".join(repr(self._shown_model()).split())
@@ -485,9 +492,14 @@ class EmotionRecognizer(Recognizer):
         return {"class": type(self).__name__, "settings": settings, **self.predictor_.content()}
 
     @classmethod
-    def _restored(cls, content, record):
+    def _restored(cls, content, record, encoder=None):
         saved = {ALIASES.get(name, name): x for name, x in content["settings"].items()}
         saved = {name: saved[name] for name in OF_A_MODEL if name in saved}  # old files lack some
+        known = content.get("encoder")
+        saved["features"] = utils.with_saved_encoder(saved["features"], known, encoder)
+        for fit in content["fits"].values():
+            if getattr(fit["model"], "features", None):  # of a network, which reads them
+                fit["model"].features = tuple(saved["features"])
         rec = cls.__new__(cls)
         rec._store(**SETTINGS | saved | {"model": content["fits"]["average"]["model"]})
         settings = {n: getattr(rec, n) for n in ("functionals", "emotions", "classification")}
@@ -501,7 +513,7 @@ class EmotionRecognizer(Recognizer):
         return speaker_folds(self.y_train, groups, N_FOLDS, self.random_state)
 
     def _pipeline(self, model):
-        return pipeline(without_own_jobs(model), self.scaler(), self.random_state)
+        return utils.pipeline(without_own_jobs(model), self.scaler(), self.random_state)
 
     def grid_search(self, params, n_jobs=None):
         """Try every combination of parameters by cross-validation that keeps speakers apart.
@@ -535,7 +547,7 @@ class EmotionRecognizer(Recognizer):
         return model.set_params(**own_jobs), best, abs(float(search.best_score_))
 
     def determine_best_model(self, by="cv"):
-        """Choose the best of the tuned models in `grid/` and the recommended one, and train it.
+        """Choose the best of the tuned models in `grid/` and the recommended one, train it: self.
 
         The table of all candidates stays in `comparison_`.
 
@@ -545,15 +557,12 @@ class EmotionRecognizer(Recognizer):
             Compare them by cross-validation on the training part, keeping speakers apart, so that
             the test part has no say; or by their score on the test part, as tutorials do. After
             that no honest score is left, and a warning says so.
-
-        Returns
-        -------
-        self
         """
         check_name(by, ("cv", "test"), "by")
         self._loaded()
-        tuned = get_best_estimators(self.classification)
-        models = [recommended_model(self.classification), *(model for model, *_ in tuned)]
+        tuned = utils.get_best_estimators(self.classification)
+        blocks = ft.blocks(self.features, self.functionals)
+        models = [recommended_model(self.classification, blocks=blocks), *(m for m, *_ in tuned)]
         X, y, folds = self.X_train, self.y_train, self._folds() if by == "cv" else None
         if by == "test":
             if self.X_test is None:
@@ -581,10 +590,9 @@ class EmotionRecognizer(Recognizer):
 
     def _compared(self, models, X, y, folds):
         """The score of each model on each fold: (n_models, n_folds)."""
-        fits = [
-            delayed(_score_fold)(self._pipeline(model), X, y, *fold, self.classification)
-            for model, fold in product(models, folds)
-        ]
+        fit, score = delayed(task(utils.score_fold)), SCORES[self.classification]
+        pairs = product(models, folds)
+        fits = [fit(self._pipeline(model), X, y, *fold, score) for model, fold in pairs]
         with self.parallel(X):
             scores = Parallel(self.n_jobs, return_as="generator")(fits)
             scores = [*tqdm(scores, "Comparing", len(fits), unit="fit", disable=not self.verbose)]
@@ -596,14 +604,7 @@ SETTINGS = {name: p.default for name, p in [*_PARAMETERS.items()][1:-1]}
 """The settings of an `EmotionRecognizer` with their defaults."""
 
 
-def _score_fold(pipe, X, y, train, test, classification):
-    """Fit on one side of a fold, score on the other: UAR, or mean absolute error."""
-    with sequential():
-        predicted = pipe.fit(X[train], y[train]).predict(X[test])
-    return SCORES[classification](y[test], predicted)
-
-
-def load_recognizer(path=None):
+def load_recognizer(path=None, *, encoder=None):
     """The recognizer that a file of `rec.save` holds.
 
     It predicts and adapts as the saved one did, and has no clips. Nothing in the file is run. The
@@ -614,20 +615,22 @@ def load_recognizer(path=None):
     ----------
     path : path, optional
         Default: the bundled model, `models/default.ser`.
+    encoder : str, optional
+        Where its encoder is on this machine, as for `encoder.load_encoder`. Default: as it was.
 
     Raises
     ------
     FileNotFoundError
         If there is no file.
     ModelFileError
-        If it is damaged or hostile, or doesn't compute what it did.
+        If it is damaged or hostile, its encoder isn't here, or it doesn't compute what it did.
     """
     if path is None and not DEFAULT_FILE.is_file():
         raise FileNotFoundError(
             f"There is no {DEFAULT_FILE}; give the path of another file, or make this one: "
             f"recommended().train().save({str(DEFAULT_FILE)!r})"
         )
-    return model_file.load(DEFAULT_FILE if path is None else path)
+    return model_file.load(DEFAULT_FILE if path is None else path, encoder=encoder)
 
 
 def recommended(**options):
@@ -639,17 +642,20 @@ def recommended(**options):
     ----------
     **options
         See `EmotionRecognizer`; `balance` is off unless you say otherwise. With noisy=1 it
-        recognises clean clips as well as without, and noise, rooms and telephones far better.
+        recognises clean clips as well as without, and noise, rooms and telephones far better. With
+        encoder=None it does without a pre-trained encoder.
 
     Examples
     --------
     >>> recommended(emotions=["sad", "happy"]).model
-    EmotionLDA()
+    BlockLDA(blocks=(4659, 2048, 2048))
     """
-    options = renamed(options, SETTINGS, ALIASES)
+    options = {"balance": False} | renamed(options, SETTINGS, ALIASES)
+    features, encoder = (options.get(name, SETTINGS[name]) for name in ("features", "encoder"))
+    blocks = ft.blocks(utils.with_encoder(features, encoder), options.get("functionals"))
     n_kinds = sum(bool(options.get(name)) for name in ("speeds", "noisy"))
-    model = recommended_model(options.get("classification", True), n_kinds)
-    return EmotionRecognizer(**{"model": model, "balance": False} | options)
+    model = recommended_model(options.get("classification", True), n_kinds, blocks)
+    return EmotionRecognizer(**{"model": model} | options)
 
 
 def classic(**options):
@@ -661,7 +667,7 @@ def classic(**options):
         See `EmotionRecognizer`.
     """
     model = SVC() if options.get("classification", True) else SVR()
-    defaults = {"model": model, "features": DEFAULT_FEATURES, "functionals": ["mean"]}
+    defaults = {"model": model, "features": ft.DEFAULT_FEATURES, "functionals": ["mean"]}
     return EmotionRecognizer(**defaults | options)
 
 
@@ -677,7 +683,7 @@ __getattr__ = moved(
         "data_extractor": "AudioExtractor load_data ragged source_version",
         "deep_emotion_recognition": "named_recognizer",
         "emotion_recognition": "SAVED_SETTINGS=OF_A_MODEL",
-        "features": "extract",
+        "features": "extract DEFAULT_FEATURES FRAMES RECOMMENDED_FEATURES",
         "grid_search": "plot_histograms PARTS",
         "listening": "InputReport",
         "model_file": "restored RECOGNIZERS",
@@ -687,6 +693,7 @@ __getattr__ = moved(
         "plotting": "bars COLOURS=PALETTE",
         "predictor": "hear=recognise FEATURE_TOLERANCE N_PROBES TOLERANCES",
         "tables": "PARTITIONS read_desc_file stratified_order",
-        "utils": "LEAST_PROBABLE best_results extract_feature make_estimator tuned_estimator",
+        "utils": "LEAST_PROBABLE best_results emotion_scale extract_feature get_audio_config "
+        "get_best_estimators make_estimator tuned_estimator",
     },
 )

@@ -37,7 +37,7 @@ from metrics import CONFIDENCE, N_BINS, NO_INTERVAL, TITLES, in_words
 from parameters import CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES, REGRESSORS
 from protocols import PROTOCOLS, Leaks, calibration_blocks, compare, make_folds, parse_protocol
 from tables import COLUMNS, map_labels, speaker_groups
-from utils import emotion_scale
+from utils import AS_FEATURES, emotion_scale, encoder_option, names_option
 
 
 def evaluate(
@@ -453,32 +453,32 @@ def _parse_args(argv):
     recipes = "; ".join(f"{name} ({text})" for name, text in RECIPES.items())
     tuned = ", ".join(name.removesuffix("Classifier") for name in CLASSIFIERS)
     regressors = ", ".join(name.removesuffix("Regressor") for name in REGRESSORS)
-    add("--corpus", type=_names, help=help_line())
+    add("--corpus", type=names_option, help=help_line())
     add("--protocol", default="loso", help=f"{', '.join(PROTOCOLS)} (default loso)")
     models = f"{recipes}; as tuned {tuned}, with --regression {regressors}"
     add("--model", default="recommended", help=models)
     counts = "unlabelled clips to adapt to each test speaker with: 0 (default), 5, 10, ... or all"
     add("--calibrate", type=_count, default=0, metavar="N", help=counts)
     emotions = f"default: all of the corpora, with --regression {','.join(DEFAULT_EMOTIONS)}"
-    add("--emotions", type=_names, help=emotions)
+    add("--emotions", type=names_option, help=emotions)
     balance = "train on as many clips of each emotion; standard: test, too"
     add("--balance", action="store_true", help=balance)
     add("--regression", action="store_true", help="predict a number on a scale of emotions")
-    add("--train-corpora", type=_names, help="for cross-corpus; --corpus is what is tested on")
+    add(
+        "--train-corpora", type=names_option, help="for cross-corpus; --corpus is what is tested on"
+    )
     labels = "for cross-corpus: common labels, - leaves clips out, as in ps=happy,boredom=-"
     add("--label-map", type=_label_map, metavar="OLD=NEW,...", help=labels)
-    add("--features", type=_names, help="comma-separated; default: the model's")
-    add("--functionals", type=_names, help="comma-separated; default: the model's")
+    add("--features", type=names_option, help="comma-separated; default: the model's")
+    encoder = "PATH.onnx or hf:NAME in place of the bundled one, or none; default: the model's"
+    add("--encoder", type=encoder_option, default=AS_FEATURES, metavar="NAME|none", help=encoder)
+    add("--functionals", type=names_option, help="comma-separated; default: the model's")
     add("--leakage", action="store_true", help="random and speaker-independent side by side")
     add("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
     add("--seed", type=int, default=0, help="of all that is random (default 0)")
     add("--pictures", metavar="FOLDER", help="where they go (default results/; with --json none)")
     add("--json", action="store_true", help="print one JSON object instead")
     return parser.parse_args(argv)
-
-
-def _names(text):
-    return text.split(",") if text else None
 
 
 def _count(text):
@@ -509,6 +509,7 @@ def _evaluate(args, protocol):
         clips = labelled_clips(wishes(corpora), data_dir=args.data_dir, verbose=0)
         emotions = sorted(set(clips["emotion"]))
     vectors = {name: vars(args)[name] for name in ("features", "functionals") if vars(args)[name]}
+    vectors["encoder"] = args.encoder
     data = {"emotions": emotions, "corpora": corpora, "data_dir": args.data_dir}
     kind = {"classification": not args.regression, "balance": args.balance}
     system = named_recognizer(

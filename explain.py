@@ -16,8 +16,8 @@ from scipy.special import logit
 from tqdm.auto import tqdm
 
 from audio import load_audio
-from checks import check_name
-from features import GROUPS, group_of
+from checks import check_name, moved
+from features import ENCODER, group_of, groups_of, is_encoder
 from parameters import SAMPLE_RATE
 from plotting import AGAINST, FOR, NEITHER, new_figure
 from predictor import predictor_of
@@ -28,9 +28,15 @@ FEWEST = 4  # spans side by side in a short recording
 N_COLUMNS = 1200  # in the picture
 LEAST = 1e-6  # probabilities are clipped here and at 1 less this
 N_VARIANTS = 64  # clips that are predicted at a time
+MOST_GROUPS = 12  # with more of them, all layers of an encoder are one
+LAYERS = f"{ENCODER}: all layers"
 METHOD = (
     "features: Shapley values of groups, a hidden group being as in the average training clip; "
     "seconds: occlusion, each span being cut out"
+)
+OF_ENCODER = (
+    "encoder: numbers that a pre-trained network computes in its layers; they have no phonetic "
+    "names, and hold much of what the other groups measure"
 )
 
 
@@ -39,7 +45,8 @@ def explain(predictor, audio, *, sr=None, emotion=None, span=None, verbose=1):
 
     Features: Shapley values of groups, see `shapley`. They add up to the log-odds of the emotion in
     this clip, less those in the average training clip (from probabilities clipped to 1e-6 and
-    1 - 1e-6). Correlated groups share their effect.
+    1 - 1e-6). Correlated groups share their effect. The groups of an encoder are layers of a
+    pre-trained network: its numbers have no phonetic names, and hold much of what others measure.
 
     Seconds: occlusion (Zeiler and Fergus 2014, Visualizing and Understanding Convolutional
     Networks). Each span in turn is cut out; the effect is how much the log-odds fall. Spans
@@ -89,7 +96,8 @@ def explain(predictor, audio, *, sr=None, emotion=None, span=None, verbose=1):
     table = pd.DataFrame(rows, columns=["kind", "name", "start", "end", "effect"])
     unit = f"log-odds of {emotion}" if predictor.classification else "number"
     table.attrs = {"emotion": emotion, "unit": unit, "predicted": predicted, "average": average}
-    table.attrs |= {"duration": duration, "method": METHOD, "said": predicted}  # its former name
+    method = f"{METHOD}; {OF_ENCODER}" if any(map(is_encoder, effects)) else METHOD
+    table.attrs |= {"duration": duration, "method": method, "said": predicted}  # its former name
     return table
 
 
@@ -128,14 +136,16 @@ def shapley(predictor, X, emotion=None):
     Returns
     -------
     effects : dict of str to float
-        Group (see `features.GROUPS`) to natural log-odds, or to a number for a regressor. Their sum
-        is the output for the clip, less `average`.
+        Group (see `features.group_of`) to natural log-odds, or to a number for a regressor. Their
+        sum is the output for the clip, less `average`. With more than `MOST_GROUPS` groups the
+        layers of an encoder are one.
     average : float
         The output for the average training clip.
     """
     predictor = predictor_of(predictor)
-    columns = [group_of(name) for part in predictor.parts for name in part.columns]
-    names = [name for name in GROUPS if name in columns]
+    names = groups_of([name for part in predictor.parts for name in part.columns])
+    if len(names) > MOST_GROUPS:
+        names = [*dict.fromkeys(LAYERS if is_encoder(name) else name for name in names)]
     subsets = np.arange(2 ** len(names))[:, np.newaxis]
     shown = (subsets >> np.arange(len(names)) & 1).astype(bool)  # (n_subsets, n_groups)
     values = []
@@ -151,7 +161,8 @@ def _showing(predictor, X, shown):
     """Features of variants of a clip: groups that a row of `shown` hides are the average clip's."""
     views = []
     for part, view in zip(predictor.parts, predictor.views(X), strict=True):
-        rows = shown[[group_of(name) for name in part.columns]].to_numpy()
+        groups = [group_of(name) for name in part.columns]
+        rows = shown[[name if name in shown else LAYERS for name in groups]].to_numpy()
         variants = [np.where(row, view[0], part.average) for row in rows]
         views.append(np.stack(variants).astype(np.float32))
     return predictor.joined(views)
@@ -291,3 +302,6 @@ def _draw_seconds(wave, curve, y, table):
     curve.legend(loc="upper right", fontsize=8)
     curve.set(xlabel="time (s)", ylabel=f"effect\n({table.attrs['unit']})")
     curve.set_xlim(0, table.attrs["duration"])
+
+
+__getattr__ = moved(__name__, {"features": "GROUPS"})

@@ -43,12 +43,12 @@ def find_cache_dir(cache_dir=None):
 
 
 def extraction_version(features=tuple(ft.REGISTRY)):
-    """The declared version of the code that makes vectors, and of the libraries it calls: str.
+    """The declared version of the code that makes vectors, and of all that it calls: str.
 
     Parameters
     ----------
     features : sequence of str
-        Default all.
+        Default all, with the bundled encoder.
     """
     return f"{VERSION} {ft.version(features)}"
 
@@ -62,7 +62,8 @@ def cache_settings(features, options):
     options : dict
         The other settings of the extraction; values that JSON can hold.
     """
-    return json.dumps([extraction_version(features), list(features), options])
+    names = [ft.ENCODER if ft.is_encoder(name) else name for name in features]
+    return json.dumps([extraction_version(features), names, options])  # it says which encoder
 
 
 class FeatureCache:

@@ -5,15 +5,16 @@ gives the frame matrix of an array, `extract` its functionals (the vector for th
 `feature_names` the name of every element; `frames_blocks` takes a long recording in pieces. A new
 feature is one function, from the frames of a clip to a matrix, and its record in `REGISTRY`.
 
-mfcc, chroma, mel, contrast and tonnetz are librosa's (`kernels.SpectralFrames`); the others are
-made for speech (`speech_features.SpeechFrames`).
+mfcc, chroma, mel, contrast and tonnetz are librosa's (`kernels.SpectralFrames`); the next four are
+made for speech (`speech_features.SpeechFrames`); encoder, or "encoder:NAME" for another one, is
+what a pre-trained network makes of speech (`encoder.EncoderFrames`).
 """
 
 import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -21,116 +22,30 @@ import numpy as np
 
 import speech_features as speech
 from checks import check_names, moved
+from encoder import BUNDLED, LAYERS, SIZE, EncoderFrames, full_name, load_encoder
+from functionals import FRAMES, FUNCTIONALS, Contour, check_functionals
 from kernels import CONTRAST_EDGES, HOP_LENGTH, N_MELS, N_MFCC, SpectralFrames, references
 from parameters import SAMPLE_RATE
 from speech_features import SpeechFrames
 
-# After one large block was freed, glibc keeps freed memory for the next arrays. Else it returns and
-# takes each array anew, page fault by page fault: a fifth of the time of all five features.
+# After this block was freed, glibc keeps freed memory for the next arrays. Else it takes each anew,
+# page fault by page fault: a fifth of the time of all five features.
 np.empty(2**25 - 2**16, np.uint8)
 
 NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 DEFAULT_FEATURES = ("mfcc", "chroma", "mel")
-FRAMES = "frames"
-"""In place of functionals: `extract` returns the frames themselves."""
 
 LIBRARIES = ("numba", "numpy", "scipy", "soundfile", "soxr")
 """Their versions may change a vector."""
+ENCODER = "encoder"
+"""The feature of the bundled encoder; that of another one is "encoder:NAME"."""
 
+OTHER_ENCODERS = f"{ENCODER}:PATH.onnx", f"{ENCODER}:hf:NAME"  # the forms of the other names
 
-# functionals
-
-
-class Contour:
-    """Columns over the frames of a clip, to be summed up by `FUNCTIONALS`.
-
-    Parameters
-    ----------
-    values : ndarray (n_frames, n_columns) of float
-    """
-
-    def __init__(self, values):
-        self.values = values
-
-    @cached_property
-    def mean(self):
-        return self.values.mean(axis=0, dtype=np.float64)
-
-    @cached_property
-    def centred(self):
-        return self.values - self.mean.astype(self.values.dtype)
-
-    @cached_property
-    def std(self):
-        return np.sqrt(_average(np.square(self.centred)))
-
-    @cached_property
-    def percentiles(self):
-        """Percent to values, interpolated linearly as numpy does: dict."""
-        ordered = np.sort(np.ascontiguousarray(self.values.T), axis=1)
-        place = np.array(PERCENTS) / 100 * (len(self.values) - 1)
-        low = place.astype(int)
-        share = (place - low).astype(ordered.dtype)
-        step = ordered[:, np.minimum(low + 1, len(self.values) - 1)] - ordered[:, low]
-        values = ordered[:, low] + share * step
-        return dict(zip(PERCENTS, np.ascontiguousarray(values.T), strict=True))
-
-    def _moment(self, order):
-        """Average a power (3 or 4) of the standardised values; 0 where they never change."""
-        square = self.centred * self.centred
-        power = square * (self.centred if order == 3 else square)
-        return _average(power) / np.maximum(self.std, 1e-9) ** order
-
-    @cached_property
-    def dct(self):
-        """DCT coefficients 1 to 6 over time (6, n_columns): slope, bend, slow oscillations."""
-        time = (np.arange(len(self.values)) + 0.5) / len(self.values)
-        cosines = np.cos(np.pi * np.outer(np.arange(1, N_DCT + 1), time)) / len(self.values)
-        return cosines.astype(self.values.dtype) @ self.centred
-
-    def _autocorrelation(self, lag):
-        """Correlate each column with itself `lag` frames earlier; 0 in shorter clips."""
-        products = self.centred[lag:] * self.centred[:-lag]
-        return _average(products) / np.maximum(self.std**2, 1e-6)
-
-    def _change(self):
-        """Average the absolute change from one frame to the next; 0 for a single frame."""
-        return _average(np.abs(np.diff(self.values, axis=0)))
-
-
-def _average(values):
-    """Mean over the frames (n_columns,) float64, 0 without any; in a tenth of numpy's time."""
-    total = np.ones(len(values), values.dtype) @ values
-    return total.astype(np.float64) / max(1, len(values))
-
-
-PERCENTS = 1, 5, 25, 50, 75, 95, 99
-N_DCT = 6
-LAGS = 5, 10, 20, 40  # frames
-FUNCTIONALS = {
-    "mean": lambda contour: contour.mean,
-    "std": lambda contour: contour.std,
-    **{f"p{p}": lambda contour, p=p: contour.percentiles[p] for p in PERCENTS},
-    "iqr": lambda contour: contour.percentiles[75] - contour.percentiles[25],
-    "range": lambda contour: contour.percentiles[95] - contour.percentiles[5],
-    "skew": lambda contour: np.cbrt(contour._moment(3)),
-    "kurtosis": lambda contour: np.log1p(contour._moment(4)),
-    "change": lambda contour: contour._change(),
-    **{f"dct{k + 1}": lambda contour, k=k: contour.dct[k] for k in range(N_DCT)},
-    **{f"autocorrelation{n}": lambda contour, n=n: contour._autocorrelation(n) for n in LAGS},
-}
-"""Functional to its function, from a `Contour` to values (n_columns,)."""
-
-DEFAULT_FUNCTIONALS = ("mean",)
-"""Those of the five features unless others are asked for."""
-
-SPEECH_FUNCTIONALS = tuple(FUNCTIONALS)
-"""Those of the features of speech unless others are asked for."""
-
-_OLD_FUNCTIONALS = {f"wave{k + 1}": f"dct{k + 1}" for k in range(N_DCT)} | {
-    f"echo{lag}": f"autocorrelation{lag}" for lag in LAGS
-}
+DEFAULT_FUNCTIONALS, SPEECH_FUNCTIONALS = ("mean",), tuple(FUNCTIONALS)
+ENCODER_FUNCTIONALS = ("mean", "std")
+"""Those of the five features, of speech and of an encoder unless others are asked for."""
 
 
 # the registry
@@ -148,8 +63,9 @@ class Feature:
         From the frames of a clip (an instance of `source`) to a matrix (n_frames, n_columns).
     docs : str
         One line for help texts.
-    source : type
-        SpectralFrames or SpeechFrames: called with a signal and its rate, it measures the frames.
+    source : type or EncoderSource
+        SpectralFrames, SpeechFrames or that of an encoder: called with a signal and its rate, it
+        measures the frames.
     functionals : tuple of str
         The functionals unless others are asked for.
     sums : dict of str to sequence of str, optional
@@ -179,6 +95,41 @@ class Feature:
     groups: dict | None = None
     refers_to: tuple = ()
     version: int = 1
+
+
+class EncoderSource:
+    """Measures clips with one encoder (see `encoder.EncoderFrames`), loaded when it is needed.
+
+    Parameters
+    ----------
+    name : str
+        See `encoder.load_encoder`.
+    """
+
+    frame_length, joined = EncoderFrames.frame_length, EncoderFrames.joined
+
+    def __init__(self, name):
+        self.name = name
+
+    @property
+    def encoder(self):
+        return load_encoder(self.name)
+
+    def __call__(self, y, sr, context=0):
+        return EncoderFrames(y, sr, self.encoder, context)
+
+
+def _of_encoder(name, layers, columns):
+    """The record of the feature of an encoder."""
+    return Feature(
+        columns=columns,
+        frames=attrgetter("values"),
+        docs="inner layers of a pre-trained network: what it makes of the sound of speech",
+        source=EncoderSource(name),
+        functionals=ENCODER_FUNCTIONALS,
+        sums=dict.fromkeys(("active", "loud"), columns),
+        groups={f"{ENCODER}: layer {n}": f"((active|loud)_)?layer{n}_" for n in layers},
+    )
 
 
 def _of_speech(name, docs):
@@ -232,6 +183,9 @@ REGISTRY = {
         "quality", "voice quality: slopes of the spectrum, harmonicity, harmonics"
     ),
     "modulation": _of_speech("modulation", "how strongly and how fast bands and energy change"),
+    ENCODER: _of_encoder(
+        BUNDLED, LAYERS, tuple(f"layer{layer}_{i}" for layer in LAYERS for i in range(1, SIZE + 1))
+    ),
 }
 """Name to feature, in the order in which a vector holds them."""
 
@@ -242,9 +196,70 @@ def _names_of(source):
 
 FEATURES = _names_of(SpectralFrames)
 SPEECH_FEATURES = _names_of(SpeechFrames)
-RECOMMENDED_FEATURES = SPEECH_FEATURES
+RECOMMENDED_FEATURES = (*SPEECH_FEATURES, ENCODER)
 COLUMNS = {name: REGISTRY[name].columns for name in FEATURES}
 """Each of the five features to the names of its columns."""
+
+
+def check_features(names):
+    """Check names of features; return each once, in the order of a vector: tuple of str.
+
+    Parameters
+    ----------
+    names : sequence of str, or one str
+        Keys of `REGISTRY`; or "encoder:NAME", for the encoder that `encoder.load_encoder(NAME)`
+        loads. The file of an encoder gets its absolute path, and is not opened.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, none at all, or two encoders.
+
+    Examples
+    --------
+    >>> check_features(["encoder", "mel", "mfcc", "mel"])
+    ('mfcc', 'mel', 'encoder')
+    """
+    names = [names] if isinstance(names, str) else [str(name) for name in names]
+    names = [_full(name) if name.startswith(f"{ENCODER}:") else name for name in names]
+    encoders = tuple(dict.fromkeys(filter(is_encoder, names)))
+    if len(encoders) > 1:
+        raise ValueError(f"A vector takes one encoder, not {', '.join(encoders)}; choose one")
+    legal = [name for name in REGISTRY if name not in encoders]
+    return check_names(names, (*legal, *encoders, *OTHER_ENCODERS), "feature")
+
+
+def is_encoder(name):
+    """Whether a feature is that of the bundled encoder or of another one.
+
+    Parameters
+    ----------
+    name : str
+    """
+    return str(name).partition(":")[0] == ENCODER
+
+
+def _full(name):
+    """The feature's name with the full name of its encoder."""
+    encoder = full_name(name.partition(":")[2])
+    return ENCODER if encoder == BUNDLED else f"{ENCODER}:{encoder}"
+
+
+def record(name):
+    """The record of a feature; that of another encoder is made when first asked for: Feature.
+
+    Parameters
+    ----------
+    name : str
+        See `check_features`; an `encoder.EncoderError` says why an encoder can't be loaded.
+    """
+    return REGISTRY[name] if name in REGISTRY else _of_other(*check_features([name]))
+
+
+@lru_cache
+def _of_other(name):
+    encoder = load_encoder(name.partition(":")[2])
+    return _of_encoder(encoder.name, encoder.layers, tuple(encoder.columns))
 
 
 def _groups():
@@ -275,22 +290,39 @@ def group_of(name):
 
     Examples
     --------
-    >>> group_of("voiced_pitch_mean"), group_of("duration"), group_of("mfcc_1")
-    ('prosody: pitch', 'prosody: timing', 'mfcc')
+    >>> group_of("voiced_pitch_mean"), group_of("duration"), group_of("loud_layer12_7_std")
+    ('prosody: pitch', 'prosody: timing', 'encoder: layer 12')
     """
     for group, pattern in _groups().items():
         if re.match(pattern, name):
             return group
+    if layer := re.match(r"(?:(?:active|loud)_)?layer(\d+)_\d", name):  # of another encoder
+        return f"{ENCODER}: layer {layer[1]}"
     raise ValueError(f"No feature has an element {name!r}; see features.feature_names")
+
+
+def groups_of(names):
+    """The groups of elements, each once, in the order of the features: list of str.
+
+    Parameters
+    ----------
+    names : sequence of str
+        See `feature_names`.
+    """
+    found = dict.fromkeys(group_of(name) for name in names)
+    known = [group for group in GROUPS if group in found]
+    return known + [group for group in found if group not in GROUPS]
 
 
 def version(names):
     """The declared versions of features, and those of the libraries that take part: str.
 
+    For an encoder also the first digits of its SHA-256, and the libraries that run it.
+
     Parameters
     ----------
     names : sequence of str
-        Keys of `REGISTRY`.
+        See `check_features`.
 
     Examples
     --------
@@ -299,10 +331,51 @@ def version(names):
     """
     import importlib.metadata
 
-    names = check_names(names, tuple(REGISTRY), "feature")
-    declared = [f"{name} {REGISTRY[name].version}" for name in names]
-    libraries = [f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES]
+    declared, libraries = [], LIBRARIES
+    for name in check_features(names):
+        own = REGISTRY[ENCODER if is_encoder(name) else name]
+        declared.append(f"{name.partition(':')[0]} {own.version}")
+        if is_encoder(name):
+            encoder = record(name).source.encoder
+            layers = " and ".join(map(str, encoder.layers))
+            declared[-1] += f" (layers {layers} of {encoder.sha256[:12]})"
+            libraries = (*LIBRARIES, *encoder.libraries)
+    libraries = [f"{name} {importlib.metadata.version(name)}" for name in libraries]
     return ", ".join(declared + libraries)
+
+
+def blocks(features, functionals=None):
+    """Sizes of the blocks of a vector, for a model of each (see `models.BlockLDA`): tuple of int.
+
+    All features but an encoder are one block; each kind of frames of an encoder is one.
+
+    Parameters
+    ----------
+    features, functionals
+        See `extract`.
+
+    Examples
+    --------
+    >>> blocks(["mfcc", "chroma", "encoder"]), blocks(["mfcc", "chroma"]), blocks(["encoder"])
+    ((52, 2048, 2048), (52,), (2048, 2048))
+    """
+    names = check_features(features)
+    others = [name for name in names if not is_encoder(name)]
+    sizes = [len(feature_names(others, functionals))] if others else []
+    for name in names[len(others) :]:
+        n_kinds = len(_kinds(record(name)))
+        sizes += [len(feature_names([name], functionals)) // n_kinds] * n_kinds
+    return tuple(sizes)
+
+
+def sources(features):
+    """What measures the frames of features (see `Feature.source`), each once: tuple.
+
+    Parameters
+    ----------
+    features : sequence of str
+    """
+    return tuple(dict.fromkeys(record.source for record in _records(features)))
 
 
 # vectors and frames
@@ -312,7 +385,7 @@ class Frames(NamedTuple):
     """A frame matrix: values (n_frames, n_columns) float32, names of columns, times in seconds.
 
     The times are the centres of the frames. At 16 kHz the 1 + n_samples // 512 frames of the five
-    features are 32 ms apart, those of speech 10 ms.
+    features are 32 ms apart, those of speech 10 ms, those of the bundled encoder 20 ms.
     """
 
     values: np.ndarray
@@ -325,22 +398,24 @@ def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=None):
 
     Parameters
     ----------
-    y : ndarray (n_samples,) of float, or SpeechFrames
-        Mono signal, any length from one sample; or measured frames, for `SPEECH_FEATURES` only.
+    y : ndarray (n_samples,) of float, SpeechFrames, EncoderFrames, or dict
+        Mono signal, any length from one sample; or measured frames, if all features need the same;
+        or a dict from each of `sources` to the frames that it has measured.
     sr : int
         Sampling rate in Hz.
     features : sequence of str
-        Keys of `REGISTRY`; the vector keeps its order whatever the order here.
+        Keys of `REGISTRY`, or of another encoder (see `check_features`); the vector keeps its order
+        whatever the order here.
     functionals : sequence of str, or "frames", optional
         Any of `FUNCTIONALS`, for all features. Default: the mean for the five features, all
-        for those of speech. "frames": none.
+        for those of speech, `ENCODER_FUNCTIONALS` for an encoder. "frames": none.
 
     Returns
     -------
     ndarray (n_features,) float32
         All columns of the first functional, then of the next; `feature_names` names them. With
-        "frames" the matrix of `frames`, (n_frames, n_columns); for the features of speech from the
-        first frame that isn't silent to the last.
+        "frames" the matrix of `frames`, (n_frames, n_columns); for the features of speech and of an
+        encoder from the first frame that isn't silent to the last.
 
     Raises
     ------
@@ -450,8 +525,8 @@ def frames(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES):
     y, sr
         See `extract`.
     features : sequence of str
-        Any of `FEATURES`, or any of `SPEECH_FEATURES` (but not of both: their frames differ); the
-        columns keep their canonical order whatever the order here.
+        Any of `FEATURES`, any of `SPEECH_FEATURES`, or an encoder's (but of one kind: their frames
+        differ); the columns keep their canonical order whatever the order here.
 
     Raises
     ------
@@ -486,15 +561,19 @@ def _matrix(clip, records):
 
 def _measured(y, sr, source):
     """The frames of a signal, unless it is measured already."""
-    return y if isinstance(y, source) else source(_check_signal(y), _check_rate(sr))
+    if isinstance(y, dict):
+        return y[source]
+    if isinstance(y, EncoderFrames if isinstance(source, EncoderSource) else source):
+        return y
+    return source(_check_signal(y), _check_rate(sr))
 
 
 def _only_source(records):
     """The one class that measures the frames of all these features."""
-    sources = [*dict.fromkeys(record.source for record in records)]
-    if len(sources) == 1:
-        return sources[0]
-    kinds = [f"{', '.join(_names_of(s))} have frames of {s.frame_length}" for s in sources]
+    kinds = {record.source: record.source.frame_length for record in records}
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    kinds = [f"{', '.join(_names_of(s)) or ENCODER} have frames of {kinds[s]}" for s in kinds]
     raise ValueError(f"{', '.join(kinds)}: ask for one kind at a time")
 
 
@@ -513,12 +592,13 @@ def frames_blocks(blocks, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES):
     sr : int
         Sampling rate in Hz.
     features : sequence of str
-        Any of `FEATURES`.
+        Any of `FEATURES`, or an encoder's, which takes one pass.
 
     Yields
     ------
     Frames
-        Consecutive parts of the matrix of `frames`, of about a thousand frames.
+        Consecutive parts of the matrix of `frames`, of about a thousand frames. Those of an encoder
+        differ from it by up to 1e-3.
 
     Raises
     ------
@@ -532,11 +612,29 @@ def frames_blocks(blocks, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES):
     >>> bool(np.allclose(np.concatenate(parts), frames(y).values, rtol=1e-4, atol=1e-3))
     True
     """
-    records = _records(check_names(features, _names_of(SpectralFrames), "feature"))
+    names = check_features(features)
+    encoders = [name for name in names if is_encoder(name)] or [ENCODER]
+    records = _records(check_names(names, (*_names_of(SpectralFrames), *encoders), "feature"))
+    source, sr = _only_source(records), _check_rate(sr)
     read = blocks if callable(blocks) else lambda: blocks
+    if isinstance(source, EncoderSource):
+        signal = map(_check_signal, read())
+        signal = signal if sr == SAMPLE_RATE else _resampled(signal, sr)
+        parts = source.encoder.blocks(signal)
+        return (Frames(values, _columns(records), times) for values, times in parts)
     if read is not blocks and iter(blocks) is blocks:
         raise ValueError("blocks can be read only once: give a list, or a function that opens it")
-    return _frames_blocks(read, _check_rate(sr), records)
+    return _frames_blocks(read, sr, records)
+
+
+def _resampled(blocks, sr):
+    """Resample the blocks of a signal to 16 kHz, as they come."""
+    import soxr
+
+    resampler = soxr.ResampleStream(sr, SAMPLE_RATE, 1)
+    for block in blocks:
+        yield resampler.resample_chunk(block)
+    yield resampler.resample_chunk(np.empty(0, np.float32), last=True)
 
 
 def _frames_blocks(read, sr, records):
@@ -571,22 +669,7 @@ def _windows(blocks, n_core=1024, context=128):
 
 
 def _records(names):
-    return tuple(REGISTRY[name] for name in check_names(names, tuple(REGISTRY), "feature"))
-
-
-def check_functionals(names):
-    """Return names of functionals in canonical order, each once; None and "frames" stay.
-
-    Parameters
-    ----------
-    names : sequence of str, "frames" or None
-        Any of `FUNCTIONALS`.
-    """
-    if names is None or names == FRAMES:
-        return names
-    names = [names] if isinstance(names, str) else names
-    names = [_OLD_FUNCTIONALS.get(name, name) for name in names]
-    return check_names(names, tuple(FUNCTIONALS), "functional")
+    return tuple(map(record, check_features(names)))
 
 
 def _check_rate(sr):
@@ -609,8 +692,8 @@ __getattr__ = moved(
     __name__,
     {
         "checks": "check_name",
-        "features": "Course=Contour N_WAVES=N_DCT VOICE_FEATURES=SPEECH_FEATURES "
-        "VOICE_FUNCTIONALS=SPEECH_FUNCTIONALS",
+        "functionals": "Course=Contour LAGS N_DCT N_WAVES=N_DCT PERCENTS",
+        "features": "VOICE_FEATURES=SPEECH_FEATURES VOICE_FUNCTIONALS=SPEECH_FUNCTIONALS",
         "kernels": "CQT_BINS CQT_CUTOFF CQT_FMIN CQT_OCTAVES GROUP N_FFT WINDOW chroma_filters "
         "mel_filters",
     },

@@ -47,10 +47,13 @@ from parameters import AVAILABLE_EMOTIONS, CLASSIFIER_GRIDS, EMOTION_SCALES, REG
 from plotting import draw_histograms, save_figure
 from tables import speaker_folds, speaker_groups, stratified_order
 from utils import (
+    AS_FEATURES,
     GRID_DIR,
     best_results,
+    encoder_option,
     get_best_estimators,
     make_estimator,
+    names_option,
     pipeline,
     read_plain_pickle,
     results_path,
@@ -548,7 +551,9 @@ def _parse_args(argv):
     add, default = parser.add_argument, "default %(default)s"
     add("--models", help="comma-separated; default: all eight")
     add("--emotions", default=",".join(EMOTION_SCALES[0]), help=default)
-    add("--features", default=",".join(RECOMMENDED_FEATURES), help=default)
+    add("--features", type=names_option, default=",".join(RECOMMENDED_FEATURES), help=default)
+    encoder = "PATH.onnx or hf:NAME in place of the bundled one, or none; default: as --features"
+    add("--encoder", type=encoder_option, default=AS_FEATURES, metavar="NAME|none", help=encoder)
     add("--corpora", help="comma-separated; default: whatever is there")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--classification", action="store_true", help="tune classifiers (default)")
@@ -577,7 +582,8 @@ def _tuned(args):
     rec = EmotionRecognizer(
         make_estimator(names[0]),
         emotions=args.emotions.split(","),
-        features=args.features.split(","),
+        features=args.features,
+        encoder=args.encoder,
         corpora=args.corpora.split(",") if args.corpora else None,
         classification=not args.regression,
         data_dir=args.data_dir,

@@ -13,6 +13,7 @@ or unpickled, and its unpacked size is limited before anything is unpacked.
 
 import hashlib
 import importlib.metadata
+import inspect
 import io
 import json
 import math
@@ -31,7 +32,10 @@ from sklearn.preprocessing import StandardScaler
 
 from checks import check_name, moved, replacing
 from corpora import licences
+from encoder import EncoderError
+from features import is_encoder
 from metrics import scores_in_words
+from utils import AS_FEATURES
 
 FORMAT = 2
 RECOGNIZERS = {  # classes that can be saved, and their modules
@@ -226,7 +230,7 @@ def naming(path):
     """
     try:
         yield
-    except ModelFileError as error:
+    except (ModelFileError, EncoderError) as error:
         raise ModelFileError(f"{path}: {error}") from error
     except ModuleNotFoundError:  # TensorFlow or skops
         raise
@@ -371,7 +375,9 @@ def _saved(cls, state):
 
 def _to_object(name, state):
     cls = _plain_class(name)
-    value, state = cls(), _saved(cls, state)
+    parameters = inspect.signature(cls).parameters.items()
+    value = cls(**{n: None for n, p in parameters if p.default is p.empty})
+    state = _saved(cls, state)
     if "__setstate__" in vars(cls):  # scikit-learn's would compare versions
         value.__setstate__(state)
     else:
@@ -580,7 +586,7 @@ class Savable:
     """Base of the classes in `RECOGNIZERS`, which can be saved in a file.
 
     Subclasses have the methods `_record()` (see `model_card`), `_content()` (everything that a
-    prediction needs, see `pack`) and the class method `_restored(content, record)`.
+    prediction needs, see `pack`) and the class method `_restored(content, record, encoder)`.
     """
 
     def save(self, path, *, measured=None):
@@ -601,18 +607,20 @@ class Savable:
             record = record | {"protocol": measured.protocol, "score": measured.scores()}
         data = pack({"record": record, "recognizer": self._content()}, model_card(record))
         with naming(path):
-            restored(**unpack(data))  # raises if the file couldn't be loaded
+            restored(**unpack(data), encoder=AS_FEATURES)  # raises if the file couldn't be loaded
         with replacing(path) as temporary:
             temporary.write_bytes(data)
         return self
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path, *, encoder=None):
         """Load a recognizer of this class from a file; see `load_recognizer`.
 
         Parameters
         ----------
         path : path
+        encoder : str, optional
+            Where its encoder is on this machine.
 
         Raises
         ------
@@ -621,7 +629,9 @@ class Savable:
         """
         content = read(path)
         with naming(path):
-            rec = restored(**content)
+            rec = restored(**content, encoder=encoder)
+            if encoder is not None and not any(map(is_encoder, rec.predictor_.names)):
+                raise ModelFileError(f"it has no encoder: leave out encoder={str(encoder)!r}")
         if not isinstance(rec, cls):
             raise ModelFileError(
                 f"{path} holds another class of recognizer, {type(rec).__name__} and not "
@@ -647,16 +657,18 @@ class Savable:
 load = Savable.load  # any of `RECOGNIZERS`
 
 
-def restored(recognizer, record):
+def restored(recognizer, record, encoder=None):
     """Make a recognizer from the content of a file.
 
     Parameters
     ----------
     recognizer, record : dict
         See `Savable`.
+    encoder : str, optional
+        See `Savable.load`.
     """
     name = check_name(recognizer["class"], RECOGNIZERS, "class of recognizer")
-    return getattr(import_module(RECOGNIZERS[name]), name)._restored(recognizer, record)
+    return getattr(import_module(RECOGNIZERS[name]), name)._restored(recognizer, record, encoder)
 
 
 __getattr__ = moved(

@@ -4,7 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 import scipy.linalg
-from sklearn.base import BaseEstimator, ClassifierMixin
+from scipy.special import log_softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import Ridge
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -17,6 +18,7 @@ from utils import two_sided
 
 RIDGE = 1000  # penalty of the recommended regressor, for some thousand standardised features
 LIMIT = 4.0  # standard deviations at which values are cut off
+FARTHEST = 10.0  # the same, for the distance of a clip: single outlying columns count little
 VOICED = -0.5, -0.75  # standardised harmonicity and energy above which a frame is voiced
 FEWEST = 6  # frames of a kind; a clip with fewer is summed up over all frames
 KERNELS = 300  # random convolutions at each dilation
@@ -121,6 +123,110 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
         return self.classes_[best]
 
 
+@model_file.plain
+class BlockLDA(ClassifierMixin, BaseEstimator):
+    """One `EmotionLDA` for each block of columns; their log probabilities are averaged.
+
+    Joined in one discriminant, the many columns of one block drown the others. Apart, each block
+    gives probabilities of the classes, and its weight is how much they count. A block in which a
+    clip is farther from the training clips than these are from each other counts the less: noise
+    that confuses one block leaves the decision to the others.
+
+    Parameters
+    ----------
+    blocks : tuple of int
+        Numbers of columns, from left to right.
+    weights : tuple of float, optional
+        One for each block; they add up to 1. Default: all the same. `confidence.Training` fits them
+        on speakers that were left out.
+    n_components, shrinkage, clip
+        See `EmotionLDA`.
+
+    Attributes
+    ----------
+    classes_ : ndarray (n_classes,)
+    models_ : list of EmotionLDA
+    weights_ : ndarray (n_blocks,)
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(60, 5)) + np.repeat([[0], [2]], 30, axis=0)
+    >>> model = BlockLDA((3, 2)).fit(X, np.repeat(["sad", "happy"], 30))
+    >>> model.predict(X[[0, 59]]).tolist(), model.weights_.tolist()
+    (['sad', 'happy'], [0.5, 0.5])
+    """
+
+    def __init__(self, blocks, weights=None, n_components=400, shrinkage=0.3, clip=LIMIT):
+        self.blocks = blocks
+        self.weights = weights
+        self.n_components = n_components
+        self.shrinkage = shrinkage
+        self.clip = clip
+
+    def fit(self, X, y):
+        """Learn the classes.
+
+        Parameters
+        ----------
+        X : ndarray (n_clips, n_features)
+            Standardised.
+        y : ndarray (n_clips,)
+            Labels.
+
+        Raises
+        ------
+        ValueError
+            If there is only one class, X has other columns than the blocks, or the weights aren't
+            one for each block, from 0, with one above.
+        """
+        X, y = validate_data(self, X, y, dtype=[np.float32, np.float64], ensure_min_samples=2)
+        if sum(self.blocks) != X.shape[1]:
+            raise ValueError(f"The blocks {self.blocks} don't add up to {X.shape[1]} columns.")
+        weights = np.ones(len(self.blocks)) if self.weights is None else np.array(self.weights)
+        if weights.shape != (len(self.blocks),) or weights.min() < 0 or not weights.any():
+            raise ValueError(
+                f"weights are one number for each of the {len(self.blocks)} blocks, from 0, and "
+                f"not all 0; got {self.weights!r}."
+            )
+        lda = EmotionLDA(self.n_components, self.shrinkage, self.clip)
+        self.models_ = [clone(lda).fit(block, y) for block in self._split(X)]
+        self.classes_ = self.models_[0].classes_
+        self.weights_ = weights / weights.sum()
+        return self
+
+    def _split(self, X):
+        return np.split(X, np.cumsum(self.blocks)[:-1], axis=1)
+
+    def log_probabilities(self, X):
+        """Log probabilities of the classes by each block: ndarray (n_blocks, n_clips, n_classes).
+
+        The scores are divided by the mean square of the block's columns, where it is above 1.
+
+        Parameters
+        ----------
+        X : ndarray (n_clips, n_features)
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
+        scores = []
+        for model, block in zip(self.models_, self._split(X), strict=True):
+            far = np.square(np.clip(block, -FARTHEST, FARTHEST)).mean(axis=1, keepdims=True)
+            scores.append(two_sided(model.decision_function(block)) / np.maximum(far, 1))
+        return log_softmax(scores, axis=2)
+
+    def decision_function(self, X):
+        """The weighted average of log probabilities: (n_clips, n_classes), 2 classes (n_clips,).
+
+        Parameters
+        ----------
+        X : ndarray (n_clips, n_features)
+        """
+        scores = np.tensordot(self.weights_, self.log_probabilities(X), axes=1)
+        return scores if len(self.classes_) > 2 else (scores[:, 1] - scores[:, 0]) / 2
+
+    predict = EmotionLDA.predict
+
+
 def _principal_axes(X, n_components):
     """Orthonormal axes of the largest variance of centred X: (n_features, n_components)."""
     wide = len(X) < X.shape[1]
@@ -144,8 +250,8 @@ def components(n_kinds):
     return 400 * (1 + n_kinds)
 
 
-def recommended_model(classification, n_kinds=0):
-    """The model of the recommended configuration: unfitted EmotionLDA or Ridge.
+def recommended_model(classification, n_kinds=0, blocks=None):
+    """The model of the recommended configuration: unfitted EmotionLDA, BlockLDA or Ridge.
 
     Parameters
     ----------
@@ -153,13 +259,19 @@ def recommended_model(classification, n_kinds=0):
         Otherwise a regressor.
     n_kinds : int
         See `components`.
+    blocks : tuple of int, optional
+        See `features.blocks`. Default: a single block.
 
     Examples
     --------
-    >>> recommended_model(True)
-    EmotionLDA()
+    >>> recommended_model(True), recommended_model(True, blocks=(180, 2048))
+    (EmotionLDA(), BlockLDA(blocks=(180, 2048)))
     """
-    return EmotionLDA(components(n_kinds)) if classification else Ridge(RIDGE)
+    if not classification:
+        return Ridge(RIDGE)
+    if len(blocks or ()) < 2:
+        return EmotionLDA(components(n_kinds))
+    return BlockLDA(tuple(blocks), n_components=components(n_kinds))
 
 
 def linear_head(X, targets, copied):

@@ -24,17 +24,20 @@ from adaptation import standardised
 from audio import load_audio
 from checks import check_name
 from confidence import NEAREST, Fitted, decided, distances
-from data_extractor import SpeechFeatures, ragged
-from features import FRAMES, SPEECH_FEATURES, extract, feature_names
+from data_extractor import SpeechFeatures, Views, ragged
+from features import FRAMES, extract, feature_names, is_encoder, sources
 from features import version as feature_version
+from kernels import SpectralFrames
 from listening import InputReport
 from parameters import SAMPLE_RATE
 from tables import stratified_order
-from utils import emotion_scale, model_scores
+from utils import emotion_scale, model_scores, saved_encoder
 
 N_PROBES = 8  # clips whose answers are checked when a file is loaded
 TOLERANCES = {8: 1e-6, 4: 1e-4}  # of answers, by the bytes of their numbers
-FEATURE_TOLERANCE = 0.1  # standard deviations
+FEATURE_TOLERANCE = 0.1  # standard deviations, of each feature
+ENCODER_TOLERANCE = 0.3  # the same, root mean square: it is 0.05 if other processors round, 0.2
+# between the precisions of the bundled encoder, 1.8 between its layers
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,9 +118,10 @@ class Predictor:
         return mean if self.speaker is None else self.speaker[0] + self.speaker[1] * mean
 
     @property
-    def takes_frames(self):
-        """Whether `features` takes measured `SpeechFrames`, too."""
-        return set(self.names) <= set(SPEECH_FEATURES)
+    def sources(self):
+        """What measures the frames that `features` takes: tuple, empty if they can't be joined."""
+        found = tuple(dict.fromkeys(s for part in self.parts for s in sources(part.names)))
+        return () if SpectralFrames in found else found
 
     def views(self, X):
         """The features of each part: list.
@@ -142,8 +146,8 @@ class Predictor:
 
         Parameters
         ----------
-        y : ndarray (n_samples,) float32 at 16 kHz, or SpeechFrames
-            See `takes_frames`.
+        y : ndarray (n_samples,) float32 at 16 kHz, or measured frames
+            See `sources`; a dict of source to frames, or the frames of the only source.
 
         Returns
         -------
@@ -291,6 +295,7 @@ class Predictor:
             "fits": {name: _to_file(fit) for name, fit in fits.items() if fit is not None},
             "voice": self.speaker,
             "probe": self.probe,
+            "encoder": saved_encoder(self.names),
         }
 
     @classmethod
@@ -335,14 +340,20 @@ class Predictor:
         """
         probe, saved, here = self.probe, self.versions, _versions(self.names, self.functionals)
         found = self.features(load_audio(probe["sound"], orig_sr=SAMPLE_RATE))[0]
-        scale, what = self.general.scaler.scale_, "features, in standard deviations,"
-        pairs = [(what, found / scale, probe["heard"] / scale, FEATURE_TOLERANCE, np.inf)]
+        scale, unit = self.general.scaler.scale_, "features, in standard deviations,"
+        now, then = found / scale, probe["heard"] / scale
+        names = [name for name in self.names if not is_encoder(name)]
+        n = len(feature_names(names, self.functionals)) if names else 0
+        theirs = now[..., n:], then[..., n:], ENCODER_TOLERANCE, np.inf, _typical
+        pairs = [(unit, now[..., :n], then[..., :n], FEATURE_TOLERANCE, np.inf, _largest)]
+        pairs.append((f"encoder's {unit}", *theirs))
         for name, answers in self._answers(probe["X"]).items():
             expected = probe["answers"][name]
             tolerance = TOLERANCES[expected.dtype.itemsize]
-            pairs.append(("answers", answers, expected, tolerance, model_file.REFUSED))
-        for what, values, expected, tolerance, refused in pairs:
-            check_same(what, values, expected, tolerance, saved, here, refused=refused)
+            pairs.append(("answers", answers, expected, tolerance, model_file.REFUSED, _largest))
+        for what, values, expected, tolerance, refused, measure in pairs:
+            settings = {"refused": refused, "measure": measure}
+            check_same(what, values, expected, tolerance, saved, here, **settings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -382,10 +393,6 @@ class EnsemblePredictor(Predictor):
     def parts(self):
         return self.members
 
-    @property
-    def takes_frames(self):
-        return all(member.takes_frames for member in self.members)
-
     def views(self, X):
         return list(X)
 
@@ -415,28 +422,6 @@ class EnsemblePredictor(Predictor):
 
     def unadapted(self):
         return self.of([member.unadapted() for member in self.members], self.weights)
-
-
-class Views:
-    """The features of the same clips for each member of an ensemble.
-
-    Parameters
-    ----------
-    views : list
-        Features of clips, for each member.
-    """
-
-    def __init__(self, views):
-        self.views = list(views)
-
-    def __len__(self):
-        return len(self.views[0])
-
-    def __getitem__(self, rows):
-        return Views([X[rows] for X in self.views])
-
-    def __iter__(self):
-        return iter(self.views)
 
 
 class Predicts:
@@ -560,7 +545,8 @@ class Predicts:
 
         Parameters
         ----------
-        y : ndarray (n_samples,) at 16 kHz, or SpeechFrames
+        y : ndarray (n_samples,) at 16 kHz, or measured frames
+            See `Predictor.features`.
 
         Returns
         -------
@@ -663,7 +649,19 @@ def _probe_sound():
     return (y * 20000 / abs(y).max()).astype(np.int16)
 
 
-def check_same(what, found, expected, tolerance, saved, here, refused=model_file.REFUSED):
+def _largest(differences):
+    """The largest absolute value: float."""
+    return float(np.abs(differences).max(initial=0))
+
+
+def _typical(differences):
+    """The root mean square: float."""
+    return float(np.sqrt(np.square(differences).mean())) if differences.size else 0.0
+
+
+def check_same(
+    what, found, expected, tolerance, saved, here, *, refused=model_file.REFUSED, measure=_largest
+):
     """Compare what a loaded model computes with what the saved one did.
 
     Parameters
@@ -675,6 +673,8 @@ def check_same(what, found, expected, tolerance, saved, here, refused=model_file
         Differences that are ignored, and that are refused whatever the versions.
     saved, here : dict of str to str
         Versions (see `model_file.versions`) then and now.
+    measure : callable
+        From differences to the one that counts.
 
     Raises
     ------
@@ -682,7 +682,7 @@ def check_same(what, found, expected, tolerance, saved, here, refused=model_file
         If they differ though the versions don't, or by more than `refused`.
     """
     alike = found.shape == expected.shape
-    off = float(np.abs(found - expected).max(initial=0)) if alike else np.inf
+    off = measure(found - expected) if alike else np.inf
     if off <= tolerance:
         return
     changed = sorted(n for n in saved.keys() | here.keys() if saved.get(n) != here.get(n))

@@ -3,7 +3,7 @@
     rec.predict_timeline("call.wav")                # DataFrame, a row for each second of speech
     left, right = rec.predict_timeline("call.wav", channels="split")
 
-    stream = Timeline(rec, hop=0.25)                # the same, block by block
+    stream = Timeline(rec, hop=0.25)                # block by block, a row as soon as it can be
     for block in Microphone():
         for row in stream.push(block): ...
 
@@ -19,7 +19,7 @@ import math
 from collections import defaultdict, deque
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +36,8 @@ from predictor import predictor_of
 from speech_features import CONTEXT, HOP, WINDOW, SpeechFrames
 
 TWO_DECIMALS = "display.float_format", "{:.2f}".format  # for seconds and probabilities
+CHUNK = 3.0  # seconds of a recording that are encoded at once: about what a training clip has
+ENCODER_CONTEXT = 1.0  # seconds before a chunk that are encoded with it once more
 HEARABLE = SHORTEST_WINDOW = 0.3  # seconds; an emotion can't be recognised in less
 
 
@@ -43,8 +45,15 @@ class Timeline:
     """Predicts emotion over time in a stream, cell by cell.
 
     A cell is `hop` seconds long. Its row is predicted from the last `window` seconds of its
-    utterance, never from later sound. A microphone and a file give the same rows for the same
-    samples, in blocks of any lengths.
+    utterance. Rows depend on the settings, not on how the stream is cut in blocks: a microphone and
+    a file give the same rows for the same samples and settings.
+
+    By default a row depends on no later sound, and comes as soon as its cell has ended. With a
+    `chunk` the sound of an utterance is measured in pieces of that length, once for all windows;
+    rows come when their chunk or the utterance has ended, and depend on sound up to that moment.
+    This is for recordings and predictors with an encoder: without it each window is encoded by
+    itself, which costs twice as much at a hop of 1 s, and ten times as much at 0.2 s. The frames of
+    an encoder depend on what is encoded with them, so the answers differ somewhat.
 
     Parameters
     ----------
@@ -56,6 +65,8 @@ class Timeline:
         Average the probabilities of so many cells of an utterance, up to and with this one.
     vad : bool, default True
         Leave out cells without speech, and silence from the windows; see `SpeechDetector`.
+    chunk : float, optional
+        Seconds of an utterance that are measured and predicted at once, rounded up to whole hops.
 
     Attributes
     ----------
@@ -68,7 +79,7 @@ class Timeline:
         For a regressor, or settings outside their range.
     """
 
-    def __init__(self, predictor, *, window=3.0, hop=1.0, smooth=1, vad=True):
+    def __init__(self, predictor, *, window=3.0, hop=1.0, smooth=1, vad=True, chunk=None):
         self.predictor = predictor_of(predictor)
         if not self.predictor.classification:
             raise ValueError(
@@ -83,12 +94,21 @@ class Timeline:
             )
         if smooth < 1 or smooth != int(smooth):
             raise ValueError(f"smooth is a number of cells, from 1; got {smooth!r}.")
-        self.window, self.hop, self.smooth = window, hop, smooth
+        if chunk is not None and not hop <= chunk < math.inf:
+            raise ValueError(
+                f"chunk is at least hop, {hop!r} s; got {chunk!r} s. Leave it out if no row may be "
+                "late."
+            )
+        self.window, self.hop, self.smooth, self.chunk = window, hop, smooth, chunk
+        self._cells_a_chunk = math.ceil((chunk or hop) / hop - 1e-6)
         self.detector = SpeechDetector(longest=math.inf) if vad else None
         self._spans = self.detector.spans if vad else [Span(0.0, math.inf, math.inf)]
         self.novelties = []
         self._held, self._first, self._n_samples = np.zeros(0, np.float32), 0, 0
-        self._pieces, self._n_frames = deque(), 0
+        self._measures = {
+            source: _SpeechPieces() if source is SpeechFrames else chunk and _EncoderPieces(source)
+            for source in self.predictor.sources
+        }  # None: it measures window by window
         self._n_cells = 0
         self._recent, self._recent_span = deque(maxlen=smooth), None
 
@@ -98,7 +118,7 @@ class Timeline:
         return self._n_samples / SAMPLE_RATE
 
     def push(self, y):
-        """Take the next block of the stream; return the rows of the cells that end in it.
+        """Take the next block of the stream; return the rows of the chunks that end in it.
 
         Parameters
         ----------
@@ -110,90 +130,265 @@ class Timeline:
             start, end (seconds), emotion, confidence, and the probability of each emotion.
         """
         rows, width = [], round(self.hop * SAMPLE_RATE)
-        while len(y):  # a cell must not depend on later samples
+        while len(y):  # a row must not depend on samples after the cell with which its chunk ends
             n = width - self._n_samples % width
             self._held = np.concatenate([self._held, y[:n]])
             self._n_samples += len(y[:n])
             if self.detector is not None:
                 self.detector.push(y[:n])
-            decided = self.duration if self.detector is None else self.detector.decided
-            while self._time(self._n_cells + 1) <= decided + 1e-9:
-                rows += self._cell(self._time(self._n_cells + 1))
+            if self._n_samples % width == 0:
+                rows += self._rows()
             y = y[n:]
         return rows
 
     def finish(self):
         """Return the rows of the cells that the end of the stream leaves: list of dict."""
-        rows = []
         if self.detector is not None:
             self.detector.finish()
-        while (start := self._time(self._n_cells)) < self.duration - 1e-9:
-            rows += self._cell(min(start + self.hop, self.duration))
-        return rows
+        return self._rows(finished=True)
 
     def _time(self, n_cells):
         return round(n_cells * self.hop, 6)
 
-    def _cell(self, end):
-        """Yield the row of the next cell, predicted from the last utterance in it, if any."""
-        start = self._time(self._n_cells)
-        self._n_cells += 1
-        spans = takewhile(lambda span: span.end > start, reversed(self._spans))
-        span = next((span for span in spans if span.start < end and span.spoken), None)
-        if span is not None:
-            first = max(end - self.window, span.start - MARGIN, 0)
-            last = min(end, span.end + MARGIN)
-            if last - first >= SHORTEST_WINDOW:
-                X = self.predictor.features(self._clip(first, last, end))
-                yield self._row(max(start, span.start), min(end, span.end), span, X)
-        self._forget(end)
+    def _rows(self, finished=False):
+        """The rows of all cells whose chunks have ended: list of dict."""
+        rows = []
+        for _, chunk in groupby(self._ready(finished), key=lambda cell: cell[-1]):
+            rows += self._predicted([own for cell in chunk for own in self._cell(*cell)])
+        self._forget()
+        return rows
 
-    def _row(self, start, end, span, X):
-        self.novelties.append(float(self.predictor.novelty(X)[0]))
-        if span.start != self._recent_span:
-            self._recent_span = span.start
+    def _ready(self, finished):
+        """Yield start, end and end of the chunk of each cell whose chunk has ended, in seconds.
+
+        An utterance's chunks begin with its first cell. Other cells are chunks of their own.
+        """
+        all_decided = finished or self.detector is None
+        decided = self.duration if all_decided else self.detector.decided
+        while (start := self._time(self._n_cells)) < self.duration - 1e-9:
+            end = until = due = self._time(self._n_cells + 1)
+            last = next(self._utterances(start, end), None)
+            if last is not None:
+                first, n = math.floor(last.start / self.hop + 1e-6), self._cells_a_chunk
+                until = self._time(first + n * ((self._n_cells - first) // n + 1))
+                ended = self.detector is not None and self.detector.ended(last)
+                due = end if ended else until
+            if due > decided + 1e-9 and not finished:
+                return
+            self._n_cells += 1
+            yield start, min(end, self.duration), min(until, self.duration)
+
+    def _utterances(self, start, end):
+        """Yield what is spoken between two moments, the latest first: iterator of Span."""
+        spans = takewhile(lambda span: span.end > start, reversed(self._spans))
+        return (span for span in spans if span.start < end)
+
+    def _cell(self, start, end, until):
+        """Yield start, end, start of the utterance, and features of a cell with speech in it."""
+        span = next((span for span in self._utterances(start, end) if span.spoken), None)
+        if span is None:
+            return
+        earliest, latest = max(span.start - MARGIN, 0), min(until, span.end + MARGIN)
+        first, last = max(end - self.window, earliest), min(end, latest)
+        if last - first >= SHORTEST_WINDOW:
+            X = self.predictor.features(self._measured(first, last, earliest, latest, until))
+            yield max(start, span.start), min(end, span.end), span.start, X
+
+    def _measured(self, first, last, earliest, latest, until):
+        """What the features of a window are computed from: samples, or frames of each source.
+
+        Parameters
+        ----------
+        first, last : float
+            The window, seconds.
+        earliest, latest : float
+            What is known of its utterance, seconds.
+        until : float
+            End of its chunk, seconds.
+        """
+        y = self._samples(first * SAMPLE_RATE, last * SAMPLE_RATE)
+        if not self._measures:
+            return y
+        found = {}
+        for source, pieces in self._measures.items():
+            if pieces:
+                pieces.measure(self, first, latest, earliest, until)
+            found[source] = pieces.window(first, last) if pieces else source(y, SAMPLE_RATE)
+        return found
+
+    def _samples(self, first, last):
+        """Samples by their numbers in the stream, as far as they are held: ndarray."""
+        return self._held[max(0, round(first) - self._first) : round(last) - self._first]
+
+    def _predicted(self, cells):
+        """Predict the cells of a chunk at once: list of rows."""
+        if not cells:
+            return []
+        views = zip(*(self.predictor.views(X) for *_, X in cells), strict=True)
+        X = self.predictor.joined([np.concatenate(view) for view in views])
+        self.novelties += self.predictor.novelty(X).tolist()
+        every = self.predictor.probabilities(X)
+        return [self._row(*cell[:-1], own) for cell, own in zip(cells, every, strict=True)]
+
+    def _row(self, start, end, utterance, probabilities):
+        if utterance != self._recent_span:
+            self._recent_span = utterance
             self._recent.clear()
-        self._recent.append(self.predictor.probabilities(X)[0])
+        self._recent.append(probabilities)
         shares = self.predictor.by_emotion(np.mean(self._recent, axis=0))
         best = max(shares, key=shares.get)
         row = {"start": round(start, 3), "end": round(end, 3)}
         return row | {"emotion": best, "confidence": shares[best]} | shares
 
-    def _clip(self, first, last, end):
-        """The sound of a window in a cell: SpeechFrames if the predictor takes them, or samples."""
-        if not self.predictor.takes_frames:
-            return self._samples(round(first * SAMPLE_RATE), round(last * SAMPLE_RATE))
-        a, b = math.ceil(first / HOP - 1e-6), math.floor((last - WINDOW) / HOP + 1e-6) + 1
-        self._measure(a, b, end)
-        pieces = [(n, piece) for n, piece in self._pieces if n + piece.n_frames > a]
-        frames = slice(max(0, a - pieces[0][0]), b - pieces[0][0])
-        return SpeechFrames.joined([piece for _, piece in pieces], frames)
-
-    def _measure(self, first, last, end):
-        """Measure those frames of a window that no earlier window had."""
-        window, hop, context = (round(s * SAMPLE_RATE) for s in (WINDOW, HOP, CONTEXT))
-        n_samples = round(end * SAMPLE_RATE)
-        first = max(first, self._n_frames)
-        last = min(last, (n_samples - window - context) // hop + 1)
-        if last <= first:
-            return
-        start, stop = first * hop - context, (last - 1) * hop + window + context
-        recent = self._samples(n_samples - round(self.window * SAMPLE_RATE), n_samples)
-        y = np.pad(self._samples(start, stop), (max(0, -start), 0)) - recent.mean()
-        self._pieces.append((first, SpeechFrames(y, SAMPLE_RATE, context)))
-        self._n_frames = last
-
-    def _samples(self, first, last):
-        return self._held[max(0, first - self._first) : last - self._first]
-
-    def _forget(self, end):
+    def _forget(self):
         """Drop what no later window needs."""
-        oldest = end - self.window - self.hop
-        n_old = round(oldest * SAMPLE_RATE) - self._first
+        oldest = self._time(self._n_cells) - self.window - self.hop
+        n_old = round((oldest - ENCODER_CONTEXT) * SAMPLE_RATE) - self._first
         if n_old > SAMPLE_RATE:
             self._held, self._first = self._held[n_old:], self._first + n_old
-        while self._pieces and (self._pieces[0][0] + self._pieces[0][1].n_frames) * HOP < oldest:
+        for pieces in filter(None, self._measures.values()):
+            pieces.forget(oldest)
+
+
+# frames that windows share
+
+
+class _Pieces:
+    """The frames of a stream from one source, measured in pieces, each once.
+
+    Parameters
+    ----------
+    source : callable with `joined`
+        See `features.Feature`.
+    rate : float
+        Frames a second.
+    """
+
+    def __init__(self, source, rate):
+        self.source, self.rate = source, rate
+        self._pieces, self._n_frames = deque(), 0  # (number of its first frame, frames)
+
+    def window(self, first, last):
+        """The measured frames of a window, at least one.
+
+        Parameters
+        ----------
+        first, last : float
+            Seconds.
+        """
+        a, b = self.numbers(first, last)
+        a = min(a, self._n_frames - 1)  # the last ones of a recording may lack
+        pieces = [(n, piece) for n, piece in self._pieces if n + piece.n_frames > a]
+        before = pieces[0][0]
+        frames = slice(max(0, a - before), max(a + 1, b) - before)
+        return self.source.joined([piece for _, piece in pieces], frames)
+
+    def forget(self, oldest):
+        """Drop the pieces that end before a moment.
+
+        Parameters
+        ----------
+        oldest : float
+            Seconds.
+        """
+        while self._pieces:
+            n, piece = self._pieces[0]
+            if n + piece.n_frames >= oldest * self.rate:
+                break
             self._pieces.popleft()
+
+    def _add(self, first, piece):
+        """Add a piece; its frames take the place of those that were measured before."""
+        while self._pieces and self._n_frames > first:
+            n, last = self._pieces.pop()
+            self._n_frames = n
+            if n < first:
+                self._add(n, self.source.joined([last], slice(first - n)))
+        self._pieces.append((first, piece))
+        self._n_frames = first + piece.n_frames
+
+
+class _SpeechPieces(_Pieces):
+    """Pieces of SpeechFrames. The mean of the latest sound is subtracted from each."""
+
+    def __init__(self):
+        super().__init__(SpeechFrames, 1 / HOP)
+
+    def numbers(self, first, last):
+        """Number of the first frame of a window, and that after its last one.
+
+        Parameters
+        ----------
+        first, last : float
+            Seconds.
+        """
+        return math.ceil(first / HOP - 1e-6), math.floor((last - WINDOW) / HOP + 1e-6) + 1
+
+    def measure(self, stream, first, latest, earliest, until):
+        """Measure those frames of a window that no earlier window had.
+
+        Parameters
+        ----------
+        stream : Timeline
+        first, latest, earliest, until : float
+            See `Timeline._measured`.
+        """
+        window, hop, context = (round(s * SAMPLE_RATE) for s in (WINDOW, HOP, CONTEXT))
+        n_samples = round(until * SAMPLE_RATE)
+        a, b = self.numbers(first, latest)
+        a, b = max(a, self._n_frames), min(b, (n_samples - window - context) // hop + 1)
+        if b <= a:
+            return
+        start, stop = a * hop - context, (b - 1) * hop + window + context
+        n_recent = round(max(stream.window, stream.chunk or 0) * SAMPLE_RATE)
+        recent = stream._samples(n_samples - n_recent, n_samples)
+        y = np.pad(stream._samples(start, stop), (max(0, -start), 0)) - recent.mean()
+        self._add(a, SpeechFrames(y, SAMPLE_RATE, context))
+
+
+class _EncoderPieces(_Pieces):
+    """Pieces of an encoder's frames: a chunk of an utterance, and `ENCODER_CONTEXT` s before it.
+
+    A frame is taken from the encoding in which it is nearest to the middle: the later half of the
+    context replaces what the piece before had there.
+    """
+
+    def __init__(self, source):
+        super().__init__(source, source.encoder.frame_rate)
+        self._centres = source.encoder.times
+
+    def numbers(self, first, last):
+        """Number of the first frame whose centre is in a window, and that after the last one.
+
+        Parameters
+        ----------
+        first, last : float
+            Seconds.
+        """
+        a, b = (math.ceil((t - self._centres(1)[0]) * self.rate - 1e-6) for t in (first, last))
+        return max(0, min(a, b - 1)), max(1, b)
+
+    def measure(self, stream, first, latest, earliest, until):
+        """Encode what follows the frames that earlier windows had, up to the end of the chunk.
+
+        Parameters
+        ----------
+        stream : Timeline
+        first, latest, earliest, until : float
+            See `Timeline._measured`.
+        """
+        a, b = self.numbers(first, latest)
+        a = max(a, self._n_frames)
+        if b <= a:
+            return
+        utterance = self.numbers(earliest, latest)[0]
+        n_before = min(round(ENCODER_CONTEXT * self.rate), a - utterance)
+        n_dropped = n_before - n_before // 2 if a == self._n_frames else n_before
+        y = stream._samples((a - n_before) / self.rate * SAMPLE_RATE, latest * SAMPLE_RATE)
+        edge = self._centres(n_dropped + 1)[-1] - 0.5 / self.rate if n_dropped else 0
+        piece = self.source(y, SAMPLE_RATE, context=round(edge * SAMPLE_RATE))
+        if piece.n_frames:
+            self._add(a - n_before + n_dropped, piece)
 
 
 def predict_timeline(
@@ -216,7 +411,8 @@ def predict_timeline(
     on_row : callable, optional
         Called with channel (int, from 0) and row (dict) as soon as a row is predicted.
     **settings
-        window, hop, smooth, vad; see `Timeline`.
+        window, hop, smooth, vad, chunk; see `Timeline`. With an encoder chunk is `CHUNK` here
+        unless it is given; None encodes each window by itself.
 
     Returns
     -------
@@ -224,6 +420,9 @@ def predict_timeline(
         The rows of `Timeline.push`. `attrs` has duration (seconds) and warnings.
     """
     check_name(channels, ("mix", "split"), "channels")
+    predictor = predictor_of(predictor)
+    if set(predictor.sources) - {SpeechFrames}:
+        settings = {"chunk": max(CHUNK, settings.get("hop", 0))} | settings
     Timeline(predictor, **settings)  # raises for wrong settings before anything is read
     parts = defaultdict(lambda: (Timeline(predictor, **settings), InputReport(), []))  # by channel
 

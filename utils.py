@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import pickletools
+import re
 import warnings
 from contextlib import contextmanager
 from importlib import import_module
@@ -14,8 +15,12 @@ import numpy as np
 import augmentation
 import features as ft
 from audio import AudioError, AudioWarning, load_audio
-from checks import check_name, check_names, moved, renamed
+from checks import check_name, moved, renamed
+from encoder import BUNDLED, EncoderError, full_name, load_encoder
 from parameters import CLASSIFIERS, EMOTION_SCALES, REGRESSORS
+
+AS_FEATURES = "as features"
+"""In place of an encoder's name: the one among the features, if any."""
 
 LEAST_PROBABLE = 1e-3  # of a model's own probabilities, before their logarithm
 GRID_DIR = Path(__file__).resolve().parent / "grid"
@@ -28,7 +33,7 @@ def get_audio_config(features):
     Parameters
     ----------
     features : list of str
-        Keys of `features.REGISTRY`.
+        See `features.check_features`.
 
     Raises
     ------
@@ -42,7 +47,7 @@ def get_audio_config(features):
     """
     if isinstance(features, str):
         raise ValueError(f"features is a list of names, e.g. [{features!r}], not one string.")
-    on = dict.fromkeys(check_names(features, tuple(ft.REGISTRY), "feature"), True)
+    on = dict.fromkeys(ft.check_features(features), True)
     return {name: name in on for name in ft.FEATURES} | on
 
 
@@ -60,8 +65,154 @@ def enabled(config):
     ['mfcc', 'mel']
     """
     for name in config:
-        check_name(name, tuple(ft.REGISTRY), "feature")
-    return [name for name in ft.REGISTRY if config.get(name)]
+        ft.check_features(name)
+    names = [name for name in config if config[name]]
+    return list(ft.check_features(names)) if names else []
+
+
+def encoder_of(features):
+    """The name of the encoder among features, None without one: str.
+
+    Parameters
+    ----------
+    features : sequence of str
+        See `features.check_features`.
+
+    Examples
+    --------
+    >>> encoder_of(["mel", "encoder"]), encoder_of(["encoder:hf:microsoft/wavlm-base@6"])
+    ('whisper-base', 'hf:microsoft/wavlm-base@6')
+    """
+    for name in filter(ft.is_encoder, ft.check_features(features)):
+        return name.partition(":")[2] or BUNDLED
+    return None
+
+
+def with_encoder(features, encoder):
+    """The same features with another encoder, in canonical order: list of str.
+
+    Parameters
+    ----------
+    features : sequence of str
+        See `features.check_features`.
+    encoder : str or None
+        The name of an encoder, which is added to the features or replaces theirs; None leaves
+        theirs out; `AS_FEATURES` leaves them as they are.
+
+    Raises
+    ------
+    ValueError
+        See `features.check_features`; or if no feature is left.
+
+    Examples
+    --------
+    >>> with_encoder(["prosody", "encoder"], "hf:microsoft/wavlm-base@6")
+    ['prosody', 'encoder:hf:microsoft/wavlm-base@6']
+    """
+    if encoder != AS_FEATURES:
+        features = [name for name in features if not ft.is_encoder(name)]
+        features += [] if encoder is None else [f"{ft.ENCODER}:{encoder}"]
+    return enabled(get_audio_config(features))
+
+
+def names_option(text):
+    """The names in a comma-separated list, for argparse: list of str. "encoder:NAME@6,9" is one.
+
+    Parameters
+    ----------
+    text : str
+
+    Examples
+    --------
+    >>> names_option("prosody, encoder:wavlm.onnx@6,9,mel")
+    ['prosody', 'encoder:wavlm.onnx@6,9', 'mel']
+    """
+    return [name.strip() for name in re.split(r",(?!\d+(?:,|$))", text) if name.strip()]
+
+
+def encoder_option(text):
+    """The full name of an encoder, None for "none", for argparse: str or None.
+
+    Parameters
+    ----------
+    text : str
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        For a name of another form.
+
+    Examples
+    --------
+    >>> encoder_option("whisper-base@3,2"), encoder_option("none")
+    ('whisper-base', None)
+    """
+    from argparse import ArgumentTypeError
+
+    try:
+        return text if text == AS_FEATURES else None if text == "none" else full_name(text)
+    except EncoderError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def saved_encoder(features):
+    """What a saved model tells of its encoder: dict of name, sha256 and layers; None without one.
+
+    Parameters
+    ----------
+    features : sequence of str
+        See `features.check_features`.
+    """
+    if (name := encoder_of(features)) is None:
+        return None
+    encoder = load_encoder(name)
+    return {"name": name, "sha256": encoder.sha256, "layers": list(encoder.layers)}
+
+
+def with_saved_encoder(features, known, encoder=None):
+    """The features of a saved model, its encoder as it is named on this machine: list of str.
+
+    A file may be a stranger's: what it names is not downloaded unless the user names it, too.
+
+    Parameters
+    ----------
+    features : sequence of str
+    known : dict or None
+        See `saved_encoder`.
+    encoder : str, optional
+        Where the encoder is here, with or without its layers. Default: the name of then, unless it
+        has to be downloaded; `AS_FEATURES`: that name.
+
+    Raises
+    ------
+    EncoderError
+        If it isn't there, or is another one.
+    """
+    then = encoder_of(features)
+    if then is None:
+        return list(features)
+    sha256, layers = known["sha256"], list(known["layers"])
+    name = then if encoder in (None, AS_FEATURES) else str(encoder)
+    was = f"the encoder {then!r} with the sha256 {sha256}"
+    advice = "load_recognizer(path, encoder=PATH) or --encoder PATH takes it from where it is here."
+    if encoder is None and then.startswith("hf:"):
+        raise EncoderError(
+            f"It needs {was}, which isn't loaded unasked, as it may be downloaded: "
+            f"load_recognizer(path, encoder={then!r}) or --encoder {then} allows that."
+        )
+    try:
+        found = load_encoder(name)
+        if found.same_as(sha256) and not re.search(r"@\d+(,\d+)*$", name):
+            name += f"@{','.join(map(str, layers))}"
+            found = load_encoder(name)
+    except EncoderError as error:
+        raise EncoderError(f"It needs {was}, which can't be loaded. {error} {advice}") from error
+    if not found.same_as(sha256) or list(found.layers) != layers:
+        raise EncoderError(
+            f"It needs {was} and layers {layers}; {name!r} is another one, with the sha256 "
+            f"{found.sha256} and layers {list(found.layers)}. {advice}"
+        )
+    return with_encoder(features, name)
 
 
 def get_label(audio_config):
@@ -111,7 +262,8 @@ def extract_feature(
         7 spectral contrast (dB), 6 tonnetz, each the mean over the frames.
     **settings
         spectrum, prosody, quality, modulation : bool, the features of speech, after the five;
-        default False. functionals, sr, min_duration, speed, noisy: see `feature_vector`.
+        default False. encoder : bool, or the name of one; see `encoder.load_encoder`. functionals,
+        sr, min_duration, speed, noisy: see `feature_vector`.
 
     Returns
     -------
@@ -135,9 +287,12 @@ def extract_feature(
     """
     switches = dict(zip(ft.FEATURES, (mfcc, chroma, mel, contrast, tonnetz), strict=True))
     legal = (*ft.REGISTRY, "functionals", "sr", "min_duration", "speed", "noisy")
-    settings = renamed(settings, legal, {"degraded": "noisy"}, "argument")
-    switches |= {name: settings.pop(name) for name in ft.REGISTRY if name in settings}
-    return feature_vector(source, enabled(switches), **settings)
+    others = [name for name in settings if name.startswith(f"{ft.ENCODER}:")]
+    settings = renamed(settings, (*legal, *others), {"degraded": "noisy"}, "argument")
+    switches |= {name: settings.pop(name) for name in (*ft.REGISTRY, *others) if name in settings}
+    names, encoder = enabled(switches), switches.get(ft.ENCODER)
+    names = with_encoder(names, encoder) if isinstance(encoder, str) else names
+    return feature_vector(source, names, **settings)
 
 
 def feature_vector(
@@ -157,7 +312,7 @@ def feature_vector(
     source
         See `extract_feature`.
     features : sequence of str
-        Keys of `features.REGISTRY`.
+        See `features.check_features`.
     functionals : sequence of str, optional
         What sums up the frames; see `features.extract`.
     sr : int, optional
@@ -174,7 +329,7 @@ def feature_vector(
     ndarray (n_features,) float32
         See `extract_feature`.
     """
-    names = enabled(get_audio_config(features))  # before a long file is read
+    names = ft.check_features(features)  # before a long file is read
     y = load_audio(source, orig_sr=sr, min_duration=min_duration)
     if speed is not None:
         y = augmentation.at_speed(y, speed)
@@ -423,6 +578,22 @@ def pipeline(model, scaler, random_state):
         if name.rpartition("__")[2] == "random_state" and value is None
     }
     return Pipeline([("scaler", clone(scaler)), ("model", model.set_params(**unseeded))])
+
+
+def score_fold(pipe, X, y, train, test, score):
+    """Fit on one side of a fold and score on the other: float.
+
+    Parameters
+    ----------
+    pipe : scikit-learn estimator
+    X : array (n_clips, ...)
+    y : ndarray (n_clips,)
+    train, test : ndarray of int
+        Rows.
+    score : callable
+        From true and predicted labels to a number.
+    """
+    return score(y[test], pipe.fit(X[train], y[train]).predict(X[test]))
 
 
 @contextmanager

@@ -1,20 +1,23 @@
-"""How well new speakers are recognised: our recognizer beside the classic one and openSMILE.
+"""How well new speakers are recognised: ours with and without the encoder, classic, openSMILE.
 
-    python benchmarks/bench_accuracy.py                       # everything, some 15 minutes
+    python benchmarks/bench_accuracy.py                       # all parts but networks
     python benchmarks/bench_accuracy.py --picture images/calibration.png
-    python benchmarks/bench_accuracy.py --only emodb,tasks    # of emodb,ravdess,tasks,regression
+    python benchmarks/bench_accuracy.py --markdown            # the tables of README and docs/, too
+    python benchmarks/bench_accuracy.py --only emodb,tasks    # emodb,ravdess,nemo,tasks,regression
     python benchmarks/bench_accuracy.py --only networks       # the longest part, over an hour
     python benchmarks/bench_accuracy.py --data-dir ~/corpora --seed 1
     python benchmarks/bench_accuracy.py --json > accuracy.json
     pip install opensmile                                     # adds openSMILE's rows
 
-emodb and ravdess: all emotions of the corpus, each speaker predicted by models trained without
-them, then by models adapted with some of the speaker's unlabelled clips; openSMILE's ComParE_2016
-vector with a linear SVM on the same folds. tasks: the three classic tasks on the standard split.
-regression: both scales over all corpora. networks: the recurrent networks and the ensemble beside
-the recommended recognizer and a plain LSTM on mean vectors, and their times. The picture is the
-gain by the number of clips. The 95 % intervals are resampled by speaker. The bundled synthetic
-recordings aren't used; features are cached.
+emodb, ravdess and nemo: all emotions of the corpus, each speaker predicted by models trained
+without them, then by models adapted with some of the speaker's unlabelled clips; openSMILE's
+ComParE_2016 vector with a linear SVM on the same folds; published records beside, each with its
+protocol. tasks: the three classic tasks on the standard split. regression: both scales over EMO-DB,
+RAVDESS and TESS. networks: the recurrent networks and the ensemble beside the recommended
+recognizer and a plain LSTM on mean vectors, and their times. The picture is the gain by the number
+of clips. The 95 % intervals are resampled by speaker. The bundled synthetic recordings aren't used;
+features are cached. The first run extracts them, which takes minutes; after that each of the
+corpora and the tasks takes some minutes on two cores.
 """
 
 import argparse
@@ -40,7 +43,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from audio import load_audio
 from checks import check_name
-from corpora import find_data_dir, groups, how_to_get
+from corpora import CORPORA, find_data_dir, groups, how_to_get
 from create_csv import list_clips
 from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer
 from emotion_recognition import classic, recommended
@@ -66,10 +69,12 @@ class Task(NamedTuple):
 ALL = ["emodb", "ravdess", "tess"]
 EMODB = "angry,boredom,disgust,fear,happy,neutral,sad"
 RAVDESS = "angry,calm,disgust,fear,happy,neutral,ps,sad"
+NEMO = "angry,fear,happy,neutral,ps,sad"
 FIVE = "angry,sad,neutral,ps,happy"
 TASKS = {
     "emodb": [Task(EMODB, ["emodb"], "loso")],
     "ravdess": [Task(RAVDESS, ["ravdess"], "group-6")],
+    "nemo": [Task(NEMO, ["nemo"], "loso")],
     "tasks": [
         Task("sad,neutral,happy", ALL, "standard"),
         Task("angry,neutral,sad", ["ravdess", "tess"], "standard"),
@@ -85,13 +90,66 @@ TASKS = {
 }
 """Part to what it measures."""
 
+ENDS = "low", "high"
 MEASURES = {"uar": "UAR", "accuracy": "accuracy", "ece": "ECE", "mae": "MAE", "ccc": "CCC"}
-TITLES = {"emodb": "EMO-DB", "ravdess": "RAVDESS"}
+TITLES = {part: CORPORA[part].title for part in ("emodb", "ravdess", "nemo")}
+"""The parts of a whole corpus: they have openSMILE's rows and a panel in the picture."""
+PROTOCOLS = {
+    "loso": "leave one speaker out",
+    "group-6": "six groups of speakers",
+    "standard": "standard split",
+}
 
 HUMANS = {"emodb": (0.84, 0.86), "ravdess": (0.60, 0.60)}
 """Share that human listeners recognise, as published, about: Burkhardt et al. 2005, A Database of
 German Emotional Speech (whole utterances); Livingstone and Russo 2018, The Ryerson Audio-Visual
 Database of Emotional Speech and Song (voice only)."""
+
+
+class Published(NamedTuple):
+    """A figure of others."""
+
+    system: str
+    measure: str
+    value: float
+    protocol: str
+    source: str
+    comparable: bool = True  # speakers apart, trained on the same corpus
+
+    def __str__(self):
+        beside = "published" if self.comparable else "published, not comparable"
+        return (
+            f"{beside}: {self.system}: {self.measure} {self.value:.3f}, {self.protocol} "
+            f"({self.source})"
+        )
+
+
+EMOBOX = (
+    "EmoBox, Ma et al. 2024, Interspeech, arXiv 2406.07162; emo-box.github.io/leaderboard1.html"
+)
+_SIX = "six folds of speakers, all 24 actors"
+_FIVE = "five folds that don't keep speakers apart, whole utterances"
+PUBLISHED = {
+    "ravdess": (
+        Published("Whisper large v3, frozen, and a network", "accuracy", 0.7587, _SIX, EMOBOX),
+        Published("WavLM large, frozen, and a network", "accuracy", 0.7222, _SIX, EMOBOX),
+    ),
+    "emodb": (
+        Published("WavLM large", "accuracy", 0.9267, _FIVE, EMOBOX, comparable=False),
+        Published("Whisper large v3", "accuracy", 0.9243, _FIVE, EMOBOX, comparable=False),
+    ),
+    "nemo": (
+        Published(
+            "HuBERT, clips clustered by speaker",
+            "macro F1",
+            0.753,
+            "trained on seven other languages and not on Polish",
+            "Łachut 2025, PolEval 2025 Workshop, task 4, validation part",
+            comparable=False,
+        ),
+    ),
+}
+"""Part to what others reached."""
 
 OPENSMILE, OPENSMILE_BY_SPEAKER = "openSMILE + SVM", "openSMILE + SVM, by speaker"
 """By speaker: each one standardised by all of that speaker's clips, with the scored one."""
@@ -254,7 +312,7 @@ class Table(NamedTuple):
     remarks: list  # comparisons and sentences
 
 
-OURS = "recommended"
+OURS, WITHOUT = "recommended", "recommended, without the encoder"
 
 
 def adapted(n, name=OURS):
@@ -264,6 +322,7 @@ def adapted(n, name=OURS):
 def systems_of(part, protocol, options):
     """What a part compares: list of (name, recognizer, clips to adapt with)."""
     ours, plain = recommended(**options), ("classic", classic(balance=False, **options), 0)
+    without = recommended(encoder=None, **options)
     if part == "networks":
         plain = classic(model=PlainLSTM(), balance=False, **options)
         deep, both = DeepEmotionRecognizer(**options), EnsembleRecognizer(**options)
@@ -273,7 +332,30 @@ def systems_of(part, protocol, options):
             systems += [(adapted("all", name), rec, "all") for name, rec in ours.items()]
         return systems
     handfuls = {"tasks": (10, "all"), "regression": ()}.get(part, HANDFULS)
-    return [plain, (OURS, ours, 0), *((adapted(n), ours, n) for n in handfuls)]
+    systems = [plain, (WITHOUT, without, 0)]
+    if handfuls:
+        systems.append((adapted("all", WITHOUT), without, "all"))
+    return [*systems, (OURS, ours, 0), *((adapted(n), ours, n) for n in handfuls)]
+
+
+def share_of_10(found):
+    """Which share of the gain by all clips of a speaker 10 of them bring: a sentence."""
+    none, ten, every = (found[name].scores()["uar"] for name in (OURS, adapted(10), adapted("all")))
+    if every <= none:
+        return f"all clips of a speaker bring no gain: UAR {every:.3f}, and {none:.3f} without any"
+    return (
+        f"10 clips bring {(ten - none) / (every - none):.2f} of the gain of all clips: "
+        f"({ten:.3f} - {none:.3f}) / ({every:.3f} - {none:.3f})"
+    )
+
+
+def remarks_on(part, found):
+    """Comparisons of our systems, the gain of 10 clips, and what others reached: list."""
+    pairs = [(OURS, "classic"), (OURS, WITHOUT), (adapted("all"), adapted("all", WITHOUT))]
+    remarks = [compare(found[a], found[b]) for a, b in pairs if a in found]
+    if adapted(10) in found:
+        remarks.append(share_of_10(found))
+    return [*remarks, *PUBLISHED.get(part, ())]
 
 
 def bench_part(part, args):
@@ -297,7 +379,7 @@ def bench_part(part, args):
             remarks = [compare(found[first], found[second]) for first, second in pairs]
             remarks += timed(options) if protocol == "standard" else []
         else:
-            remarks = [compare(found[OURS], found["classic"])]
+            remarks = remarks_on(part, found)
         yield Table(part, emotions, found, remarks)
 
 
@@ -329,7 +411,7 @@ def bench(args):
             )
             continue
         for table in bench_part(part, args):
-            if part in HUMANS:
+            if part in TITLES:
                 if importlib.util.find_spec("opensmile"):
                     table.remarks.extend(bench_opensmile(table.evaluations, args))
                 else:
@@ -375,43 +457,144 @@ def in_text(table):
     return "\n".join([title, subtitle, rows, *map(str, table.remarks)])
 
 
+def in_json(tables):
+    """The rows of all tables, and the remarks by their kind: dict of list of dict."""
+    found = {"rows": [row(table, e) for table in tables for e in table.evaluations.values()]}
+    found |= {"comparisons": [], "published": [], "remarks": []}
+    for table in tables:
+        task = {"part": table.part, "emotions": table.emotions}
+        for remark in table.remarks:
+            if isinstance(remark, Published):
+                found["published"].append(remark._asdict() | task)
+            elif isinstance(remark, str):
+                found["remarks"].append({"text": remark} | task)
+            else:
+                found["comparisons"].append(asdict(remark) | task)
+    return found
+
+
+class Column(NamedTuple):
+    """One column of a Markdown table: its head, the system, whether it is for the README, too."""
+
+    head: str
+    system: str
+    in_readme: bool = True
+    bold: bool = False
+
+
+MARKDOWN = (
+    Column("classic vector, SVC", "classic"),
+    Column("openSMILE ComParE, linear SVM", OPENSMILE),
+    Column("ours, without the encoder", WITHOUT),
+    Column("ours", OURS, bold=True),
+    Column("ours, adapted with 10 clips", adapted(10), bold=True),
+    Column("ours, adapted with all", adapted("all"), in_readme=False, bold=True),
+    Column("without the encoder, adapted with all", adapted("all", WITHOUT), in_readme=False),
+    Column("openSMILE, adapted with all", OPENSMILE_BY_SPEAKER, in_readme=False),
+)
+
+
+def measure_of(table):
+    """The measure that a table of the README or of docs/ gives: str."""
+    measure = table.evaluations[OURS].main_measure
+    return "accuracy" if table.part == "tasks" else measure
+
+
+def cell(table, column):
+    """A score with its interval in Markdown: str, empty without that system."""
+    if column.system not in table.evaluations:
+        return ""
+    scores, name = table.evaluations[column.system].scores(), measure_of(table)
+    bounds = [
+        np.nan if scores[f"{name}_{end}"] is None else scores[f"{name}_{end}"] for end in ENDS
+    ]
+    text = in_words(scores[name], *bounds)
+    value, _, interval = text.partition(" ")
+    return f"**{value}** {interval}".strip() if column.bold else text
+
+
+def described(table):
+    """The corpora, emotions and speakers of a table: str."""
+    if table.part in TITLES:
+        ours = table.evaluations[OURS]
+        n_emotions, n_speakers = len(ours.emotions), len(set(speaker_groups(ours.clips)))
+        return f"{TITLES[table.part]}, {n_emotions} emotions, {n_speakers} speakers"
+    (names,) = (task.corpora for task in TASKS[table.part] if task.emotions == table.emotions)
+    titles = [CORPORA[name].title for name in names]
+    return f"{table.emotions.replace(',', ', ')}; {', '.join(titles)}"
+
+
+def beside(table):
+    """What others and human listeners reach, in Markdown: two str."""
+    published = [
+        f"{record.measure} {record.value:.3f} ({record.system.partition(',')[0]})"
+        for record in PUBLISHED.get(table.part, ())
+        if record.comparable
+    ]
+    humans = dict.fromkeys(f"{share:.2f}" for share in HUMANS.get(table.part, ()))
+    return ", ".join(published), " to ".join(humans)
+
+
+def markdown(tables, readme):
+    """The table of README.md (whole corpora, UAR) or of docs/RESULTS.md (all parts): str."""
+    columns = [column for column in MARKDOWN if column.in_readme or not readme]
+    heads = ["corpus", *(c.head for c in columns), "published", "human listeners, about"]
+    lines = []
+    for table in tables:
+        if table.part == "networks" or (readme and table.part not in TITLES):
+            continue
+        cells = [described(table), *(cell(table, c) for c in columns), *beside(table)]
+        if not readme:
+            protocol = PROTOCOLS[table.evaluations[OURS].protocol_name]
+            cells.insert(0, f"{protocol}, {MEASURES[measure_of(table)]}")
+        lines.append(cells)
+    heads = heads if readme else ["protocol", *heads]
+    rows = ["|".join(f" {text} " if text else " " for text in cells) for cells in [heads, *lines]]
+    rows.insert(1, "|".join(["---"] * len(heads)))
+    return "\n".join(f"|{row}|" for row in rows)
+
+
 LEGEND = (
     "our recommended recognizer",
     "its 95 % interval by speaker",
+    "ours, without the encoder",
     "openSMILE ComParE + SVM",
     "classic vector + SVC",
     "human listeners (published, about)",
     "chance",
 )
-BLUE, ORANGE, GREEN = PALETTE[4], PALETTE[5], PALETTE[2]
+BLUE, ORANGE, GREEN, SKY = PALETTE[4], PALETTE[5], PALETTE[2], PALETTE[1]
 
 
 def draw(tables, path):
     """Draw UAR by the number of clips to adapt with, one panel a corpus, to a file."""
-    figure = new_figure(0.4 + 4.4 * len(tables), 4.2)
+    figure = new_figure(0.4 + 4.4 * len(tables), 4.8)
     axes = figure.subplots(1, len(tables), sharey=True, squeeze=False)
     for ax, table in zip(axes[0], tables, strict=True):
         draw_panel(ax, table)
     axes[0, 0].set_ylabel("UAR")
-    handles = axes[0, 0].get_legend_handles_labels()
-    order = sorted(zip(*handles, strict=True), key=lambda pair: LEGEND.index(pair[1]))
-    place = {"loc": "center right", "bbox_to_anchor": (1, 0.36), "fontsize": 8}
-    axes[0, 0].legend(*zip(*order, strict=True), **place)
+    pairs = [zip(*ax.get_legend_handles_labels(), strict=True) for ax in axes[0]]
+    handles = {label: handle for panel in pairs for handle, label in panel}
+    labels = [label for label in LEGEND if label in handles]
+    place = {"loc": "outside lower center", "ncols": min(4, 2 * len(tables)), "fontsize": 8}
+    figure.legend([handles[label] for label in labels], labels, **place)
     save_figure(figure, path, dpi=110)
 
 
 def draw_panel(ax, table):
     found = table.evaluations
-    ours, interval, opensmile, plain, humans, chance = LEGEND
+    ours, interval, without, opensmile, plain, humans, chance = LEGEND
     names = [OURS, *map(adapted, HANDFULS)]
     scores, x = [found[name].scores() for name in names], np.arange(len(names))
     references = {OPENSMILE: 0, OPENSMILE_BY_SPEAKER: x[-1]}
-    low, high = HUMANS[table.part]
-    ax.axhspan(low - 0.004, high + 0.004, color=GREEN, alpha=0.3, lw=0, label=humans)
-    bounds = ([score[f"uar_{end}"] for score in scores] for end in ("low", "high"))
+    if table.part in HUMANS:
+        low, high = HUMANS[table.part]
+        ax.axhspan(low - 0.004, high + 0.004, color=GREEN, alpha=0.3, lw=0, label=humans)
+    bounds = ([score[f"uar_{end}"] for score in scores] for end in ENDS)
     ax.fill_between(x, *bounds, color=BLUE, alpha=0.15, lw=0, label=interval)
     series = (
         (ours, "o-", BLUE, 7, dict(zip(names, x, strict=True))),
+        (without, "^:", SKY, -14, {WITHOUT: 0, adapted("all", WITHOUT): x[-1]}),
         (opensmile, "D", ORANGE, -14, {k: i for k, i in references.items() if k in found}),
         (plain, "s", "dimgray", -14, {"classic": 0}),
     )
@@ -435,11 +618,13 @@ def main(argv=None):
     """The command line; see the module's docstring."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
-    parts = "emodb,ravdess,tasks,regression"
+    parts = "emodb,ravdess,nemo,tasks,regression"
     parser.add_argument("--only", default=parts, help="default %(default)s")
     parser.add_argument("--picture", metavar="FILE", help="draw the gain of adaptation (PNG)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
     parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
+    help_markdown = "print the tables of README.md and docs/RESULTS.md at the end"
+    parser.add_argument("--markdown", action="store_true", help=help_markdown)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     args = parser.parse_args(argv)
     try:
@@ -453,18 +638,14 @@ def main(argv=None):
         sys.exit(f"bench_accuracy.py: {error}")
     if not tables:
         sys.exit("bench_accuracy.py: there is no corpus to measure on")
-    drawn = [table for table in tables if table.part in HUMANS]
+    drawn = [table for table in tables if table.part in TITLES]
     if args.picture and drawn:
         draw(drawn, args.picture)
     if args.json:
-        rows = [row(table, e) for table in tables for e in table.evaluations.values()]
-        comparisons = [
-            asdict(remark) | {"part": table.part, "emotions": table.emotions}
-            for table in tables
-            for remark in table.remarks
-            if not isinstance(remark, str)
-        ]
-        print(json.dumps({"seed": args.seed, "rows": rows, "comparisons": comparisons}))
+        print(json.dumps({"seed": args.seed, **in_json(tables)}))
+    elif args.markdown:
+        print(f"\nREADME.md\n\n{markdown(tables, True)}")
+        print(f"\ndocs/RESULTS.md\n\n{markdown(tables, False)}")
 
 
 if __name__ == "__main__":

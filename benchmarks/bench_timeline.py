@@ -4,7 +4,8 @@
     python benchmarks/bench_timeline.py --hours 1 --data-dir ~/corpora
 
 The recording is made of clips of the data folder, one after the other, and is deleted afterwards.
-Memory is the peak of the whole process, the packages and the training included.
+Memory is the peak of the whole process, the packages and the training included. At the end, what
+it costs to encode more or less at once, and how the labels depend on it (in 6 minutes).
 """
 
 import os
@@ -27,8 +28,10 @@ from audio import load_audio
 from create_csv import find_data_dir, list_audio
 from emotion_recognition import recommended
 from parameters import SAMPLE_RATE as SR
-from timeline import Timeline
+from timeline import CHUNK, Timeline, predict_timeline
 
+SHORT = 0.1  # hours that are encoded in chunks of various lengths
+CHUNKS = 1, 2, CHUNK, 6, 10  # seconds
 BLOCK = 0.02  # seconds, of a microphone
 HOP = 0.2  # seconds between the labels of the continuous mode
 
@@ -68,6 +71,50 @@ def latencies(predictor, y):
     return np.array(taken)
 
 
+def timed(predictor, path, **settings):
+    """A timeline, the seconds of one core that it took, and those by the clock."""
+    start = time.perf_counter(), time.process_time()
+    table = predict_timeline(predictor, path, verbose=0, **settings)
+    return table, time.process_time() - start[1], time.perf_counter() - start[0]
+
+
+def recording(predictor, path, seconds):
+    """Print how fast a recording becomes a timeline."""
+    table, core, wall = timed(predictor, path)
+    spoken = (table["end"] - table["start"]).sum()
+    print(
+        f"  {seconds / 3600:.1f} h, {spoken / seconds:.0%} of it speech, {len(table)} rows: "
+        f"{core:.0f} s of one core, {seconds / core:.0f} times real time "
+        f"({wall:.0f} s by the clock); peak memory {peak():.0f} MB"
+    )
+
+
+def choices(predictor, path, seconds):
+    """Print the costs of chunks, and how many labels are those of windows encoded one by one."""
+    alone = timed(predictor, path, chunk=None)
+    for chunk in (None, *CHUNKS):
+        table, core, _ = alone if chunk is None else timed(predictor, path, chunk=chunk)
+        both = alone[0].merge(table, on="start", suffixes=("", "_of_chunk"))
+        same = (both["emotion"] == both["emotion_of_chunk"]).mean()
+        name = "each window" if chunk is None else f"{chunk:g} s"
+        print(
+            f"  encoded at once: {name:11s}  {1e3 * core / seconds:5.1f} ms of one core a second, "
+            f"{seconds / core:3.0f} times real time; same labels {same:.1%}"
+        )
+
+
+def live(predictor, y):
+    """Print how late a label of the continuous mode comes."""
+    found = latencies(predictor, y)
+    late = np.percentile(found, 99)
+    print(
+        f"  a label a {HOP} s: computing takes {1e3 * np.median(found):.1f} ms, 99 in 100 times "
+        f"under {1e3 * late:.1f} ms\n"
+        f"  from the end of a word to its label: {1e3 * (HOP + BLOCK + late):.0f} ms at the most, "
+        f"{1e3 * HOP:.0f} of them until the label is due, {1e3 * BLOCK:.0f} for the block"
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -75,33 +122,19 @@ def main():
     parser.add_argument("--hours", type=float, default=10.0)
     parser.add_argument("--data-dir")
     args = parser.parse_args()
-    rec = recommended(data_dir=args.data_dir, verbose=0, n_jobs=1).train()
     sounds = clips(args.data_dir)
-    rec.predict_timeline(np.concatenate(sounds[:5]), sr=SR)  # warm
-    trained = peak()
+    some = np.concatenate(sounds[:40])
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "long.wav")
+        path, short = Path(folder, "long.wav"), Path(folder, "short.wav")
         seconds = write_long(path, sounds, args.hours)
-        start = time.perf_counter(), time.process_time()
-        table = rec.predict_timeline(path)
-        wall, core = time.perf_counter() - start[0], time.process_time() - start[1]
-    spoken = (table["end"] - table["start"]).sum()
-    print(
-        f"{seconds / 3600:.1f} h, {spoken / seconds:.0%} of it speech, {len(table)} rows: "
-        f"{core:.0f} s of one core, {seconds / core:.0f} times real time "
-        f"({wall:.0f} s by the clock)"
-    )
-    print(f"peak memory {peak():.0f} MB ({trained:.0f} MB before the recording)")
-    found = latencies(rec.predictor_, np.concatenate(sounds[:40]))
-    worst = HOP + BLOCK + np.percentile(found, 99)
-    print(
-        f"a label a {HOP} s: computing takes {1e3 * np.median(found):.1f} ms, 99 in 100 times "
-        f"under {1e3 * np.percentile(found, 99):.1f} ms"
-    )
-    print(
-        f"from the end of a word to its label: {1e3 * worst:.0f} ms at the most, {1e3 * HOP:.0f} "
-        f"of them until the label is due, {1e3 * BLOCK:.0f} for the block"
-    )
+        n_short = write_long(short, sounds, min(args.hours, SHORT))
+        for name, options in (("without encoder", {"encoder": None}), ("with encoder", {})):
+            rec = recommended(data_dir=args.data_dir, verbose=0, n_jobs=1, **options).train()
+            predict_timeline(rec, some[: 20 * SR], sr=SR, verbose=0)  # warm
+            print(f"recommended recognizer {name} ({peak():.0f} MB after training)")
+            recording(rec.predictor_, path, seconds)
+            live(rec.predictor_, some)
+        choices(rec.predictor_, short, n_short)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ CLIPS = tuple(RECORDINGS / f"v02_s2_{emotion}.wav" for emotion in ("angry", "sad
 
 DECIBEL = 10 / np.log(10)  # of a natural logarithm of power
 DEPTH = 60  # dB under the loudest that a spectrum shows
+LAYER, N_DIRECTIONS = 3, 12  # of the encoder: the layer that is drawn, and in how many rows
 HZ = 250, 500, 1000, 2000, 4000, 8000  # ticks of the frequency axes
 NOTHING = "#EEEEEE"  # behind the pictures: the clip has ended
 VOICED, OTHER, MEAN = "#0072B2", "#999999", "#D55E00"  # Okabe and Ito: for any colour vision
@@ -81,6 +82,7 @@ class Map(NamedTuple):
     limits: Callable = lambda values: (values.min(), values.max())
     first: float = 0  # where the lowest row begins
     rates: tuple = ()  # to the right, on a logarithmic scale, in place of time
+    reduced: Callable = lambda matrices: matrices  # those of all clips, before they are drawn
 
 
 class Curve(NamedTuple):
@@ -118,6 +120,24 @@ def modulations(clip):
     """The power of a clip's ups and downs in dB, (n_rates, n_groups + 1)."""
     values = clip.speech.facts("modulation").reshape(len(speech.RATES) - 1, -1)
     return np.array(speech.RATES, float), DECIBEL * values
+
+
+def layer(clip):
+    """The frames of one layer of the encoder, (n_frames, 512), and their edges."""
+    times, frames = clip.frames("encoder")
+    columns = features.REGISTRY["encoder"].columns
+    return edges(times), frames[:, [name.startswith(f"layer{LAYER}_") for name in columns]]
+
+
+def directions(matrices):
+    """The principal components of the frames of all clips together: list of (n_frames, n_rows)."""
+    joined = np.concatenate(matrices)
+    centre = joined.mean(axis=0)
+    *_, axes = np.linalg.svd(joined - centre, full_matrices=False)
+    axes = axes[:N_DIRECTIONS]
+    heaviest = np.abs(axes).argmax(axis=1)  # it is positive: the sign is nobody's
+    axes = axes * np.sign(axes[np.arange(len(axes)), heaviest])[:, np.newaxis]
+    return [(values - centre) @ axes.T for values in matrices]
 
 
 def in_hz(filters, freqs):
@@ -219,6 +239,16 @@ MAPS = {
         xlabel="rate of the ups and downs (Hz)",
         rates=speech.RATES,
     ),
+    "encoder": Map(
+        layer,
+        "direction (number)",
+        "place along it (no unit)",
+        lambda: ([1, 4, 8, 12], [1, 4, 8, 12]),
+        cmap="PuOr_r",
+        limits=even,
+        first=0.5,
+        reduced=directions,
+    ),
 }
 """Feature to its picture in colours."""
 
@@ -244,6 +274,7 @@ TITLES = {
     "prosody": "prosody: pitch over 1 Hz, and energy against the clip's loud frames",
     "quality": "quality: 1 to 5 kHz against what lies below, and harmonic against other energy",
     "modulation": "modulation: how strongly bands go up and down, and how fast",
+    "encoder": "encoder: layer 3, along the 12 directions in which both clips' frames vary most",
 }
 
 
@@ -275,9 +306,10 @@ def draw(name, clips):
 def draw_maps(figure, clips, kind):
     """Draw a matrix of each clip, and the bar of their common colours."""
     axes = figure.subplots(1, len(clips), sharex=True, sharey=True)
-    found = [kind.values(clip) for clip in clips]
-    low, high = kind.limits(np.concatenate([values.ravel() for _, values in found]))
-    for ax, clip, (steps, values) in zip(axes, clips, found, strict=True):
+    steps_of, matrices = zip(*(kind.values(clip) for clip in clips), strict=True)
+    matrices = kind.reduced(matrices)
+    low, high = kind.limits(np.concatenate([values.ravel() for values in matrices]))
+    for ax, clip, steps, values in zip(axes, clips, steps_of, matrices, strict=True):
         rows = kind.first + np.arange(values.shape[1] + 1)
         mesh = ax.pcolormesh(steps, rows, values.T, cmap=kind.cmap, vmin=low, vmax=high)
         ax.set_title(clip.title, fontsize=10)

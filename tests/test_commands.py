@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 import soundfile as sf
 from conftest import BUNDLED, EMOTIONS, ODD_ORDER, REPO, bundled_clip
+from tiny_encoder import write_tiny_encoder
 
 import commands
 import timeline
 from audio import load_audio
 from deep_emotion_recognition import named_recognizer
 from parameters import SAMPLE_RATE
+from utils import AS_FEATURES
 
 HAPPY, SAD = bundled_clip("happy"), bundled_clip("sad")
 CUSTOM = ["--data-dir", str(REPO / "data"), "--corpora", "custom"]
@@ -105,7 +107,7 @@ def test_training_prints_score_protocol_matrix_and_predictions(run, tmp_path):
     picture = tmp_path / "confusion.png"
     code, out, err = run(*CUSTOM, "--picture", picture, HAPPY)
     assert code == 0, err
-    expected = ["[+] EmotionLDA trained on 63 clips", "train  test  total", "accuracy", "UAR"]
+    expected = ["[+] BlockLDA trained on 63 clips", "train  test  total", "accuracy", "UAR"]
     expected += ["standard split of custom", "synthetic", "true_sad", f"{HAPPY}: "]
     assert all(words in out for words in expected)
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -197,6 +199,41 @@ def test_a_recipe_learns_from_real_corpora_or_named_ones(run, untrained, toys, t
     assert (second["name"], second["corpora"]) == ("SVC", ["emodb", "custom"])
     assert (second["speeds"], second["noisy"], second["random_state"]) == (1, 2, 3)
     assert (second["emotions"], second["balance"]) == (["sad", "happy"], False)
+
+
+def test_a_recipe_takes_an_encoder(run, untrained, toys, tmp_path):
+    tiny = write_tiny_encoder(tmp_path / "tiny.onnx")
+    where = "predict", HAPPY, "-m", "recommended", "--data-dir", toys, "--corpora", "custom"
+    for given in ((), ("--encoder", "none"), ("--encoder", f"{tiny}@1,0")):
+        run(*where, *given)
+    plain, without, other = untrained
+    assert plain["encoder"] == AS_FEATURES and without["encoder"] is None
+    assert other["encoder"] == f"{tiny}@0,1"
+    run(*where, "--features", f"mel, encoder:{tiny}@0,1,mfcc,encoder:hf:a@9")
+    assert untrained[-1]["features"] == ["mel", f"encoder:{tiny}@0,1", "mfcc", "encoder:hf:a@9"]
+
+
+def test_a_model_finds_its_encoder_where_it_is(documents, tmp_path):
+    tiny, path = Path(write_tiny_encoder(tmp_path / "tiny.onnx")), tmp_path / "model.ser"
+    rec = named_recognizer("KNeighbors", features=["mel"], encoder=tiny, **BUNDLED).train()
+    rec.save(path)
+    moved = tiny.rename(tmp_path / "moved.onnx")
+    command = [*PROGRAM, HAPPY, "--model", str(path), "--json"]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert "tiny.onnx" in done.stderr and "--encoder PATH" in done.stderr
+    [result] = documents("predict", HAPPY, "--model", path, "--encoder", moved)
+    assert result["probabilities"] == pytest.approx(rec.predict_proba(HAPPY))
+
+
+def test_a_trained_model_keeps_its_encoder(refused, saved):
+    for model in ((), ("--model", saved)):
+        err = refused("predict", HAPPY, *model, "--encoder", "none")
+        assert "trained already" in err and "--model recommended" in err
+    err = refused("predict", HAPPY, "--model", saved, "--encoder", "whisper-base@1")
+    assert "another one" in err
+    err = refused("predict", HAPPY, "--encoder", "wavlm", exit_code=2)
+    assert "argument --encoder: Unknown encoder 'wavlm'; choose from whisper-base" in err
 
 
 def test_a_recipe_is_trained_quietly(run, toys):
@@ -433,7 +470,8 @@ def test_help_teaches(run):
         assert expected in out
     for command in COMMANDS:
         _, out, _ = run(command, "--help")
-        for expected in (f"emotion_recognition.py {command} ", "lstm", "MLP", "--jsonl", "--write"):
+        ours = "lstm", "MLP", "--jsonl", "--write", "--encoder", "hf:NAME", "whisper-base"
+        for expected in (f"emotion_recognition.py {command} ", *ours):
             assert expected in out
 
 
@@ -450,7 +488,7 @@ def test_an_interruption_is_one_line(run, command, monkeypatch):
 
 
 def test_faults_of_the_program_are_not_hidden(run, monkeypatch):
-    monkeypatch.setattr(commands, "load_recognizer", lambda _: 1 / 0)
+    monkeypatch.setattr(commands, "load_recognizer", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run("predict", HAPPY)
 

@@ -6,8 +6,19 @@ from scipy.special import softmax
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
-from confidence import cross_entropy, decided, distances, temperature, temperature_by_distance
-from data_extractor import ragged
+from confidence import (
+    SHARPER,
+    Training,
+    block_weights,
+    cross_entropy,
+    decided,
+    distances,
+    temperature,
+    temperature_by_distance,
+)
+from data_extractor import Split, ragged
+from models import BlockLDA
+from tables import speaker_folds
 
 
 def drawn(chances, rng):
@@ -53,6 +64,106 @@ def test_the_mean_confidence_is_the_accuracy():
     factor, power = temperature_by_distance(scores, far, truth, np.arange(400) % 8)
     confidence = softmax(scores / (factor * far[:, None] ** power), axis=1).max(axis=1)
     assert confidence.mean() == pytest.approx(np.mean(scores.argmax(axis=1) == truth), abs=0.01)
+
+
+def drawn_blocks(powers, n=6000):
+    """Log probabilities of blocks whose product, with these powers, draws the truth."""
+    rng = np.random.default_rng(0)
+    scores = np.log(rng.dirichlet(np.ones(4), size=(len(powers), n)))
+    truth = drawn(softmax(np.tensordot(powers, scores, axes=1), axis=1), rng)
+    return scores, truth, rng.integers(0, 10, n)
+
+
+def shares_of(n_blocks, n=20):
+    """Points of a grid of weights that add up to 1: ndarray (n_points, n_blocks)."""
+    grid = np.stack(np.meshgrid(*[np.arange(n + 1)] * n_blocks), axis=-1).reshape(-1, n_blocks)
+    return grid[grid.sum(axis=1) == n] / n
+
+
+@pytest.mark.parametrize("powers", [(1.0, 1.0), (1.2, 0.4), (0.0, 1.0), (1.0, 0.6, 0.2)])
+def test_the_weights_of_blocks_make_the_truth_probable(powers):
+    """The powers are what the cross-entropy would find, and so tell how sharp an average is."""
+    scores, truth, groups = drawn_blocks(powers)
+    counts = np.bincount(groups)[groups]
+
+    def mean_probability(shares):
+        average = np.tensordot(SHARPER * sum(powers) * shares, scores, axes=1)
+        right = softmax(average, axis=1)[np.arange(len(truth)), truth]
+        return np.average(right, weights=1 / counts)
+
+    found = block_weights(scores, truth, groups)
+    assert found.sum() == pytest.approx(1) and np.all(found >= 0)
+    best = max(shares_of(len(powers)), key=mean_probability)
+    assert mean_probability(found) > mean_probability(best) - 1e-4
+    np.testing.assert_allclose(found, best, atol=0.08)
+    assert list(np.argsort(found)) == list(np.argsort(powers)) or len(set(powers)) == 1
+
+
+def test_few_errors_that_are_very_sure_do_not_decide_about_weights():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 1000)
+    good, poor = (rng.random(1000) < right for right in (0.97, 0.65))
+    odds = np.where(good, 1.0, -15.0), np.where(poor, 0.6, -0.6)  # of the truth, logarithms
+    odds = np.array(odds)[..., None] * (np.eye(2)[truth] - 0.5)
+    scores = odds - np.logaddexp.reduce(odds, axis=2, keepdims=True)
+    weights = block_weights(scores, truth, np.arange(1000) % 10)
+    average = np.tensordot(weights, scores, axes=1)
+    assert np.mean(average.argmax(axis=1) == truth) == np.mean(good) > 0.9
+
+
+def test_the_weights_of_blocks_do_not_depend_on_how_sure_they_are_together():
+    scores, truth, groups = drawn_blocks((1.2, 0.4))
+    expected = block_weights(scores, truth, groups)
+    np.testing.assert_allclose(block_weights(3 * scores, truth, groups), expected, atol=5e-3)
+
+
+def test_each_speaker_counts_the_same_for_the_weights_of_blocks():
+    scores, truth, groups = drawn_blocks((1.0, 0.2))
+    other, found, _ = drawn_blocks((0.2, 1.0))
+    groups = np.where(groups < 5, "a", "b")
+    one = block_weights(scores[:, groups == "a"], truth[groups == "a"], groups[groups == "a"])
+    # one speaker's clips are taken ten times: with weights for clips, that speaker would decide
+    many = np.concatenate([scores] + [other[:, :600]], axis=1)
+    names = np.repeat(["a", "b"], [len(truth), 600])
+    both = block_weights(many, np.concatenate([truth, found[:600]]), names)
+    assert one[0] > 0.75
+    np.testing.assert_allclose(both, [0.5, 0.5], atol=0.06)
+
+
+def test_blocks_that_say_nothing_or_the_contrary_of_the_truth_count_the_same():
+    scores = np.log([[[0.9, 0.1], [0.2, 0.8]]] * 2)
+    groups = ["a", "b"]
+    assert block_weights(scores, [1, 0], groups).tolist() == [0.5, 0.5]
+    np.testing.assert_allclose(block_weights(scores, [0, 1], groups), [0.5, 0.5])
+
+
+@pytest.fixture(scope="module")
+def clips_of_speakers():
+    """Clips whose first 4 columns tell their class, and 6 others that don't: Split."""
+    rng = np.random.default_rng(0)
+    y, groups = np.arange(240) % 3, np.arange(240) % 8
+    X = rng.normal(size=(240, 10)) + np.pad(1.3 * rng.normal(size=(3, 4))[y], ((0, 0), (0, 6)))
+    return Split(X, np.array(["angry", "happy", "sad"])[y], groups, None)
+
+
+def test_training_fits_the_weights_of_blocks_on_left_out_speakers(clips_of_speakers):
+    model = BlockLDA((4, 6), n_components=5)
+    general, _ = Training(clips_of_speakers, model, n_jobs=1).fit()
+    fitted, (X, y, groups, _) = general.model, clips_of_speakers
+    scores, truth, names = [], [], []
+    for train, held_out in speaker_folds(y, groups, 5, 0):
+        scaler = StandardScaler().fit(X[train])
+        own = BlockLDA((4, 6), n_components=5).fit(scaler.transform(X[train]), y[train])
+        scores.append(own.log_probabilities(scaler.transform(X[held_out])))
+        truth.append(np.searchsorted(own.classes_, y[held_out]))
+        names.append(groups[held_out])
+    truth, names = np.concatenate(truth), np.concatenate(names)
+    expected = block_weights(np.concatenate(scores, axis=1), truth, names)
+    np.testing.assert_allclose(fitted.weights_, expected, atol=1e-6)
+    assert fitted.weights_[0] > 0.7 and fitted.weights_.sum() == pytest.approx(1)
+    assert not hasattr(model, "weights_")  # it isn't changed
+    factor, power = general.temperature
+    assert np.isfinite(factor) and factor > 0 and 0 <= power <= 2
 
 
 def test_distances_of_vectors_and_of_frames():

@@ -13,8 +13,9 @@ from test_create_csv import write_tree
 import corpora
 import create_csv
 import download_data
-from corpora import CORPORA, Corpus, Part, wishes
+from corpora import CORPORA, NEMO_EMOTIONS, NEMO_GENDERS, Corpus, Part, wishes
 from parameters import AVAILABLE_EMOTIONS
+from protocols import find_leaks
 
 # --- the records -------------------------------------------------------------------------------
 
@@ -23,6 +24,7 @@ NAMES = {
     "tess": ("26_01_01_01_back_ps", "ps", "26", "back"),
     "emodb": ("15a04Nc", "neutral", "15", "a04"),
     "custom": ("anna_01_Rude", "rude", "anna", None),
+    "nemo": ("WR0_surprised_33", "ps", "WR0", "33"),
 }
 
 
@@ -60,6 +62,7 @@ def test_sentences_of_published_names_and_of_no_corpus():
     assert corpora.sentence("OAF_sad.wav", "tess") is None
     assert corpora.sentence("holiday.wav", "emodb") is None
     assert corpora.sentence("15a04Nc.wav", "elsewhere") is None
+    assert corpora.sentence("WR0_surprised.wav", "nemo") is None
 
 
 @pytest.mark.parametrize(
@@ -71,6 +74,9 @@ def test_sentences_of_published_names_and_of_no_corpus():
         *[("emodb", s, "female") for s in ("08", "09", "13", "14", "16")],
         ("tess", "25", "female"),
         ("tess", "26", "female"),
+        *[("nemo", s, "female") for s in ("EB0", "IC0", "KD0", "MK0")],
+        *[("nemo", s, "male") for s in ("KS0", "MP0", "SM0", "TP0", "WR0")],
+        ("nemo", "XY0", "unknown"),
         ("custom", "01", "unknown"),
         ("ravdess", "x", "unknown"),
         ("elsewhere", "01", "unknown"),
@@ -93,24 +99,38 @@ def test_licences_for_cards():
 @pytest.mark.parametrize(
     ("asked", "wanted", "words"),
     [
-        ({}, (None, None, None), "the corpora in the data folder"),
-        ({"emodb": False}, (None, False, None), "the corpora in the data folder but emodb"),
+        ({}, (None, None, None, None), "the corpora in the data folder"),
+        (
+            {"emodb": False},
+            (None, False, None, False),
+            "the corpora in the data folder but emodb, nemo",
+        ),
         (
             {"tess_ravdess": "tess", "emodb": True, "custom_db": False},
-            (("tess",), True, False),
+            (("tess",), True, False, False),
             "tess, emodb",
         ),
-        ({"tess_ravdess": False, "emodb": False, "custom_db": False}, (False,) * 3, "no corpus"),
-        ({"corpora": ["emodb", "ravdess"]}, (("ravdess",), True, False), "ravdess, emodb"),
-        ({"corpora": ("tess", "ravdess")}, (("ravdess", "tess"), False, False), "ravdess, tess"),
-        ({"corpora": ["tess_ravdess", "custom"]}, (True, False, True), "tess_ravdess, custom"),
-        ({"corpora": "emodb"}, (False, True, False), "emodb"),
+        ({"tess_ravdess": False, "emodb": False, "custom_db": False}, (False,) * 4, "no corpus"),
+        ({"corpora": ["emodb", "ravdess"]}, (("ravdess",), True, False, False), "ravdess, emodb"),
+        (
+            {"corpora": ("tess", "ravdess")},
+            (("ravdess", "tess"), False, False, False),
+            "ravdess, tess",
+        ),
+        (
+            {"corpora": ["tess_ravdess", "custom"]},
+            (True, False, True, False),
+            "tess_ravdess, custom",
+        ),
+        ({"corpora": "emodb"}, (False, True, False, False), "emodb"),
+        ({"corpora": ["nemo"]}, (False, False, False, True), "nemo"),
     ],
 )
 def test_both_forms_of_asking_become_one(asked, wanted, words):
     made = wishes(**asked)
-    assert made == dict(zip(("tess_ravdess", "emodb", "custom"), wanted, strict=True))
-    assert list(made) == ["tess_ravdess", "emodb", "custom"]  # clips come in this order
+    groups = ["tess_ravdess", "emodb", "custom", "nemo"]
+    assert list(made) == groups  # clips come in this order
+    assert made == dict(zip(groups, wanted, strict=True))
     assert corpora.wishes_in_words(made) == words
 
 
@@ -127,6 +147,62 @@ def test_both_forms_of_asking_become_one(asked, wanted, words):
 def test_wrong_wishes_raise(asked, message):
     with pytest.raises(ValueError, match=message):
         wishes(**asked)
+
+
+# --- nEMO, which is not downloaded ---------------------------------------------------------------
+
+
+@pytest.fixture
+def nemo(tmp_path):
+    """A data folder with empty files of all speakers, each saying the first two of 90 sentences."""
+    names = [f"{s}_{e}_{i}.wav" for s in NEMO_GENDERS for e in NEMO_EMOTIONS for i in (1, 2)]
+    write_tree(tmp_path / "nemo" / "samples", names)
+    return tmp_path
+
+
+def test_nemo_lies_as_published_and_is_split_by_speaker(nemo):
+    rows = create_csv.list_clips("nemo", data_dir=nemo)
+    assert len(rows) == 9 * 6 * 2 and set(rows["corpus"]) == {"nemo"}
+    assert set(rows["emotion"]) == {"neutral", "sad", "angry", "happy", "fear", "ps"}
+    assert set(rows.loc[rows["partition"] == "test", "speaker"]) == {"TP0", "WR0"}
+    (nemo / "nemo" / "samples" / "WR0_boredom_1.wav").touch()  # of no emotion of nEMO
+    with pytest.warns(UserWarning, match=r"1 nemo file.* WR0_boredom_1\.wav"):
+        assert create_csv.list_clips("nemo", data_dir=nemo).equals(rows)
+
+
+def test_the_leak_guard_names_the_sentences_that_speakers_of_nemo_share(nemo):
+    rows = create_csv.list_clips("nemo", data_dir=nemo).assign(digest=None)
+    sides = [rows[rows["partition"] == part] for part in ("train", "test")]
+    leaks = find_leaks(*sides)
+    assert leaks.sentences == ("nemo/1", "nemo/2") and not leaks.speakers
+    first = [
+        side[side["path"].str.endswith(f"_{i}.wav")] for side, i in zip(sides, (1, 2), strict=True)
+    ]
+    assert find_leaks(*first).sentences == ()
+
+
+def test_how_to_get_what_is_downloaded_and_what_is_not(tmp_path, capsys):
+    line = create_csv.absent("nemo", tmp_path)
+    assert str(tmp_path / "nemo" / "samples") in line and "download_data" not in line
+    assert "`git clone https://github.com/amu-cai/nEMO`" in line
+    both = corpora.how_to_get("nemo", "emodb")
+    assert both.startswith("get EMO-DB (emodb.bilderbar.info) by `python download_data.py emodb`")
+    assert both.endswith(corpora.how_to_get("nemo")) and "data.py nemo" not in both
+    assert download_data.place("WR0_anger_1.wav") == (None, None)
+    write_tree(tmp_path, ["train-custom/anna_1_sad.wav"])
+    create_csv.labelled_clips(wishes(), data_dir=tmp_path)
+    assert "nemo" not in capsys.readouterr().out  # nobody asked for it, and no command gets it
+    with pytest.raises(FileNotFoundError, match=r"nemo: no recordings .*git clone"):
+        create_csv.labelled_clips(wishes(["nemo"]), data_dir=tmp_path)
+
+
+def test_the_real_clips_of_nemo(real_data):
+    rows = create_csv.list_clips("nemo", data_dir=real_data)
+    if rows.empty:
+        pytest.skip("no nEMO in the data folder")
+    assert rows["speaker"].nunique() == 9 and set(rows["emotion"]) == set(NEMO_EMOTIONS.values())
+    assert {corpora.gender("nemo", s) for s in rows["speaker"]} == {"female", "male"}
+    assert len(rows) == len(create_csv.list_audio(real_data / "nemo" / "samples"))
 
 
 # --- one record more ---------------------------------------------------------------------------
@@ -161,7 +237,7 @@ def made_up(monkeypatch):
 def test_a_corpus_is_one_record(made_up, tmp_path, capsys):
     line = create_csv.absent("madeup", tmp_path)
     assert "get Made-Up (example.org/madeup) by `python download_data.py madeup`" in line
-    assert "out of ravdess, tess, emodb, custom, madeup;" in corpora.help_line()
+    assert "out of ravdess, tess, emodb, custom, nemo, madeup;" in corpora.help_line()
     with pytest.raises(FileNotFoundError, match=r"download_data\.py madeup"):
         create_csv.labelled_clips(wishes(["madeup"]), data_dir=tmp_path)
 
@@ -193,7 +269,8 @@ def test_a_corpus_is_one_record(made_up, tmp_path, capsys):
 
 
 def test_who_decides_on_the_three_old_options_gets_no_other_corpus(made_up):
-    assert wishes(emodb=False)["madeup"] is None
+    assert wishes()["madeup"] is None
+    assert wishes(emodb=False)["madeup"] is False
     assert wishes(emodb=True, tess_ravdess=False, custom_db=False)["madeup"] is False
     assert corpora.wishes_in_words(wishes(["madeup", "tess"])) == "tess, madeup"
 

@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from test_feature_cache import FEATURES, extract, plainly, rows_of, write_clip, write_clips
+from tiny_encoder import write_tiny_encoder
 
 import data_extractor as de
 import features as ft
@@ -412,7 +413,8 @@ def test_paths_arrays_files_and_matrices_give_the_same_features(cache, clips):
 
 @pytest.mark.parametrize("functionals", [None, ft.FRAMES])
 def test_one_recording_and_many_give_the_same_bytes(cache, clips, functionals):
-    features = de.SpeechFeatures(functionals=functionals, cache=False)
+    kind = ft.SPEECH_FEATURES if functionals else ft.RECOMMENDED_FEATURES
+    features = de.SpeechFeatures(kind, functionals, cache=False)
     many = features.transform(clips[:3])
     for i, path in enumerate(clips[:3]):
         for one in (path, load_audio(path), io.BytesIO(Path(path).read_bytes())):
@@ -424,6 +426,31 @@ def test_the_default_features_are_the_recommended_ones(cache):
     want = extract_feature(path, False, False, False, **dict.fromkeys(names, True))
     np.testing.assert_array_equal(de.SpeechFeatures().transform([path])[0], want)
     assert de.SpeechFeatures().get_feature_names_out().tolist() == ft.feature_names(names)
+
+
+@pytest.mark.parametrize("functionals", [None, ft.FRAMES])
+def test_an_encoder_is_taken_with_the_features(cache, clips, tmp_path, functionals):
+    tiny = write_tiny_encoder(tmp_path / "tiny.onnx")
+    features = de.SpeechFeatures(["encoder"], functionals, encoder=tiny)
+    assert clone(features).get_params()["encoder"] == tiny
+    names = features.get_feature_names_out().tolist()
+    assert names == ft.feature_names([f"encoder:{tiny}"], functionals)
+    for x, path in zip(features.transform(clips[:3]), clips, strict=False):
+        want = ft.extract(load_audio(path), features=[f"encoder:{tiny}"], functionals=functionals)
+        np.testing.assert_array_equal(x, want)
+    without = de.SpeechFeatures(encoder=None).get_feature_names_out()
+    assert without.tolist() == ft.feature_names(ft.SPEECH_FEATURES)
+    assert len(de.SpeechFeatures(["mel"], encoder="whisper-base").get_feature_names_out()) == 4224
+    with pytest.raises(ValueError, match="No feature given"):
+        de.SpeechFeatures(["encoder"], encoder=None).fit(clips)
+    with pytest.raises(ValueError, match="ask for one kind at a time"):
+        de.SpeechFeatures(functionals=ft.FRAMES).transform(clips[:1])
+
+
+def test_processes_load_an_encoder_each_and_give_the_same(cache, clips):
+    features = de.SpeechFeatures(["mel"], encoder="whisper-base", cache=False)
+    one, two = (features.set_params(n_jobs=n_jobs).transform(clips) for n_jobs in (1, 2))
+    np.testing.assert_array_equal(one, two)
 
 
 @pytest.mark.parametrize("options", [{"speed": 0.88}, {"noisy": 1}, {"speed": 1.14, "noisy": 0}])

@@ -20,13 +20,13 @@ import metrics
 from audio import load_audio
 from augmentation import SPEEDS, at_speed, noisy_copy
 from confidence import distances
-from data_extractor import ragged
+from data_extractor import Views, ragged
 from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer, FrameNetwork
 from emotion_recognition import EmotionRecognizer, Recognizer, recommended
 from evaluation import evaluate
-from features import FRAMES, extract
+from features import FRAMES, RECOMMENDED_FEATURES, extract
 from models import FrameScaler
-from predictor import EnsemblePredictor, Predictor, Views
+from predictor import EnsemblePredictor, Predictor
 from tables import speaker_groups
 
 
@@ -225,10 +225,7 @@ def test_an_ensemble_predicts_the_mean_of_its_members(mixed, odd_rec, network, b
     assert copy.copy(mixed).scores()["accuracy"] == mixed.test_score() > 0.6
     assert mixed.get_samples_by_class().loc["total", "total"] == 87
     assert mixed.model is None and mixed.classes_.tolist() == sorted(ODD_ORDER)
-    assert [type(member.model).__name__ for member in mixed.members] == [
-        "EmotionLDA",
-        "FrameNetwork",
-    ]
+    assert [type(member.model).__name__ for member in mixed.members] == ["BlockLDA", "FrameNetwork"]
 
 
 def test_an_ensemble_is_as_novel_as_its_members_find(ensemble, bundled_clips):
@@ -273,7 +270,7 @@ def test_members_may_have_weights(odd_rec, few_svc, bundled_clips):
     assert not np.allclose(adapted.probabilities(X), predictor.probabilities(X))
     again = adapted.unadapted()
     np.testing.assert_array_equal(again.probabilities(X), predictor.probabilities(X))
-    assert predictor.parts == members and not predictor.takes_frames
+    assert predictor.parts == members and not predictor.sources
     views = predictor.features(load_audio(bundled_clips[0]))
     assert [own.shape for own in views] == [(1, odd_rec.X_test.shape[1]), (1, 80)]
 
@@ -308,21 +305,21 @@ def test_what_notebooks_show_of_networks_and_ensembles(network, mixed, ensemble,
     assert trained in repr(network) and "results_dir" not in network._repr_html_()
     assert "; not trained" in repr(mixed.untrained())
     shown = copy.copy(mixed)
-    assert f"EmotionLDA and {trained}>" in repr(shown)
+    assert f"BlockLDA and {trained}>" in repr(shown)
     shown.scores()
     score = f"{metrics.scores_in_words(shown.scores())}; {shown.protocol()}>"
     assert repr(shown).endswith(f"{trained}; {score}")
     scored = copy.copy(ensemble)
     scored.scores()
     loaded = EnsembleRecognizer.load(scored.save(tmp_path / "e.ser") and tmp_path / "e.ser")
-    assert "EmotionLDA and SVC; trained on 63 clips of 7 speakers of custom; UAR 0." in repr(loaded)
+    assert "BlockLDA and SVC; trained on 63 clips of 7 speakers of custom; UAR 0." in repr(loaded)
     assert "UAR" in repr(scored) and "UAR" not in repr(scored.train())
 
 
 def test_the_name_of_an_ensemble_is_in_titles_and_reports(ensemble):
-    assert ensemble.name == "EmotionLDA and SVC"
+    assert ensemble.name == "BlockLDA and SVC"
     title = ensemble.draw_confusion_matrix().get_title()
-    assert title == "EmotionLDA and SVC, 24 test clips (percent of the true emotion)"
+    assert title == "BlockLDA and SVC, 24 test clips (percent of the true emotion)"
     assert ensemble.model is None
 
 
@@ -393,11 +390,30 @@ def test_the_members_of_the_usual_ensemble_learn_from_copies():
         EnsembleRecognizer(emotion=["sad"])
 
 
+def test_a_network_takes_frames_of_one_kind():
+    own = DeepEmotionRecognizer(features=["encoder"], **BUNDLED)
+    assert own.features == ["encoder"] and own.model.features == ("encoder",)
+    assert own.untrained().features == ["encoder"]
+    plain = DeepEmotionRecognizer(**BUNDLED)
+    assert DeepEmotionRecognizer(encoder=None, **BUNDLED).features == plain.features
+    for wrong in ({"encoder": "whisper-base"}, {"features": ["prosody", "encoder"]}):
+        with pytest.raises(ValueError, match=r"one kind.*got .*prosody, .*encoder\. features="):
+            DeepEmotionRecognizer(**wrong, **BUNDLED)
+
+
+def test_the_network_of_the_usual_ensemble_takes_no_encoder():
+    for encoder, name in ((None, None), ("whisper-base@1", "whisper-base@1")):
+        first, network = EnsembleRecognizer(encoder=encoder, **BUNDLED).members
+        assert first.encoder == name and network.encoder is None
+    first, network = EnsembleRecognizer(**BUNDLED).members
+    assert first.features == [*RECOMMENDED_FEATURES] and network.encoder is None
+
+
 def test_evaluation_runs_ensembles(ensemble):
     result = evaluate(ensemble, "group-2", verbose=0)
     assert len(result.clips) == 87 and result.to_dict()["uar"] > 0.4
-    assert result.model == ensemble.name and "EmotionLDA and SVC, group-2" in repr(result)
-    assert result.draw_confusion_matrix().get_title().startswith("EmotionLDA and SVC")
+    assert result.model == ensemble.name and "BlockLDA and SVC, group-2" in repr(result)
+    assert result.draw_confusion_matrix().get_title().startswith("BlockLDA and SVC")
 
 
 @pytest.mark.slow
@@ -412,7 +428,7 @@ def test_the_base_classes_have_nothing_that_is_missing_here():
     assert issubclass(EnsembleRecognizer, Recognizer)
     assert not issubclass(EnsembleRecognizer, EmotionRecognizer)
     assert issubclass(EnsemblePredictor, Predictor)
-    of_one_model = {"scaler", "scaler_", "speaker_scaler", "training"}
+    of_one_model = {"encoder", "scaler", "scaler_", "speaker_scaler", "training"}
     public = {name for name, _ in inspect.getmembers(EmotionRecognizer) if name[0] != "_"}
     for cls in (DeepEmotionRecognizer, EnsembleRecognizer):
         assert public - of_one_model <= set(dir(cls))

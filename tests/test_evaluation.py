@@ -811,7 +811,7 @@ def test_cross_corpus_from_the_command_line(two_corpora_folder, capsys):
     [
         ("--model SVG", "Unknown model 'SVG'.*Did you mean 'SVC'"),
         ("--regression --model SVC", "Unknown model 'SVC'.*Did you mean 'SVR'"),
-        ("--corpus emo", "Unknown corpus 'emo'.*Did you mean 'emodb'"),
+        ("--corpus emod", "Unknown corpus 'emod'.*Did you mean 'emodb'"),
         ("--emotions sad,hapy", "Unknown emotion 'hapy'.*Did you mean 'happy'"),
         ("--features mfc --model SVC", "Unknown feature 'mfc'"),
         ("--train-corpora emodb", "--train-corpora is for --protocol cross-corpus"),

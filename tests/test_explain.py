@@ -12,6 +12,7 @@ from conftest import BUNDLED, bundled_clip
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import Ridge
 from sklearn.svm import SVC
+from tiny_encoder import write_tiny_encoder
 
 import explain
 import features as ft
@@ -47,7 +48,7 @@ def log_odds(rec, audio, emotion, **options):
 
 
 def test_every_element_of_every_vector_is_in_one_group():
-    every = [*ft.FEATURES, *ft.SPEECH_FEATURES]
+    every = [*ft.FEATURES, *ft.SPEECH_FEATURES, ft.ENCODER]
     names = ft.feature_names(every) + ft.feature_names(every, ft.FRAMES)
     for name in names:
         matching = [group for group, pattern in GROUPS.items() if re.match(pattern, name)]
@@ -64,11 +65,13 @@ def test_effects_add_up_to_the_prediction_less_that_of_the_average_clip(rec, tab
     assert table.attrs["predicted"] == pytest.approx(expected, abs=1e-6)
     total = effects(table).sum()
     assert total == pytest.approx(table.attrs["predicted"] - table.attrs["average"], abs=1e-6)
-    assert effects(table).is_monotonic_decreasing and len(effects(table)) == 8
+    assert effects(table).is_monotonic_decreasing
+    features = {group.partition(":")[0] for group in effects(table).index}
+    assert features == set(rec.features) and len(effects(table)) == 10
 
 
 def test_with_two_emotions_an_effect_is_the_sum_of_weighted_features():
-    two = recommended(emotions=["sad", "angry"], **BUNDLED).train()
+    two = recommended(emotions=["sad", "angry"], encoder=None, **BUNDLED).train()
     warm = replace(two.predictor_.general, temperature=(100.0, 0.0))
     warm = replace(two.predictor_, general=warm)  # else `LEAST` clips the log-odds
     found = explain.explain(warm, bundled_clip("angry"), emotion="angry", verbose=0)
@@ -167,16 +170,59 @@ def test_with_frames_a_hidden_group_is_the_average_in_each():
     np.testing.assert_allclose(found[:, ~pitch], np.tile(average[~pitch], (7, 1)))
 
 
+# an encoder
+
+
+def test_layers_of_an_encoder_are_groups_that_are_named_as_what_they_are(rec, table):
+    groups = {"encoder: layer 2", "encoder: layer 3"}
+    assert groups < set(effects(table).index)
+    assert "no phonetic names" in table.attrs["method"]
+    plain = EmotionRecognizer(SVC(), features=["prosody"], functionals=["mean"], **BUNDLED).train()
+    assert "encoder" not in plain.explain(bundled_clip("sad")).attrs["method"]
+    # the effect of a layer is that of all its numbers: with them alone hidden, less is left
+    predictor = rec.predictor_
+    X = predictor.features(load_audio(bundled_clip("angry")))
+    shown = pd.DataFrame([[True] * 10, [True] * 10], columns=list(effects(table).index))
+    shown.loc[1, list(groups)] = False
+    both, without = explain._showing(predictor, X, shown)
+    changed = both != without
+    own = np.array([group_of(name) in groups for name in predictor.columns])
+    assert not changed[~own].any() and changed[own].mean() > 0.99
+    np.testing.assert_allclose(without[own], predictor.average[own], rtol=1e-6)
+
+
+def test_many_layers_are_one_group(rec, table, monkeypatch):
+    """All subsets are predicted, so that the number of groups must stay small."""
+    monkeypatch.setattr(explain, "MOST_GROUPS", 9)
+    found = effects(rec.explain(bundled_clip("angry"), emotion=table.attrs["emotion"]))
+    assert len(found) == 9 and "encoder: all layers" in found
+    assert found.sum() == pytest.approx(effects(table).sum(), abs=1e-6)
+
+
+def test_another_encoder_is_explained_by_its_layers(tmp_path):
+    name = write_tiny_encoder(tmp_path / "tiny.onnx")
+    options = {"features": ["encoder"], "encoder": f"{name}@0,1", "emotions": ["sad", "angry"]}
+    rec = EmotionRecognizer(SVC(), **options, **BUNDLED).train()
+    found = rec.explain(bundled_clip("sad"))
+    assert set(effects(found).index) == {"encoder: layer 0", "encoder: layer 1"}
+    total = effects(found).sum() + found.attrs["average"]
+    assert total == pytest.approx(found.attrs["predicted"], abs=1e-6)
+    assert effects(found, "seconds").abs().max() > 0
+
+
 # seconds
 
 
-def test_a_silent_second_has_no_effect(rec):
+def test_a_silent_second_has_next_to_no_effect(rec):
+    """None at all without an encoder, whose frames depend on all that is encoded with them."""
     y = load_audio(bundled_clip("angry"))
-    found = rec.explain(np.append(y, np.zeros(SR, np.float32)), sr=SR)
-    rows = found[found["kind"] == "seconds"]
-    silent = rows["start"] > len(y) / SR
-    assert silent.sum() >= 2
-    assert rows["effect"][silent].abs().max() < 0.05 < rows["effect"].abs().max()
+    plain = recommended(emotions=rec.emotions, encoder=None, **BUNDLED).train()
+    for trained, most in ((plain, 0.05), (rec, 0.25)):
+        found = trained.explain(np.append(y, np.zeros(SR, np.float32)), sr=SR)
+        rows = found[found["kind"] == "seconds"]
+        silent = rows["start"] > len(y) / SR
+        assert silent.sum() >= 2
+        assert rows["effect"][silent].abs().max() < most < rows["effect"].abs().max() / 4
 
 
 def test_the_half_with_another_emotion_counts_against(rec):

@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from conftest import REPO, bundled_clip
+from tiny_encoder import write_tiny_encoder
 
 import augmentation
 import data_extractor as de
@@ -366,12 +367,47 @@ def test_the_version_holds_the_libraries(monkeypatch):
     assert ours == fc.extraction_version() == de.extraction_version() == de.source_version()
     libraries = {"numba", "soxr", "soundfile", "numpy", "scipy"}
     assert libraries <= set(ft.LIBRARIES)
-    for newer in ft.LIBRARIES:
+    for newer in (*ft.LIBRARIES, "onnxruntime"):
         fake = {newer: "99"}
         monkeypatch.setattr(
             importlib.metadata, "version", lambda name, fake=fake: fake.get(name) or real(name)
         )
         assert fc.extraction_version() != ours
+
+
+def test_vectors_of_encoders_never_meet(cache, clips, tmp_path, loaded, monkeypatch):
+    path = tmp_path / "tiny.onnx"
+    tiny = f"encoder:{write_tiny_encoder(path)}"
+    names = ["encoder", "encoder:whisper-base@2", tiny, f"{tiny}@0"]
+    vectors = {name: extract(clips[:3], [name]) for name in names}
+    assert len(loaded) == 12
+    settings = fc.cache_settings(["encoder"], {})
+    monkeypatch.setenv("SER_ENCODER_PRECISION", "float16")
+    assert fc.cache_settings(["encoder"], {}) != settings
+    monkeypatch.delenv("SER_ENCODER_PRECISION")
+    assert fc.cache_settings(["encoder"], {}) == settings
+    loaded.clear()
+    for name in names:
+        np.testing.assert_array_equal(extract(clips[:3], [name]), vectors[name])
+    assert not loaded
+    moved = f"encoder:{path.rename(tmp_path / 'same.onnx')}"
+    np.testing.assert_array_equal(extract(clips[:3], [moved]), vectors[tiny])
+    assert not loaded  # what an encoder is counts, not where it lies
+
+
+def test_a_new_process_sees_another_encoder_in_the_same_file(cache, clips, tmp_path):
+    path, found = tmp_path / "tiny.onnx", []
+    for seed in (0, 1):
+        write_tiny_encoder(path, seed)
+        code = (
+            "import data_extractor, sys; "
+            "X, _ = data_extractor.extract_features(sys.argv[2:], ['encoder:' + sys.argv[1]], "
+            "n_jobs=1, verbose=0); print(X.sum())"
+        )
+        command = [sys.executable, "-c", code, str(path), *clips[:2]]
+        done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=True)
+        found.append(done.stdout)
+    assert found[0] != found[1]
 
 
 # several processes, crashes, damage

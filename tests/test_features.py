@@ -1,11 +1,13 @@
 """The features against librosa itself: the same numbers, whatever the clip."""
 
+import hashlib
 import importlib.metadata
 import subprocess
 import sys
 import warnings
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import librosa
 import make_golden_vectors
@@ -15,10 +17,12 @@ import scipy.fft
 import scipy.stats
 import soundfile as sf
 from conftest import REPO
+from tiny_encoder import write_tiny_encoder
 
 import features as ft
 import speech_features
 import utils
+from encoder import EncoderError, EncoderFrames, load_encoder
 from speech_features import SpeechFrames
 
 SR = 16_000
@@ -440,11 +444,16 @@ def test_blocks_that_can_be_read_only_once_are_refused():
 FRESH = """
 import sys
 import features
-heavy = {"librosa", "numba", "scipy", "soxr", "matplotlib", "pandas"}
+heavy = {"librosa", "onnxruntime", "numba", "scipy", "soxr", "matplotlib", "pandas"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 import numpy as np
 features.extract(np.ones(5000, np.float32), features=features.FEATURES + features.SPEECH_FEATURES)
-assert "librosa" not in sys.modules
+assert not {"librosa", "onnxruntime"} & set(sys.modules)
+names = features.feature_names(["encoder"])
+assert len(names) == 4096, names
+assert features.version(["encoder"]) and "onnxruntime" not in sys.modules
+features.extract(np.ones(5000, np.float32), features=["encoder"])
+assert "onnxruntime" in sys.modules and "librosa" not in sys.modules
 """
 
 
@@ -475,6 +484,12 @@ def test_the_groups_of_explanations_are_those_of_the_registry():
         *("spectrum: envelope", "spectrum: bands"),
         *("prosody: pitch", "prosody: loudness", "prosody: timing"),
         *("quality: tilt", "quality: harmonics", "modulation"),
+        *("encoder: layer 2", "encoder: layer 3"),
+    ]
+    names = ft.feature_names([*ft.FEATURES, *ft.RECOMMENDED_FEATURES])
+    assert ft.groups_of(names[::-1]) == [*ft.GROUPS]
+    assert ft.groups_of(["layer12_3_std", "chroma_C_mean", "layer0_1_mean"]) == [
+        *("chroma", "encoder: layer 12", "encoder: layer 0")
     ]
     with pytest.raises(ValueError, match="No feature has an element 'pulse_mean'"):
         ft.group_of("pulse_mean")
@@ -583,6 +598,151 @@ def test_measured_frames_are_features_already():
         ft.extract(clip, features=["mel"])
 
 
+# encoders
+
+
+VOICE = make_golden_vectors.speech(SR)[:, 0]
+LAYERS = [f"layer{layer}_{i}" for layer in (2, 3) for i in range(1, 513)]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """The name of the feature of a tiny encoder: str."""
+    path = tmp_path_factory.mktemp("encoder") / "tiny.onnx"
+    return f"encoder:{write_tiny_encoder(path)}"
+
+
+def test_an_encoder_has_named_columns_of_its_layers(tiny):
+    assert ft.REGISTRY["encoder"].columns == load_encoder().columns == tuple(LAYERS)
+    assert ft.feature_names(["encoder"], "frames") == LAYERS
+    names = [
+        f"{kind}_{n}_{f}" for kind in ("active", "loud") for f in ("mean", "std") for n in LAYERS
+    ]
+    assert ft.feature_names(["encoder"]) == names
+    assert ft.feature_names(["encoder"])[0::4095] == ["active_layer2_1_mean", "loud_layer3_512_std"]
+    assert len(ft.feature_names(ft.RECOMMENDED_FEATURES)) == 8755
+    names = ft.feature_names([f"{tiny}@0,1"], ["p5"])
+    assert names[3:5] == ["active_layer0_4_p5", "active_layer1_1_p5"] and len(names) == 16
+    assert ft.feature_names([tiny], "frames") == [f"layer1_{i}" for i in range(1, 5)]
+    assert ft.feature_names(["encoder:whisper-base@1"])[0] == "active_layer1_1_mean"
+
+
+def test_an_encoder_comes_last_in_a_vector(tiny):
+    for name in ("encoder", tiny):
+        order = ("mfcc", "prosody", name)
+        assert ft.check_features([name, "prosody", "mfcc", name]) == order
+        apart = [ft.extract(VOICE, features=[own]) for own in order]
+        vector = ft.extract(VOICE, features=[name, "prosody", "mfcc"])
+        np.testing.assert_allclose(vector, np.concatenate(apart), rtol=1e-4, atol=1e-4)
+        sizes = [len(x) for x in apart]
+        kinds = (sizes[2] // 2,) * 2  # of frames: active, loud
+        assert ft.blocks(order) == (sizes[0] + sizes[1], *kinds)
+        assert ft.blocks([name]) == kinds and ft.blocks(order[:1]) == (40,)
+        names = ft.feature_names(order)[-sizes[2] :]
+        assert all(n.startswith("active") == (i < kinds[0]) for i, n in enumerate(names))
+    assert ft.blocks(["mel", "encoder"], ["mean"]) == (128, 1024, 1024)
+
+
+def test_the_vector_of_an_encoder_sums_up_its_active_and_its_loud_frames(tiny):
+    y = np.concatenate([np.zeros(SR, np.float32), VOICE, np.zeros(SR, np.float32)])
+    for name, encoder in (("encoder", load_encoder()), (tiny, load_encoder(tiny[8:]))):
+        values = encoder.encode(y)
+        clip = EncoderFrames(y, SR, encoder)
+        active, loud = clip.rows("active"), clip.rows("loud")
+        assert active[0] > 0 and active[-1] < len(values) - 1  # silence doesn't count
+        assert 0 < len(loud) < len(active) and set(loud) < set(active)
+        own = [values[rows] for rows in (active, loud)]
+        want = np.concatenate([f(x, axis=0) for x in own for f in (np.mean, np.std)])
+        np.testing.assert_allclose(ft.extract(y, features=[name]), want, rtol=1e-4, atol=1e-5)
+        got = ft.extract(y, features=[name], functionals="frames")
+        np.testing.assert_array_equal(got, values[active])
+
+
+def test_the_frames_of_an_encoder_have_its_times(tiny):
+    values, columns, times = ft.frames(VOICE, features=["encoder"])
+    assert values.shape == (len(times), 1024) and columns == LAYERS
+    assert values.dtype == np.float32 and len(times) == len(VOICE) // 320 + (len(VOICE) % 320 > 0)
+    np.testing.assert_allclose(times, load_encoder().times(len(times)))
+    np.testing.assert_allclose(np.diff(times), 0.02)
+    assert ft.frames(VOICE, features=[tiny]).values.shape == (len(VOICE) // 320, 4)
+    with pytest.raises(ValueError, match=r"mfcc, .* 128 ms, encoder have frames of 20 ms: ask"):
+        ft.frames(VOICE, features=["mfcc", tiny])
+
+
+@pytest.mark.parametrize("sr", [SR, 24_000])
+def test_blocks_give_the_frames_that_an_encoder_gives_at_once(tiny, sr):
+    y = np.tile(make_golden_vectors.speech(sr)[:, 0], 30) + np.float32(0.1)  # longer than a window
+    whole = ft.frames(y, sr, features=[tiny])
+    for n_blocks in (1, 13):
+        blocks = iter(np.array_split(y, n_blocks))  # one pass is enough
+        parts = list(ft.frames_blocks(blocks, sr, features=[tiny]))
+        assert len(parts) > 1 and parts[0].columns == whole.columns
+        values = np.concatenate([part.values for part in parts])
+        np.testing.assert_allclose(values, whole.values, atol=1e-3)
+        times = np.concatenate([part.times for part in parts])
+        np.testing.assert_allclose(times, whole.times, atol=1e-9)
+    with pytest.raises(ValueError, match="1-D array of floats"):
+        list(ft.frames_blocks([np.ones(100, int)], features=["encoder"]))
+
+
+def test_clips_that_several_sources_have_measured_are_features_already(tiny):
+    for names in (ft.RECOMMENDED_FEATURES, (*ft.FEATURES, *ft.SPEECH_FEATURES, tiny)):
+        sources = ft.sources(names)
+        measured = {source: source(VOICE, SR) for source in sources}
+        got = ft.extract(measured, features=names)
+        np.testing.assert_array_equal(got, ft.extract(VOICE, features=names))
+    clip = EncoderFrames(VOICE, SR)
+    for functionals in (None, "frames"):
+        got = ft.extract(clip, features=["encoder"], functionals=functionals)
+        want = ft.extract(VOICE, features=["encoder"], functionals=functionals)
+        np.testing.assert_array_equal(got, want)
+    with pytest.raises(ValueError, match="1-D array of floats"):
+        ft.extract(clip, features=["prosody"])
+
+
+def test_a_source_is_one_object_for_one_encoder(tiny, monkeypatch):
+    speech, bundled = ft.sources(["encoder", "prosody", "spectrum"])
+    assert speech is SpeechFrames and bundled is ft.record("encoder").source
+    assert ft.sources([tiny]) == ft.sources([tiny]) != (bundled,)
+    assert ft.sources([f"{tiny}@1,0"]) == ft.sources([f"{tiny}@0,1"])
+    assert ft.sources(["encoder:whisper-base@3,2"]) == (bundled,)
+    monkeypatch.chdir(Path(tiny[8:]).parent)
+    assert ft.check_features(["encoder:tiny.onnx"]) == (tiny,)
+    whole = bundled(VOICE, SR)
+    pieces = [bundled(VOICE[:9600], SR), bundled(VOICE, SR, context=9600)]
+    assert [piece.n_frames for piece in pieces] == [30, whole.n_frames - 30]
+    assert bundled.joined(pieces, slice(20, 40)).n_frames == 20
+
+
+def test_wrong_encoders_are_named(tmp_path):
+    with pytest.raises(ValueError, match="one encoder, not encoder, encoder:hf:a/b; choose one"):
+        ft.extract(VOICE, features=["encoder", "mel", "encoder:hf:a/b"])
+    for call in CALLS:
+        with pytest.raises(EncoderError, match="Unknown encoder 'bert'; choose from whisper-base"):
+            call(features=["encoder:bert"])
+    with pytest.raises(
+        ValueError, match=r"Unknown feature 'encodr'.*encoder:PATH\.onnx, .*hf:NAME"
+    ):
+        ft.check_features(["encodr"])
+    missing = f"encoder:{tmp_path / 'missing.onnx'}"
+    assert ft.check_features([missing]) == (missing,)  # nothing is opened
+    with pytest.raises(EncoderError, match=r"missing\.onnx can't be read"):
+        ft.feature_names([missing])
+
+
+def test_the_version_names_the_encoder(tiny, tmp_path, monkeypatch):
+    own = ft.version(["mel", "encoder"])
+    sha256, onnxruntime = load_encoder().sha256, importlib.metadata.version("onnxruntime")
+    assert own.startswith(f"mel 1, encoder 1 (layers 2 and 3 of {sha256[:12]}), numba ")
+    assert own.endswith(f", onnxruntime {onnxruntime}") and "onnxruntime" not in ft.version(["mel"])
+    assert hashlib.sha256(Path(tiny[8:]).read_bytes()).hexdigest()[:12] in ft.version([tiny])
+    other = f"encoder:{write_tiny_encoder(tmp_path / 'tiny.onnx', seed=1)}"
+    versions = {ft.version([name]) for name in ("encoder", tiny, f"{tiny}@0", other)}
+    assert len(versions) == 4
+    monkeypatch.setenv("SER_ENCODER_PRECISION", "float16")
+    assert ft.version(["mel", "encoder"]) != own
+
+
 # golden vectors
 
 
@@ -608,5 +768,9 @@ def test_a_vector_that_changes_has_another_version(name, golden):
     for key in (key for key in now if key.startswith(f"{name} ")):
         assert key in kept, f"{key} is new: run `python tests/make_golden_vectors.py`"
         assert now[key].shape == kept[key].shape, f"{key} has another length.{ADVICE}"
+        if name == ft.ENCODER:  # its numbers of 8 bits are rounded otherwise elsewhere
+            off = np.sqrt(np.mean(np.square(now[key] - kept[key]))) / kept[key].std()
+            assert off < 0.01, f"{key} is off by {off:.2%} of its deviation.{ADVICE}"
+            continue
         close = np.isclose(now[key], kept[key], rtol=1e-3, atol=1e-4)  # other processors round
         assert close.all(), f"{np.sum(~close)} values of {key} changed.{ADVICE}"

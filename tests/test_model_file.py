@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tracemalloc
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,15 +32,20 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
+from tiny_encoder import write_tiny_encoder
 
 import adaptation
 import emotion_recognition
+import encoder
+import features
 import model_file
 import models
+import utils
 from audio import load_audio
-from deep_emotion_recognition import DeepEmotionRecognizer
+from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer
 from emotion_recognition import EmotionRecognizer, load_recognizer, recommended
 from evaluation import evaluate
+from features import SPEECH_FEATURES, feature_names, is_encoder
 from model_file import ModelFileError, ModelFileWarning, model_card, pack, read, unpack
 from models import EmotionLDA
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, REGRESSORS
@@ -208,7 +214,7 @@ def test_ensembles_predict_the_same(ensemble, clips, tmp_path):
     ours, theirs = (r.adapt(clips[:3]) for r in (ensemble, loaded))
     assert answers(theirs, clips) == answers(ours, clips)
     assert answers(reloaded(theirs, tmp_path), clips) == answers(ours, clips)
-    assert "EmotionLDA(); SVC(" in loaded.card()
+    assert "2048, 2048)); SVC(" in loaded.card()
     with pytest.raises(ValueError, match="no clips"):
         loaded.test_score()
 
@@ -216,7 +222,7 @@ def test_ensembles_predict_the_same(ensemble, clips, tmp_path):
 @pytest.mark.parametrize("name", OLD_FILES["files"])
 def test_files_of_an_older_version_predict_the_same(name):
     """Their classes had other names and modules."""
-    loaded = load_recognizer(None if name == "default" else CASES / f"{name}.ser")
+    loaded = load_recognizer(CASES / f"{name}.ser")
     clips = [REPO / "data" / "test-custom" / clip for clip in OLD_FILES["clips"]]
     recognizers = {
         "predictions": lambda: loaded,
@@ -334,16 +340,126 @@ def test_a_model_of_all_emotions_is_small_and_needs_little(tmp_path, clips):
     assert done.stdout.strip() == "[]", done.stderr
 
 
+# encoders
+
+
+@pytest.fixture(scope="module")
+def tiny_rec(tmp_path_factory):
+    """A recognizer of another encoder, which lies in a folder of its own."""
+    path = write_tiny_encoder(tmp_path_factory.mktemp("encoder") / "tiny.onnx")
+    options = FEW | {"features": ["mfcc", f"encoder:{path}@1,0"]}
+    return EmotionRecognizer(SVC(), emotions=ODD_ORDER, **options, **BUNDLED).train()
+
+
+def missing(tiny_rec, tmp_path):
+    """A file of it that names an encoder that isn't there."""
+    path = tiny_rec.save(tmp_path / "model.ser") and tmp_path / "model.ser"
+    header = members(path)["header.json"].replace(b"tiny.onnx", b"gone.onnx")
+    return tampered(path, {"header.json": header}, tmp_path)
+
+
+def test_a_file_names_its_encoder(rec, path, tiny_rec, tmp_path):
+    tiny_rec.save(tmp_path / "model.ser")
+    for file, own in ((path, rec), (tmp_path / "model.ser", tiny_rec)):
+        known, found = read(file)["recognizer"]["encoder"], encoder.load_encoder(own.encoder)
+        assert known == {"name": own.encoder, "sha256": found.sha256, "layers": [*found.layers]}
+
+
+def test_files_from_before_there_were_encoders_have_none():
+    for file in CASES.glob("*.ser"):
+        assert "encoder" not in json.dumps(json.loads(members(file)["header.json"]))
+        assert not any(map(is_encoder, load_recognizer(file).predictor_.names))
+
+
+def test_an_encoder_that_was_moved_is_found_by_its_path(tiny_rec, tmp_path, clips):
+    path = missing(tiny_rec, tmp_path)
+    with pytest.raises(ModelFileError) as error:
+        load_recognizer(path)
+    sha256 = encoder.load_encoder(tiny_rec.encoder).sha256
+    for words in (str(path), "gone.onnx", sha256, "can't be read", "encoder=PATH) or"):
+        assert words in str(error.value)
+    for name in (tiny_rec.encoder.removesuffix("@0,1"), tiny_rec.encoder):
+        loaded = load_recognizer(path, encoder=name)
+        assert loaded.encoder == tiny_rec.encoder and answers(loaded, clips) == answers(
+            tiny_rec, clips
+        )
+        assert loaded.untrained().encoder == tiny_rec.encoder
+        assert EmotionRecognizer.load(path, encoder=name).encoder == tiny_rec.encoder
+
+
+def test_another_encoder_is_refused(tiny_rec, path, tmp_path):
+    moved, other = missing(tiny_rec, tmp_path), write_tiny_encoder(tmp_path / "other.onnx", seed=1)
+    sha256 = [encoder.load_encoder(name).sha256 for name in (tiny_rec.encoder, other)]
+    with pytest.raises(ModelFileError, match=f"{sha256[0]}.*is another one.*{sha256[1]}"):
+        load_recognizer(moved, encoder=other)
+    with pytest.raises(ModelFileError, match=r"layers \[0, 1\].*another one.* layers \[1\]"):
+        load_recognizer(moved, encoder=tiny_rec.encoder.replace("@0,1", "@1"))
+    with pytest.raises(ModelFileError, match=r"'whisper-base'.*is another one"):
+        load_recognizer(path, encoder=other)
+
+
+def test_another_process_sees_that_an_encoder_changed(tiny_rec, tmp_path):
+    path = write_tiny_encoder(tmp_path / "tiny.onnx")
+    tiny_rec.untrained(encoder=path).train().save(tmp_path / "model.ser")
+    write_tiny_encoder(path, seed=1)
+    code = "import sys, emotion_recognition as e; e.load_recognizer(sys.argv[1])"
+    command = [sys.executable, "-c", code, str(tmp_path / "model.ser")]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
+    assert done.returncode and "is another one" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_file_downloads_no_encoder_unasked(tiny_rec, tmp_path, monkeypatch, known):
+    path = missing(tiny_rec, tmp_path)
+    header = json.loads(members(path)["header.json"])
+    recognizer = header["content"]["recognizer"]
+    recognizer["settings"]["features"] = ["mfcc", "encoder:hf:some/model@0,1"]
+    recognizer["encoder"] = recognizer["encoder"] if known else None
+    path = tampered(path, {"header.json": json.dumps(header).encode()}, tmp_path)
+    asked, real = [], encoder.load_encoder
+
+    def load(name):
+        asked.append(name)
+        return real(name)
+
+    for module in (utils, features):
+        monkeypatch.setattr(module, "load_encoder", load)
+    words = "encoder='hf:some/model@0,1'. or --encoder hf:some/model@0,1" if known else "damaged"
+    with pytest.raises(ModelFileError, match=words):
+        load_recognizer(path)
+    assert not asked
+
+
+def test_a_file_without_an_encoder_takes_none(few_svc, tmp_path):
+    few_svc.save(tmp_path / "model.ser")
+    with pytest.raises(ModelFileError, match=r"no encoder: leave out encoder='whisper-base'"):
+        load_recognizer(tmp_path / "model.ser", encoder="whisper-base")
+
+
+def test_members_of_an_ensemble_find_their_encoder(tiny_rec, few_svc, tmp_path, clips):
+    both = EnsembleRecognizer([tiny_rec, few_svc]).train()
+    path = missing(both, tmp_path)
+    with pytest.raises(ModelFileError, match=r"gone\.onnx.*encoder=PATH"):
+        load_recognizer(path)
+    loaded = load_recognizer(path, encoder=tiny_rec.encoder)
+    assert answers(loaded, clips) == answers(both, clips)
+
+
 # the card, and writing
 
 
 def test_the_card_has_what_the_model_is_and_is_not(rec, path):
     card = members(path)["card.md"].decode()
     assert card == rec.card() == load_recognizer(path).card()
-    facts = "EmotionLDA()", "4,659 values", "sad, angry, happy", "custom: ", rec.protocol()
+    facts = (
+        "BlockLDA(blocks=(4659, 2048, 2048))",
+        "8,755 values: spectrum, ",
+        "sad, angry, happy",
+        "custom: ",
+    )
     score = f"UAR {rec.scores()['uar']:.3f} ("
     others = "scikit-learn ", "numpy ", "## Limits", "load_recognizer", "synthetic"
-    for text in (*facts, score, *others):
+    for text in (*facts, rec.protocol(), score, *others):
         assert text in card
     for speakers in set(rec.train_rows_["speaker"]):
         assert speakers not in card
@@ -421,7 +537,7 @@ def other_versions(path, tmp_path, changed, **versions):
 
 
 def scaled(path, key, factor):
-    """The array that the header names so, times a number."""
+    """The last array that the header names so, times a number: the first may have no weight."""
     header = json.loads(members(path)["header.json"])
     found = []
 
@@ -431,8 +547,8 @@ def scaled(path, key, factor):
         return node
 
     json.loads(json.dumps(header), object_hook=look)
-    array = np.load(io.BytesIO(members(path)[found[0]]))
-    return {found[0]: model_file._from_array(array * factor)}
+    array = np.load(io.BytesIO(members(path)[found[-1]]))
+    return {found[-1]: model_file._from_array(array * factor)}
 
 
 def test_a_model_that_computes_something_else_is_refused_or_named(path, tmp_path):
@@ -453,6 +569,36 @@ def test_features_that_are_computed_otherwise_are_named(path, tmp_path):
         load_recognizer(other_versions(path, tmp_path, changed, **{"features": "0123"}))
     with pytest.raises(ModelFileError, match="features"):
         load_recognizer(tampered(path, changed, tmp_path))
+
+
+def test_the_encoders_features_are_compared_as_a_whole(odd_rec):
+    """Single ones may differ much where a processor rounds otherwise."""
+    predictor, scale = odd_rec.predictor_, odd_rec.scaler_.scale_
+    n, rng = len(feature_names(SPEECH_FEATURES)), np.random.default_rng(0)
+    off = np.zeros(len(scale))
+    off[n:] = 0.2 * rng.standard_normal(len(scale) - n)
+    assert np.abs(off).max() > 0.5
+
+    def moved(off):
+        heard = predictor.probe["heard"] + off * scale
+        return replace(predictor, probe=predictor.probe | {"heard": heard.astype(np.float32)})
+
+    moved(off).check()
+    with pytest.raises(ModelFileError, match=r"its encoder's features, in .* off by 0\.[5-7]"):
+        moved(3 * off).check()
+    off[n - 1] = 0.5  # one of the others
+    with pytest.raises(ModelFileError, match=r"its features, in .* off by 0\.5"):
+        moved(off).check()
+
+
+def test_both_precisions_of_the_bundled_encoder_are_one(path, clips, rec, monkeypatch, recwarn):
+    if not (encoder.FOLDER / encoder.PRECISIONS["float16"][0]).exists():
+        pytest.skip("no encoder of 16 bits: models/NOTICE.md says how to make it")
+    expected = np.array(answers(rec, clips))
+    monkeypatch.setenv("SER_ENCODER_PRECISION", "float16")
+    found = np.array(answers(load_recognizer(path), clips))
+    assert not recwarn.list and (found != expected).any()
+    np.testing.assert_allclose(found, expected, atol=0.2)
 
 
 def test_other_versions_that_compute_the_same_are_no_reason_to_warn(path, tmp_path, recwarn):

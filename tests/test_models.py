@@ -22,6 +22,7 @@ from models import (
     KERNELS,
     TAPS,
     VOICED,
+    BlockLDA,
     EmotionLDA,
     FrameScaler,
     RandomConvolutions,
@@ -63,6 +64,95 @@ def test_emotion_lda_is_scikit_learns_behind_its_pca(shape):
         scores - scores[:, :1], expected - expected[:, :1], rtol=1e-5, atol=1e-6
     )
     np.testing.assert_array_equal(ours.predict(X), oracle.predict(clipped))
+
+
+def two_blocks(n_classes, sizes=(6, 9), n=120):
+    """Standardised clips with two blocks of columns, the first one clearer: X, y."""
+    rng, index = np.random.default_rng(0), np.arange(n) % n_classes
+    means = rng.normal(size=(n_classes, sum(sizes))) * np.repeat([1.5, 0.4], sizes)
+    X = StandardScaler().fit_transform(means[index] + rng.normal(size=(n, sum(sizes))))
+    return X, np.array(["angry", "happy", "sad"])[index]
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("weights", [None, (0.8, 0.2), (3, 1)])
+def test_blocks_are_averaged_by_their_weights(n_classes, weights):
+    X, y = two_blocks(n_classes)
+    X /= np.maximum(1, np.sqrt(np.square(X).mean(axis=1, keepdims=True))) * 2  # none is far
+    model = BlockLDA((6, 9), weights, n_components=5, shrinkage=0.1, clip=3).fit(X, y)
+    scores = [
+        two_sided(EmotionLDA(5, 0.1, 3).fit(block, y).decision_function(block))
+        for block in (X[:, :6], X[:, 6:])
+    ]
+    logs = [score - np.logaddexp.reduce(score, axis=1, keepdims=True) for score in scores]
+    np.testing.assert_allclose(model.log_probabilities(X), logs, atol=1e-9)
+    share = {None: 0.5, (0.8, 0.2): 0.8, (3, 1): 0.75}[weights]
+    np.testing.assert_allclose(model.weights_, [share, 1 - share])
+    average = share * logs[0] + (1 - share) * logs[1]
+    found = two_sided(model.decision_function(X))
+    assert model.decision_function(X).shape == ((len(X),) if n_classes == 2 else (len(X), 3))
+    np.testing.assert_allclose(np.diff(found, axis=1), np.diff(average, axis=1), atol=1e-9)
+    np.testing.assert_array_equal(model.predict(X), model.classes_[average.argmax(axis=1)])
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_one_block_of_near_clips_is_a_plain_discriminant(n_classes):
+    X, y = two_blocks(n_classes)
+    model, plain = BlockLDA((15,)).fit(X, y), EmotionLDA().fit(X, y)
+    near = X / 4
+    np.testing.assert_array_equal(model.predict(near), plain.predict(near))
+    found, expected = (two_sided(m.decision_function(near)) for m in (model, plain))
+    np.testing.assert_allclose(np.diff(found, axis=1), np.diff(expected, axis=1), atol=1e-9)
+
+
+def test_a_block_far_from_the_training_clips_counts_less():
+    X, y = two_blocks(3)
+    model = BlockLDA((6, 9), clip=1e6).fit(X, y)  # no value is cut off
+    scores = model.models_[1].decision_function(X[:, 6:])
+
+    def certainty(x):  # differences of log probabilities of either block
+        return np.ptp(model.log_probabilities(x), axis=2)
+
+    near = X / np.sqrt(np.square(X[:, 6:]).mean(axis=1, keepdims=True))  # mean square 1
+    for scale in (0.5, 3, 6):
+        far = np.hstack([near[:, :6], scale * near[:, 6:]])
+        np.testing.assert_allclose(certainty(far)[0], certainty(near)[0])
+        own = np.ptp(model.models_[1].decision_function(far[:, 6:]), axis=1)
+        inside = np.abs(far[:, 6:]).max(axis=1) < 10  # beyond, the distance is cut off
+        assert inside.any()
+        np.testing.assert_allclose(certainty(far)[1][inside], (own / max(1, scale**2))[inside])
+    # the block that is far loses against the one that is near
+    typical, odd = X.copy(), X.copy()
+    odd[:, 6:] = (
+        100
+        * np.sign(scores[:, :1] - scores[:, 1:2])
+        * np.sign(model.models_[1].coef_[:, 0] - model.models_[1].coef_[:, 1])
+    )
+    kept = BlockLDA((6, 9)).fit(X, y)
+    first = kept.models_[0].predict(X[:, :6])
+    assert np.mean(kept.predict(odd) == first) > 0.9
+    weighed = np.tensordot(
+        kept.weights_,
+        [  # without the distance it decides alone
+            kept.models_[0].decision_function(typical[:, :6]),
+            kept.models_[1].decision_function(odd[:, 6:]),
+        ],
+        axes=1,
+    )
+    assert np.mean(kept.classes_[weighed.argmax(axis=1)] == first) < 0.9
+
+
+def test_blocks_have_to_add_up_and_classes_to_be_two():
+    X, y = two_blocks(2)
+    with pytest.raises(ValueError, match=r"\(6, 8\) don't add up to 15 columns"):
+        BlockLDA((6, 8)).fit(X, y)
+    with pytest.raises(ValueError, match="only one, 'sad'"):
+        BlockLDA((6, 9)).fit(X, ["sad"] * len(X))
+    for weights in ((1,), (0, 0), (1, -1)):
+        with pytest.raises(ValueError, match="one number for each of the 2 blocks"):
+            BlockLDA((6, 9), weights).fit(X, y)
+    with pytest.raises(ValueError, match="15 features"):
+        BlockLDA((6, 9)).fit(X, y).predict(X[:, :14])
 
 
 def test_a_single_class_is_an_error():

@@ -20,13 +20,12 @@ from sklearn.svm import SVC
 from adaptation import SpeakerScaler, standardised
 from audio import AudioError, load_audio
 from confidence import Training, distances
-from data_extractor import SpeechFeatures
+from data_extractor import SpeechFeatures, Views
 from emotion_recognition import EmotionRecognizer, load_recognizer
-from features import SPEECH_FEATURES
-from models import EmotionLDA
+from features import RECOMMENDED_FEATURES, SPEECH_FEATURES, sources
+from models import BlockLDA, EmotionLDA
 from parameters import SAMPLE_RATE as SR
-from predictor import EnsemblePredictor, Predictor, Views, recognise
-from speech_features import SpeechFrames
+from predictor import EnsemblePredictor, Predictor, recognise
 from timeline import Timeline, predict_timeline
 
 CLIP = bundled_clip("angry")
@@ -115,11 +114,16 @@ def test_a_clip_has_the_same_features_and_answers_down_every_road(trained, seen)
 def test_a_window_has_the_same_features_as_its_samples(few_svc, rec, seen):
     answer, window = few_svc.predict_proba(WINDOW, sr=SR), as_window(few_svc)
     assert window == answer and seen[0] == seen[1]
-    assert rec.predictor_.takes_frames and not few_svc.predictor_.takes_frames
+    predictor = rec.predictor_
+    assert predictor.sources == sources(predictor.names) and not few_svc.predictor_.sources
+    measured = {source: source(SOUND, SR) for source in predictor.sources}
+    assert predictor.features(measured).tobytes() == predictor.features(SOUND).tobytes()
     for functionals in (None, "frames"):
-        frames = dataclasses.replace(rec.predictor_, functionals=functionals)
-        found, expected = (frames.features(y) for y in (SpeechFrames(SOUND, SR), SOUND))
-        assert found[0].tobytes() == expected[0].tobytes()
+        for source, names in zip(predictor.sources, (SPEECH_FEATURES, ("encoder",)), strict=True):
+            own = dataclasses.replace(predictor, names=names, functionals=functionals)
+            found, expected = (own.features(y) for y in (source(SOUND, SR), SOUND))
+            assert found[0].tobytes() == expected[0].tobytes()
+            assert own.features(measured)[0].tobytes() == expected[0].tobytes()
     # a stream is measured piece by piece; the last frames of it wait for what comes after them
     assert as_window(rec) == pytest.approx(rec.predict_proba(WINDOW, sr=SR), abs=0.1)
 
@@ -160,7 +164,7 @@ def test_every_road_reports_the_same(few_svc, rec, name):
         window = {"window": duration, "hop": duration, "vad": False}
         table = predict_timeline(trained, y, sr=SR, verbose=0, **window)
         sides = [recognised["warnings"], table.attrs["warnings"]]
-        if trained.predictor_.takes_frames:  # its window lacks the last frames
+        if trained.predictor_.sources:  # its window lacks the last frames
             sides = [[line for line in side if "unlike" not in line] for side in sides]
         else:
             assert recognised["probabilities"] == dict(table.iloc[0][trained.emotions])
@@ -332,7 +336,7 @@ def nothing_fits(monkeypatch):
     def forbidden(*_, **__):
         raise AssertionError("fitted after training")
 
-    fitting = Predictor, Training, StandardScaler, SpeakerScaler, EmotionLDA, SVC
+    fitting = Predictor, Training, StandardScaler, SpeakerScaler, EmotionLDA, BlockLDA, SVC
     for cls in fitting:
         monkeypatch.setattr(cls, "fit", forbidden)
     monkeypatch.setattr(Training, "one", forbidden)
@@ -403,12 +407,26 @@ def test_an_ensemble_of_regressors_averages_their_numbers(regressor):
     assert both.predict(both.features(SOUND)) == pytest.approx(expected) and both.labels is None
 
 
+def test_members_of_an_ensemble_take_what_they_need_of_measured_frames(rec):
+    both = replace_names(rec.predictor_, ("prosody",)), replace_names(rec.predictor_, ("encoder",))
+    ensemble = EnsemblePredictor.of(both)
+    assert ensemble.sources == sources(["prosody", "encoder"])
+    measured = {source: source(SOUND, SR) for source in ensemble.sources}
+    found, expected = ensemble.features(measured), ensemble.features(SOUND)
+    for x, y in zip(found, expected, strict=True):
+        assert x.tobytes() == y.tobytes()
+
+
+def replace_names(predictor, names):
+    return dataclasses.replace(predictor, names=names)
+
+
 def test_an_ensemble_is_known_by_its_members(ensemble):
-    assert ensemble.name == "EmotionLDA and SVC"
-    assert repr(ensemble).startswith("<EnsembleRecognizer of sad, angry, happy: EmotionLDA and SVC")
-    assert "EmotionLDA and SVC" in ensemble.draw_confusion_matrix().get_title()
-    assert set(ensemble.predictor_.names) == {*SPEECH_FEATURES, "mfcc"}
-    assert not ensemble.predictor_.takes_frames
+    assert ensemble.name == "BlockLDA and SVC"
+    assert repr(ensemble).startswith("<EnsembleRecognizer of sad, angry, happy: BlockLDA and SVC")
+    assert "BlockLDA and SVC" in ensemble.draw_confusion_matrix().get_title()
+    assert set(ensemble.predictor_.names) == {*RECOMMENDED_FEATURES, "mfcc"}
+    assert not ensemble.predictor_.sources
     for ask in (lambda: ensemble.grid_search({"C": [1]}), ensemble.determine_best_model):
         with pytest.raises(ValueError, match="ensemble"):
             ask()

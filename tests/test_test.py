@@ -95,7 +95,12 @@ class Listener:
     def __init__(self, model, *arguments, env=None):
         command = [sys.executable, "-u", "test.py", "-m", str(model), *map(str, arguments)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        self.process = subprocess.Popen(command, cwd=REPO, env=env, text=True, **pipes)
+        # a shell lets what it starts in the background ignore SIGINT, and children inherit that
+        handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            self.process = subprocess.Popen(command, cwd=REPO, env=env, text=True, **pipes)
+        finally:
+            signal.signal(signal.SIGINT, handler)
         self.lines = []
         read = (self.lines.append(line.rstrip()) for line in self.process.stdout)
         self._reader = threading.Thread(target=list, args=[read], daemon=True)

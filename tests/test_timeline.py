@@ -12,14 +12,18 @@ from conftest import BUNDLED, EMOTIONS
 from matplotlib.figure import Figure
 from sklearn.linear_model import Ridge
 from sklearn.svm import SVC
+from tiny_encoder import write_tiny_encoder
 
+import encoder
 import timeline
 from audio import load_audio
 from emotion_recognition import EmotionRecognizer, recommended
 from features import FEATURES, SPEECH_FEATURES, extract
+from models import EmotionLDA
 from parameters import SAMPLE_RATE as SR
+from predictor import EnsemblePredictor
 from speech_features import CONTEXT, SpeechFrames
-from timeline import FORMATS, Timeline, TimelineTable, draw_timeline, segments
+from timeline import CHUNK, FORMATS, Timeline, TimelineTable, draw_timeline, segments
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +40,33 @@ def talk(rec):
     return (y + noise).astype(np.float32), places
 
 
+@pytest.fixture(scope="module")
+def plain():
+    """The recommended recognizer without its encoder."""
+    return recommended(emotions=EMOTIONS, encoder=None, **BUNDLED).train()
+
+
+@pytest.fixture(scope="module")
+def encoding():
+    """A recognizer by the bundled encoder alone."""
+    return EmotionRecognizer(
+        EmotionLDA(), features=["encoder"], emotions=EMOTIONS, **BUNDLED
+    ).train()
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """The seconds of each sound that is encoded while the test runs: list of float."""
+    seconds, encode = [], encoder.Encoder.encode
+
+    def counting(self, y):
+        seconds.append(len(y) / SR)
+        return encode(self, y)
+
+    monkeypatch.setattr(encoder.Encoder, "encode", counting)
+    return seconds
+
+
 def rows_of(stream, y, width):
     rows = []
     for first in range(0, len(y), width):
@@ -43,9 +74,11 @@ def rows_of(stream, y, width):
     return pd.DataFrame(rows + stream.finish())
 
 
+@pytest.mark.parametrize("chunk", [None, 2.0])
 @pytest.mark.parametrize("settings", [{}, {"hop": 0.25}, {"vad": False}, {"smooth": 3}])
-def test_a_microphone_and_a_file_give_the_same_rows(rec, talk, settings):
+def test_a_microphone_and_a_file_give_the_same_rows(rec, talk, settings, chunk):
     y = talk[0][: 20 * SR]
+    settings = settings | {"chunk": chunk}
     whole = rec.predict_timeline(y, sr=SR, **settings)
     assert len(whole) > 5
     for width in (320, 1111):
@@ -82,7 +115,7 @@ def test_a_word_has_its_label_a_quarter_of_a_second_later(rec, talk):
         assert last - end < 0.25  # seconds of the stream, without the time for computing
 
 
-def test_a_window_has_the_features_that_extract_gives(rec, talk):
+def test_a_window_has_the_features_that_extract_gives(plain, talk):
     y = talk[0]
     context, first, last = round(CONTEXT * SR), 200, 500
     edges = [200, 230, 331, 500]
@@ -95,8 +128,126 @@ def test_a_window_has_the_features_that_extract_gives(rec, talk):
     joined = extract(SpeechFrames.joined(pieces), features=SPEECH_FEATURES)
     assert np.mean(np.abs(joined - whole) > 1e-3 * (1 + np.abs(whole))) < 0.02
     windows = SpeechFrames.joined(pieces, slice(50, 150)), y[250 * 160 : 349 * 160 + 400]
-    part, own = (rec.predictor_.probabilities(rec.predictor_.features(y))[0] for y in windows)
+    predictor = plain.predictor_
+    part, own = (predictor.probabilities(predictor.features(y))[0] for y in windows)
     np.testing.assert_allclose(part, own, atol=0.03)
+
+
+# an encoder
+
+
+def test_without_chunks_each_window_is_encoded_as_a_clip_is(encoding, talk):
+    y = talk[0][: 10 * SR]
+    rows = rows_of(Timeline(encoding, vad=False, hop=0.5), y, 4000)
+    assert len(rows) == 20
+    for row in rows.itertuples():
+        y_of_window = y[max(0, round((row.end - 3) * SR)) : round(row.end * SR)]
+        shares = encoding.predict_proba(y_of_window, sr=SR)
+        assert row.confidence == pytest.approx(max(shares.values()), abs=1e-6)
+        assert row.emotion == max(shares, key=shares.get)
+
+
+def test_an_utterance_of_one_chunk_is_encoded_as_a_clip_is(encoding, talk):
+    stream = Timeline(encoding, window=10, hop=0.5, chunk=5)
+    rows = rows_of(stream, talk[0], SR)
+    assert len(stream.detector.spans) > 5
+    for span in stream.detector.spans:
+        last = rows[(rows["end"] > span.start) & (rows["start"] < span.end)].iloc[-1]
+        first = int(np.ceil((span.start - timeline.MARGIN) * 50 - 1e-6)) * SR // 50
+        clip = talk[0][first : round((span.end + timeline.MARGIN) * SR)]
+        shares = encoding.predict_proba(clip, sr=SR)
+        assert last["confidence"] == pytest.approx(shares[last["emotion"]], abs=1e-5)
+
+
+@pytest.mark.parametrize("vad", [True, False])
+def test_one_encoding_serves_all_windows(encoding, talk, encoded, vad):
+    y = talk[0][: 24 * SR]
+    sums, pieces = {}, {}
+    for hop in (0.25, 1.0):
+        encoded.clear()
+        rows = rows_of(Timeline(encoding, window=4, hop=hop, chunk=3, vad=vad), y, 4000)
+        sums[hop], pieces[hop] = sum(encoded), len(encoded)
+        assert len(rows) > 10
+    assert sums[0.25] <= sums[1.0] + 0.05 * len(y) / SR
+    n_chunks = 24 / 3
+    if not vad:  # the whole recording, and a second again for each chunk but the first
+        assert pieces == {0.25: n_chunks, 1.0: n_chunks}
+        assert sums[0.25] == pytest.approx(24 + (n_chunks - 1) * timeline.ENCODER_CONTEXT)
+    encoded.clear()
+    rows_of(Timeline(encoding, window=4, hop=0.25, vad=vad), y, 4000)
+    assert sum(encoded) > 3 * sums[0.25]
+
+
+def test_chunks_change_little(rec, talk):
+    """The label of nearly each row is that of windows that are encoded one by one."""
+    y = talk[0]
+    single, *chunked = (rec.predict_timeline(y, sr=SR, chunk=chunk) for chunk in (None, 2, 6))
+    for table in chunked:
+        both = single.merge(table, on="start", suffixes=("", "_of_chunk"))
+        assert len(both) > 0.9 * len(single)
+        assert (both["emotion"] == both["emotion_of_chunk"]).mean() > 0.8
+
+
+def test_a_recording_is_encoded_in_chunks_and_other_predictors_know_none(rec, plain, talk, encoded):
+    y = talk[0][: 12 * SR]
+    expected = rec.predict_timeline(y, sr=SR, chunk=CHUNK)
+    encoded.clear()
+    pd.testing.assert_frame_equal(rec.predict_timeline(y, sr=SR), expected, check_exact=True)
+    assert 0 < sum(encoded) < 1.3 * 12
+    assert len(rec.predict_timeline(y, sr=SR, hop=4, window=5)) > 1  # chunks of 4 s
+    encoded.clear()
+    found = plain.predict_timeline(y, sr=SR)
+    pd.testing.assert_frame_equal(found, rows_of(Timeline(plain), y, 999), check_exact=True)
+    assert not encoded
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 5])
+def test_a_row_comes_at_the_end_of_its_chunk_or_utterance(rec, talk, chunk):
+    y = talk[0][: 20 * SR]
+    stream, waited = Timeline(rec, hop=0.5, chunk=chunk), []
+    for first in range(0, len(y), 1600):
+        for row in stream.push(y[first : first + 1600]):
+            waited.append(stream.duration - row["end"])
+    assert len(waited) > 10
+    assert max(waited) < chunk + 1.5  # seconds: the pause that ends an utterance, and a hop
+    if chunk == 5:
+        assert max(waited) > 1
+
+
+def test_a_row_does_not_depend_on_sound_after_its_chunk(rec, talk):
+    y, places = talk
+    end = next(n for n in range(3, 60, 3) if any(s < n - 1 and n < e for s, e, _ in places))
+    whole = Timeline(rec, vad=False, chunk=3)
+    rows = pd.DataFrame(whole.push(y[: end * SR]))
+    noise = np.random.default_rng(0).standard_normal(5 * SR).astype(np.float32)
+    changed = rows_of(Timeline(rec, vad=False, chunk=3), np.append(y[: end * SR], noise), 1000)
+    pd.testing.assert_frame_equal(changed.iloc[: len(rows)], rows, check_exact=True)
+    assert len(rows) == end and len(changed) == end + 5
+
+
+def test_an_ensemble_measures_for_each_member(encoding, plain, talk, encoded):
+    both = EnsemblePredictor.of([encoding.predictor_, plain.predictor_])
+    y = talk[0][: 10 * SR]
+    table = timeline.predict_timeline(both, y, sr=SR, verbose=0)
+    assert 0 < sum(encoded) < 13
+    rows = rows_of(Timeline(both, chunk=CHUNK), y, 777)
+    pd.testing.assert_frame_equal(table, rows, check_exact=True)
+    own = [rec.predict_timeline(y, sr=SR, chunk=CHUNK)[EMOTIONS] for rec in (encoding, plain)]
+    np.testing.assert_allclose(table[EMOTIONS], (own[0] + own[1]) / 2, atol=1e-6)
+
+
+def test_an_encoder_with_frames_of_its_own_has_a_timeline(talk, tmp_path):
+    name = write_tiny_encoder(tmp_path / "tiny.onnx")  # a frame is 20 ms of sound, not around it
+    options = {"features": ["encoder"], "encoder": name, "emotions": EMOTIONS}
+    rec = EmotionRecognizer(EmotionLDA(), **options, **BUNDLED).train()
+    y = talk[0][: 12 * SR]
+    for settings in ({"hop": 0.25}, {"hop": 0.05, "window": 0.3, "chunk": 0.05}, {"vad": False}):
+        table = rec.predict_timeline(y, sr=SR, **settings)
+        assert len(table) > 5
+    stream = Timeline(rec, vad=False, hop=0.5, chunk=0.5)
+    chunked, single = rows_of(stream, y, 999), rows_of(Timeline(rec, vad=False, hop=0.5), y, 999)
+    # its frames depend on no other sound: nothing but the edges of windows can differ
+    np.testing.assert_allclose(chunked[EMOTIONS], single[EMOTIONS], atol=0.05)
 
 
 def test_a_recognizer_and_its_predictor_have_the_same_timeline(rec, talk):
@@ -178,6 +329,8 @@ def test_music_is_novel_and_a_report_can_be_left_out(rec):
         {"smooth": 0},
         {"channels": "left"},
         {"window": 0.5, "hop": 1.0},
+        {"chunk": 0.5, "hop": 1.0},
+        {"chunk": float("inf")},
     ],
 )
 def test_settings_outside_their_range_are_refused(rec, wrong):
@@ -302,13 +455,16 @@ def test_an_open_file_has_its_timeline_with_and_without_a_bar(rec, talk, tmp_pat
         assert found.equals(expected)
 
 
-def test_memory_does_not_grow_with_the_recording(rec, talk):
+@pytest.mark.parametrize("chunk", [None, 3])
+def test_memory_does_not_grow_with_the_recording(rec, talk, chunk):
     """Six blocks of a minute: the stream holds some seconds only."""
-    stream = Timeline(rec, window=3, hop=1)
+    stream = Timeline(rec, window=3, hop=1, chunk=chunk)
     y = np.tile(talk[0], 60 * SR // len(talk[0]) + 1)[: 60 * SR]
     quiet = y * 0
     kept = []
     for minute in range(6):
         stream.push(y if minute % 3 == 0 else quiet)
-        kept.append((len(stream._held), len(stream._pieces)))
-    assert max(n for n, _ in kept) < 10 * SR and max(n for _, n in kept) < 10
+        measures = filter(None, stream._measures.values())
+        pieces = [piece for own in measures for _, piece in own._pieces]
+        kept.append((len(stream._held), sum(piece.n_frames for piece in pieces)))
+    assert max(n for n, _ in kept) < 10 * SR and max(n for _, n in kept) < 10 * 150

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import soundfile as sf
 import soxr
+from conftest import bundled_clip
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
 from sklearn.svm import SVC
 from sklearn.utils.validation import check_is_fitted
 from test_features import LENGTHS, by_librosa
+from tiny_encoder import write_tiny_encoder
 
 import augmentation
 import features as ft
@@ -211,6 +213,55 @@ def test_enabled_names_what_is_on():
     assert utils.enabled({"mel": True, "mfcc": 1, "chroma": 0}) == ["mfcc", "mel"]
     with pytest.raises(ValueError, match="Did you mean 'mel'"):
         utils.enabled({"mell": True})
+
+
+@pytest.mark.parametrize(
+    ("features", "encoder", "expected"),
+    [
+        (["encoder", "mel"], utils.AS_FEATURES, ["mel", "encoder"]),
+        (["mel"], "whisper-base", ["mel", "encoder"]),
+        (["encoder", "mel"], "hf:a/b@3,2", ["mel", "encoder:hf:a/b@2,3"]),
+        (["encoder:hf:a/b", "mel"], "whisper-base@2,3", ["mel", "encoder"]),
+        (["encoder:hf:a/b"], "whisper-base@1", ["encoder:whisper-base@1"]),
+        (["encoder:hf:a/b", "mel"], None, ["mel"]),
+        (["mel"], None, ["mel"]),
+    ],
+)
+def test_features_go_with_another_encoder_or_without(features, encoder, expected):
+    assert utils.with_encoder(features, encoder) == expected
+    name = utils.encoder_of(expected)
+    assert (name is None) == (expected == ["mel"])
+    if name is not None:
+        assert utils.with_encoder(["encoder"], name) == expected[-1:]
+
+
+def test_an_encoder_alone_cannot_be_left_out():
+    with pytest.raises(ValueError, match="No feature given"):
+        utils.with_encoder(["encoder"], None)
+    with pytest.raises(ValueError, match="not one string"):
+        utils.with_encoder("encoder", utils.AS_FEATURES)
+    with pytest.raises(ValueError, match="Unknown encoder 'wavlm'; choose from whisper-base"):
+        utils.with_encoder(["mel"], "wavlm")
+
+
+def test_an_encoder_is_a_switch_or_a_name(tmp_path):
+    path, off = bundled_clip("sad"), dict.fromkeys(("mfcc", "chroma", "mel"), False)
+    y, tiny = load_audio(path), write_tiny_encoder(tmp_path / "tiny.onnx")
+    for switches, name in (
+        ({"encoder": True}, "encoder"),
+        ({"encoder": "whisper-base"}, "encoder"),
+        ({"encoder": tiny}, f"encoder:{tiny}"),
+        ({f"encoder:{tiny}": True}, f"encoder:{tiny}"),
+        (utils.get_audio_config([f"encoder:{tiny}"]), f"encoder:{tiny}"),
+    ):
+        got = utils.extract_feature(path, **off | switches)
+        np.testing.assert_array_equal(got, ft.extract(y, features=[name]))
+    without = utils.extract_feature(path, encoder=False)
+    np.testing.assert_array_equal(without, utils.extract_feature(path))
+    assert utils.enabled(utils.get_audio_config(["encoder", "mel"])) == ["mel", "encoder"]
+    assert utils.get_label(utils.get_audio_config(["encoder", "mel"])) == "mel-encoder"
+    with pytest.raises(TypeError, match="Did you mean 'encoder'"):
+        utils.extract_feature(path, encodr=True)
 
 
 def test_label_joins_the_features_that_are_on_in_their_order():
