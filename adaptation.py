@@ -1,10 +1,26 @@
 """Adaptation to speakers: features standardised by the speaker's own mean and deviation."""
 
+import math
+import os
+import warnings
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
 import numpy as np
 from sklearn.base import BaseEstimator
 
 import model_file
+from audio import AudioError, stream_audio
+from checks import check_name
+from create_csv import list_audio
 from data_extractor import ragged
+from listening import has_speech
+
+BY = "speaker", "condition"  # what the clips that a model is adapted with have in common
+LIMIT = 4.0  # standard deviations at which values are cut off
+MONOTONOUS, DIVERSE = 0.3, 0.6  # diversity, relative to a training speaker's: no trust, all of it
 
 
 def standardised(X, mean, std):
@@ -52,7 +68,11 @@ class SpeakerScaler(BaseEstimator):
         deviations.
     habit_, noise_ : ndarray (n_features,)
         Variance of these offsets from speaker to speaker, and of the clips around them.
+    diversity_ : float
+        See `_diversity`; the median of the speakers. 0 in older files.
     """
+
+    diversity_ = 0.0
 
     def __init__(self, max_prior=4.0, variance_prior=10.0):
         self.max_prior = max_prior
@@ -83,7 +103,34 @@ class SpeakerScaler(BaseEstimator):
         cells = [cell for cell in cells if len(cell)]
         self.noise_ = np.mean([cell.var(axis=0) for cell in cells], axis=0)
         self.habit_ = np.mean([cell.mean(axis=0) ** 2 for cell in cells], axis=0)
+        self.diversity_ = float(np.median([self._diversity(X[own]) for own in speakers]))
         return self
+
+    def _diversity(self, X):
+        """How much clips vary along the offsets of the labels: mean variance, 0 for one clip."""
+        offsets = np.stack(list(self.offsets_.values()))
+        Z = np.clip((X - X.mean(axis=0)) / np.sqrt(self.variance_), -LIMIT, LIMIT)
+        places = Z @ offsets.T / np.maximum(np.square(offsets).sum(axis=1), 1e-12)
+        return places.var(axis=0, ddof=1).mean() if len(X) > 1 else 0.0
+
+    def trust(self, X, labels=None):
+        """How far the statistics of these clips can be trusted: float from 0 to 1.
+
+        Clips of one emotion only say where that emotion is, not where the speaker's average is:
+        standardised, they would lose it. They vary less than those of a speaker of many moods.
+        Clips with a label are trusted, for what the label does is known.
+
+        Parameters
+        ----------
+        X, labels
+            See `statistics`.
+        """
+        unknown = np.array([label is None for label in labels or [None] * len(X)])
+        if not self.diversity_ or not unknown.any():
+            return 1.0
+        ratio = self._diversity(X[unknown]) / self.diversity_
+        share = np.clip((ratio - MONOTONOUS) / (DIVERSE - MONOTONOUS), 0, 1)
+        return float(1 - unknown.mean() * (1 - share))
 
     def statistics(self, X, labels=None):
         """The mean and the standard deviation of one speaker: two ndarrays (n_features,).
@@ -93,20 +140,21 @@ class SpeakerScaler(BaseEstimator):
         X : ndarray (n_clips, n_features)
             Clips of that speaker.
         labels : array (n_clips,), optional
-            Known labels of the clips. Default: unknown; they count as a mixture of all.
+            Their labels where they are known, else None: these clips count as a mixture of all.
         """
-        weight, mean, expected = 1 / self.spread_, self.mean_ / self.spread_, 1
-        if labels is None:
-            weight, mean = weight + len(X) / self.variance_, mean + X.sum(axis=0) / self.variance_
-        else:
-            labels = np.asarray(labels)
-            for label in np.unique(labels):
-                clips = X[labels == label]
-                precision = 1 / (self.variance_ * (self.habit_ + self.noise_ / len(clips)) + 1e-12)
-                middle = clips.mean(axis=0) - self.offsets_[label] * np.sqrt(self.variance_)
-                weight, mean = weight + precision, mean + precision * middle
-            expected = np.stack([self.offsets_[label] ** 2 for label in labels])
-            expected = np.maximum(expected + self.habit_ + self.noise_, 0.05)
+        labels = [None] * len(X) if labels is None else list(labels)
+        mixture = X[[label is None for label in labels]]
+        weight = 1 / self.spread_ + len(mixture) / self.variance_
+        mean = self.mean_ / self.spread_ + mixture.sum(axis=0) / self.variance_
+        expected = np.ones_like(X)
+        for label in {label: None for label in labels if label is not None}:
+            own = np.array([known == label for known in labels])
+            clips = X[own]
+            precision = 1 / (self.variance_ * (self.habit_ + self.noise_ / len(clips)) + 1e-12)
+            middle = clips.mean(axis=0) - self.offsets_[label] * np.sqrt(self.variance_)
+            weight, mean = weight + precision, mean + precision * middle
+            squares = self.offsets_[label] ** 2 + self.habit_ + self.noise_
+            expected[own] = np.maximum(squares, 0.05)
         mean = mean / weight
         squares = np.square(X - mean) / expected
         squares = squares.sum(axis=0) + self.variance_prior * self.variance_
@@ -169,4 +217,224 @@ class SpeakerFrameScaler:
         mean, log_std = np.split(middle, 2)
         return mean, np.exp(log_std)
 
+    def trust(self, X, labels=None):
+        """See `SpeakerScaler.trust`."""
+        return self.clips.trust(self._summaries(X), labels)
+
     transform = SpeakerScaler.transform
+
+
+# what people adapt with
+
+BY = "speaker", "condition"
+"""What recordings may have in common: one speaker, or one microphone, room or source."""
+
+
+class NoSpeech(ValueError):
+    """There is no speech in any of the recordings to adapt with."""
+
+
+@model_file.plain
+@dataclass(frozen=True)
+class Adaptation:
+    """What a recognizer was adapted with, and what that changed.
+
+    Attributes
+    ----------
+    by : {"speaker", "condition"}
+    n_used, n_labelled : int
+        Recordings, and those of them whose emotion was known.
+    n_changed : int
+        Recordings of these that are recognised otherwise than before.
+    left_out : dict of str to str
+        Names of recordings that took no part, and why. A recognizer's file doesn't keep them.
+
+    Examples
+    --------
+    >>> print(Adaptation("speaker", 10, 3, 4, {"a.wav": "no speech"}))
+    one speaker by 10 recordings (3 labelled, 1 left out): 4 recognised otherwise than before
+    """
+
+    by: str
+    n_used: int
+    n_labelled: int
+    n_changed: int
+    left_out: dict = field(default_factory=dict)
+
+    not_saved = ("left_out",)
+
+    def __str__(self):
+        whom = {"speaker": "one speaker", "condition": "one recording condition"}[self.by]
+        counts = {"labelled": self.n_labelled, "left out": len(self.left_out)}
+        counts = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
+        used = f"{self.n_used} recording{'s' * (self.n_used > 1)}{f' ({counts})' * bool(counts)}"
+        return f"{whom} by {used}: {self.n_changed} recognised otherwise than before"
+
+
+class Usable(NamedTuple):
+    """Recordings that a recognizer can be adapted with, their labels, and those left out."""
+
+    recordings: list  # paths, and samples at 16 kHz
+    labels: list  # None: unknown
+    left_out: dict  # names to reasons
+
+    def adaptation(self, by, X, before, after):
+        """Sum up what was done.
+
+        Parameters
+        ----------
+        by : {"speaker", "condition"}
+        X : features of the recordings
+        before, after : Predictor
+
+        Returns
+        -------
+        Adaptation
+        """
+        n_labelled = sum(label is not None for label in self.labels)
+        answers = before.predict(X), after.predict(X)
+        if not before.classification:  # the emotion is that of the nearest number
+            answers = map(np.rint, answers)
+        n_changed = int(np.not_equal(*answers).sum())
+        return Adaptation(by, len(self.labels), n_labelled, n_changed, self.left_out)
+
+
+def usable(recordings, labels, emotions, sr=None):
+    """Choose the recordings that a recognizer can be adapted with: those with speech.
+
+    Parameters
+    ----------
+    recordings : list of recordings, or path of a folder
+    labels : None, str, or list of (str or None)
+        See `predictor.Predicts.adapt`.
+    emotions : list of str
+        That labels may be.
+    sr : int, optional
+        Sampling rate of arrays in Hz.
+
+    Returns
+    -------
+    Usable
+
+    Raises
+    ------
+    ValueError
+        Without recordings, or for labels that don't fit.
+    NoSpeech
+        If there is speech in none; it is a ValueError.
+
+    Warns
+    -----
+    UserWarning
+        It names the recordings that are left out.
+    """
+    recordings = _listed(recordings)
+    labels, kept, left_out = _known(recordings, labels, emotions), [], {}
+    for i, (recording, label) in enumerate(zip(recordings, labels, strict=True), 1):
+        is_path = isinstance(recording, (str, os.PathLike))
+        name = os.fspath(recording) if is_path else getattr(recording, "name", f"recording {i}")
+        y, reason = _speech(recording, None if is_path or hasattr(recording, "read") else sr)
+        if reason:
+            left_out[str(name)] = reason.removeprefix(f"{name!r}: ")
+        else:
+            kept.append((recording if is_path else y, label))
+    lines = [f"{name}: {reason}" for name, reason in left_out.items()]
+    if not kept:
+        raise NoSpeech(
+            f"There is no speech to adapt to in {', '.join(lines[:3])}{', ...' * (len(lines) > 3)}."
+            " Record some sentences of the speaker or the recording condition, each of a second or "
+            "more."
+        )
+    if left_out:
+        named = "\n  ".join(["", *lines])
+        warnings.warn(f"{len(lines)} recording(s) left out of the adaptation:{named}", stacklevel=3)
+    return Usable(*map(list, zip(*kept, strict=True)), left_out)
+
+
+def _listed(recordings):
+    if isinstance(recordings, (str, os.PathLike)) and Path(recordings).is_dir():
+        recordings = list_audio(recordings)
+    if isinstance(recordings, (str, os.PathLike)) or not len(recordings):
+        raise ValueError(
+            "Adaptation takes a list of recordings or a folder with recordings, at least one."
+        )
+    return list(recordings)
+
+
+def _known(recordings, labels, emotions):
+    """The label of each recording, None where it is unknown: list."""
+    if isinstance(labels, str) and labels == "names":
+        stems = [Path(x).stem if isinstance(x, (str, os.PathLike)) else "" for x in recordings]
+        ends = [stem.rpartition("_")[2] for stem in stems]
+        return [end if end in emotions else None for end in ends]
+    if labels is None or isinstance(labels, str):
+        labels = [labels] * len(recordings)
+    if len(labels) != len(recordings):
+        raise ValueError(f"{len(labels)} labels for {len(recordings)} recording(s).")
+    return [None if x is None else check_name(x, emotions, "emotion") for x in labels]
+
+
+def _speech(recording, sr):
+    """The sound (n_samples,) of a recording, and why it can't be adapted with, or None."""
+    try:
+        y = np.concatenate([*stream_audio(recording, orig_sr=sr)])
+    except AudioError as error:
+        return None, str(error)
+    return y, None if has_speech(y) else "no speech"
+
+
+class Running:
+    """Adapts a Predictor to a voice while it speaks, by the latest windows of a stream.
+
+    Of overlapping windows of an utterance one counts, the latest in each window's length.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        It is not changed.
+    window : float
+        Seconds of a window.
+
+    Attributes
+    ----------
+    predictor : Predictor
+        The one to predict with: adapted as soon as there is enough speech.
+
+    Raises
+    ------
+    ValueError
+        If the Predictor can't be adapted, or is so already.
+    """
+
+    ENOUGH = 10.0  # seconds of speech
+    MOST = 100  # windows that are remembered
+
+    def __init__(self, predictor, window):
+        if predictor.speaker is not None:
+            raise ValueError(
+                "This recognizer is adapted already: leave out adapt=True, or use the original one."
+            )
+        if any(part.by_speaker is None for part in predictor.parts):
+            raise ValueError('Only a recognizer with normalize="speaker" can be adapted.')
+        self.predictor, self._window, self._place = predictor, window, None
+        self._enough = math.ceil(self.ENOUGH / window)
+        self._windows = [deque(maxlen=self.MOST) for _ in predictor.parts]
+
+    def add(self, utterance, end, X):
+        """Take the next window; a new one in another place adapts to those before.
+
+        Parameters
+        ----------
+        utterance, end : float
+            Start of its utterance, and its own end, in seconds.
+        X : its features
+        """
+        place = utterance, math.ceil((end - utterance) / self._window - 1e-6)
+        same, self._place = place == self._place, place
+        if not same and len(self._windows[0]) >= self._enough:
+            views = [np.concatenate(windows) for windows in self._windows]
+            self.predictor = self.predictor.adapted(self.predictor.joined(views))
+        for windows, own in zip(self._windows, self.predictor.views(X), strict=True):
+            if same:
+                windows.pop()
+            windows.append(own)

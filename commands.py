@@ -1,19 +1,17 @@
 """The command lines of emotion_recognition.py: train and score, predict, timeline, explain.
 
 All of them, and test.py, get the options that choose a model from `add_model`, and the model itself
-from `recognizer`.
+from `recognizer`; the options of adaptation from `add_adapt`, and the adapted model from `adapted`.
 """
 
 import argparse
 import json
 import os
-import shutil
 import sys
-import tempfile
+import warnings
 from collections.abc import Callable
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import redirect_stdout
 from functools import partial
-from glob import glob
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,10 +22,11 @@ import emotion_recognition
 import evaluation
 import explain
 import timeline
+from adaptation import BY, NoSpeech
 from audio import AudioError, load_audio
 from checks import check_name, moved, replacing
 from corpora import CORPORA, find_data_dir, help_line, wishes
-from create_csv import labelled_clips, list_audio
+from create_csv import found_recordings, labelled_clips
 from deep_emotion_recognition import named_recognizer
 from emotion_recognition import load_recognizer
 from encoder import BUNDLED
@@ -36,7 +35,8 @@ from listening import DeviceError, NothingHeard
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES
 from plotting import bars, save_figure
 from predictor import recognise
-from utils import AS_FEATURES, encoder_option, names_option
+from tables import SPEAKERS, speaker_of
+from utils import AS_FEATURES, among, encoder_option, names_option, probability_option
 
 PROGRAM = "emotion_recognition.py"
 MODELS = (*RECIPES, *(name.removesuffix("Classifier") for name in CLASSIFIERS))
@@ -47,13 +47,6 @@ ERRORS = ImportError, ValueError, OSError, DeviceError, NothingHeard  # that the
 
 
 # options
-
-
-def _probability(text):
-    with suppress(ValueError):
-        if 0 <= float(text) <= 1:
-            return float(text)
-    raise argparse.ArgumentTypeError(f"a probability from 0 to 1 is needed; got {text}")
 
 
 def make_parser(program, description):
@@ -188,7 +181,76 @@ def _trained(args, recipe, corpora, verbose=1):
     return rec if recipe == "best" else rec.train()
 
 
+# adaptation
+
+
+def add_adapt(parser, **how):
+    """Add the options of adaptation, see `adapted`: the function that adds more of them.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    **how
+        Of the option --adapt, such as its help.
+    """
+    add = parser.add_argument_group("adaptation").add_argument
+    add("--adapt", action="append", default=[], metavar="FOLDER|FILE", **how)
+    add("--adapt-by", choices=BY, help="what they have in common; self: condition, else speaker")
+    add("--save-adapted", metavar="FILE", help="keep the adapted recognizer, for --model")
+    return add
+
+
+def adapted(rec, args, recordings=None, labels="names", name=None, **settings):
+    """Adapt a recognizer as the options say, and report it on stderr: the adapted one.
+
+    Parameters
+    ----------
+    rec : trained recognizer
+    args : argparse.Namespace
+        With what `add_adapt` adds.
+    recordings, labels, **settings
+        See `predictor.Predicts.adapt`. Default: those that --adapt names.
+    name : str, optional
+        Whose recordings they are, for the report.
+    """
+    if recordings is None:
+        with found_recordings(args.adapt) as own:
+            return adapted(rec, args, [*own.values()], labels)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"\d+ recording\(s\) left out of the adaptation")
+        rec = rec.adapt(recordings, labels, by=args.adapt_by or "speaker", **settings)
+    left_out = [f"{path} ({reason})" for path, reason in rec.adaptation_.left_out.items()]
+    _note(f"  {name + ': ' if name else ''}adapted to {rec.adaptation_}")
+    if left_out:
+        _note(f"  left out of the adaptation: {', '.join(left_out)}")
+    if args.save_adapted:
+        rec.save(args.save_adapted)
+        _note(f"  written: {args.save_adapted}")
+    return rec
+
+
+def _for_each(rec, recordings, args):
+    """The recognizer for each recording, adapted as --adapt says: dict by name."""
+    if args.adapt in ([], ["running"]):
+        return dict.fromkeys(recordings, rec)
+    if args.adapt != ["self"]:
+        return dict.fromkeys(recordings, adapted(rec, args))
+    if args.speakers is None:
+        return dict.fromkeys(recordings, adapted(rec, args, [*recordings.values()], None))
+    speakers, found = {name: speaker_of(name, args.speakers) for name in recordings}, {}
+    for who in dict.fromkeys(speakers.values()):
+        own = [path for name, path in recordings.items() if speakers[name] == who]
+        try:
+            found[who] = adapted(rec, args, own, None, who)
+        except NoSpeech as error:
+            found[who] = rec
+            _note(f"  {who}: not adapted. {error}")
+    return {name: found[who] for name, who in speakers.items()}
+
+
 # results
+
+NO_SPEECH = "no speech"  # in place of an emotion, for people
 
 
 class Result(NamedTuple):
@@ -200,45 +262,44 @@ class Result(NamedTuple):
     draw: Callable | None = None  # makes the figure
 
 
-def among(row, emotions):
-    """Choose among some emotions in a row of a timeline: dict with their probabilities only.
-
-    Parameters
-    ----------
-    row : dict
-        See `timeline.Timeline.push`.
-    emotions : list of str
-    """
-    whole = sum(row[emotion] for emotion in emotions)
-    shares = {emotion: row[emotion] / whole for emotion in emotions}
-    best = max(shares, key=shares.get)
-    place = {"start": row["start"], "end": row["end"]}
-    return place | {"emotion": best, "confidence": shares[best]} | shares
-
-
 PREDICT_HELP = """Recognise the emotions of recordings, at once: nothing is trained.
 
     python emotion_recognition.py predict call.wav "my clip.m4a"
     python emotion_recognition.py predict recordings "talks/*.mp3" --csv > emotions.csv
     python emotion_recognition.py predict call.wav -e angry,neutral,sad --json
+    python emotion_recognition.py predict call.wav --adapt ann --save-adapted ann.ser
+    python emotion_recognition.py predict calls --adapt self --speakers folder
     ffmpeg -v error -i talk.mkv -f wav - | python emotion_recognition.py predict - --jsonl
 """
 
 
+def add_abstain(add):
+    """Add the option to abstain with a parser's add_argument, `add`."""
+    unsure = 'answer "unsure" where no emotion is as probable as P, or the sound is unlike training'
+    add("--abstain", type=probability_option, metavar="P", help=unsure)
+
+
 def _add_predict(add):
-    unsure = 'answer "unsure" where no emotion is as probable as P'
-    add("--abstain", type=_probability, metavar="P", help=unsure)
+    add_abstain(add)
+    sets = "also give the smallest set of emotions that holds the true one with probability P"
+    add("--set", type=probability_option, metavar="P", help=sets)
 
 
 def _predict(rec, name, path, args):
     """Yield the emotion of a recording."""
     emotions = args.emotions or rec.emotions
-    found = recognise(rec.predictor_, load_audio(path), emotions=emotions, abstain=args.abstain)
-    found = {"path": name} | found | ({} if args.report else {"warnings": []})
+    settings = {"emotions": emotions, "abstain": args.abstain, "coverage": args.set}
+    found = recognise(rec.predictor_, load_audio(path), **settings)
+    found = {"path": name} | found | ({} if args.report else {"warnings": {}})
+    found["emotion"] = found["emotion"] or ""
     row = {"emotion": found["emotion"], "confidence": found["confidence"]}
-    row |= {"warnings": "; ".join(found["warnings"])} | found["probabilities"]
-    text = f"\n{name}: {found['emotion']}\n{bars(found['probabilities'])}"
-    yield Result(found, pd.DataFrame([row]), text)
+    row |= {"warnings": " ".join(found["warnings"])}
+    row |= {emotion: found["probabilities"].get(emotion) for emotion in emotions}
+    lines = [f"\n{name}: {found['emotion'] or NO_SPEECH}", bars(found["probabilities"])]
+    if args.set is not None:
+        row["set"] = " ".join(found.setdefault("set", []))
+        lines.append(f"  with a probability of {args.set:g} one of: {', '.join(found['set'])}")
+    yield Result(found, pd.DataFrame([row]), "\n".join(filter(None, lines)))
 
 
 TIMELINE_HELP = """Predict emotion over time, second by second of speech, however long it takes.
@@ -247,6 +308,7 @@ TIMELINE_HELP = """Predict emotion over time, second by second of speech, howeve
     python emotion_recognition.py timeline talk.mp4 --write srt,png      # talk.srt, talk.png
     python emotion_recognition.py timeline calls --channels split --csv > calls.csv
     python emotion_recognition.py timeline call.wav --jsonl              # row by row
+    python emotion_recognition.py timeline talk.mp4 --adapt running      # one voice, many moods
 """
 
 
@@ -277,6 +339,7 @@ def _timeline(rec, name, path, args):
 
     names = "window", "hop", "smooth", "vad", "channels", "report"
     settings = {key: getattr(args, key) for key in names} | {"verbose": sys.stderr.isatty()}
+    settings["adapt"] = args.adapt == ["running"]
     settings["on_row"] = on_row if args.form == "jsonl" else None
     found = timeline.predict_timeline(rec, path, **settings)
     for channel, whole in enumerate(found if split else [found]):
@@ -357,9 +420,17 @@ def _parse(command, argv):
     quiet = "print no warnings of noise, clipping, telephone width, ..."
     add("--no-warnings", dest="report", action="store_false", help=quiet)
     add_model(parser)
+    adapt = (
+        "adapt first: to these (label last in a name, as in ann_3_neutral.wav), or self: to FILEs"
+    )
+    adapt += ", or running: to a voice while it speaks" * (command == "timeline")
+    add_own = add_adapt(parser, help=adapt)
+    who = f"with --adapt self, who speaks: {', '.join(SPEAKERS)}, or a pattern like '^([a-z]+)_'"
+    add_own("--speakers", metavar="HOW", help=who)
     args = parser.parse_args(argv)
     if args.pictures:
         args.output, args.write = args.pictures, [*args.write, "png"]
+    _check_adapt(parser, args, command)
     try:
         for form in args.write:
             check_name(form, forms, f"format of {command}")
@@ -370,17 +441,34 @@ def _parse(command, argv):
     return args
 
 
+def _check_adapt(parser, args, command):
+    """Complete and check the options of adaptation."""
+    to_self, running = ("self" in args.adapt), ("running" in args.adapt)
+    no_names, needs = not args.adapt or running, args.adapt_by or args.save_adapted
+    wrong = {
+        "--adapt self and running stand alone": (to_self or running) and len(args.adapt) > 1,
+        "--adapt running is for timeline": running and command != "timeline",
+        "--speakers goes with --adapt self": args.speakers and not to_self,
+        "--adapt-by and --save-adapted need --adapt FOLDER, or self": needs and no_names,
+        "--save-adapted keeps one recognizer, not many": args.save_adapted and args.speakers,
+    }
+    for message in filter(wrong.get, wrong):
+        parser.error(message)
+    if to_self and not args.speakers:  # a folder has clips of many people, as a rule
+        args.adapt_by = args.adapt_by or "condition"
+
+
 def _answer(command, argv):
     """Run predict, timeline or explain: int, the exit code."""
     args = _parse(command, argv)
     at_once = args.form in ("text", "jsonl")
     results, targets = [], set()  # targets: the files written so far
-    with _recordings(args.files) as recordings:
-        rec = recognizer(args)
+    with found_recordings(args.files) as recordings:
+        recs = _for_each(recognizer(args), recordings, args)
         shown = {"disable": None if command == "predict" and len(recordings) > 1 else True}
         for name, path in tqdm(recordings.items(), "Predicting", unit="clip", **shown):
             try:
-                found = list(COMMANDS[command].results(rec, name, path, args))
+                found = list(COMMANDS[command].results(recs[name], name, path, args))
             except AudioError as error:
                 failed = {"error": str(error)}
                 text = f"\n{name}: can't be read"
@@ -408,8 +496,8 @@ def _give(results, args, targets):
         elif form == "jsonl" and not by_row:
             _print(json.dumps(document))
         if form in ("text", "csv") or by_row:
-            for warning in document.get("warnings", ()):
-                _note(f"  {document['path']}: {warning}")
+            for code, sentence in document.get("warnings", {}).items():
+                _note(f"  {document['path']}: {code}: {sentence}")
         if "error" in document:
             _complain(PROGRAM, document["error"])
         else:
@@ -456,29 +544,6 @@ def _note(text):
     _print(text, file=sys.stderr)
 
 
-@contextmanager
-def _recordings(wanted):
-    """The recordings that paths, folders, patterns and - stand for: dict of names to paths."""
-    found = {}
-    with tempfile.TemporaryDirectory(prefix="ser-") as folder:
-        for wish in wanted:
-            path = Path(wish)
-            if wish == "-":
-                paths = [Path(folder, "stdin")]
-                if "stdin" not in found:
-                    with paths[0].open("wb") as file:
-                        shutil.copyfileobj(sys.stdin.buffer, file)
-            elif path.exists():
-                paths = list_audio(path) if path.is_dir() else [path]
-            else:
-                matches = sorted(glob(wish, recursive=True))  # noqa: PTH207  (absolute ones, too)
-                paths = [match for match in matches if Path(match).is_file()]
-            if not paths:
-                raise FileNotFoundError(f"There is no recording {wish}, nor one in it or like it")
-            found |= {"stdin" if wish == "-" else str(path): path for path in paths}
-        yield found
-
-
 # training
 
 
@@ -515,7 +580,7 @@ def _train(argv):
     for path in args.files:
         try:
             found = recognise(rec.predictor_, load_audio(path))
-            found = {name: found[name] for name in ("emotion", "probabilities")}
+            found = {"emotion": found["emotion"] or "", "probabilities": found["probabilities"]}
         except AudioError as error:
             found = {"error": str(error)}
         predictions.append({"path": path} | found)
@@ -568,10 +633,9 @@ def _print_report(rec, predictions):
     print("\nConfusion matrix, percent of the true emotion")
     print(rec.confusion_matrix().round(1).to_string())
     for prediction in predictions:
-        emotion = prediction.get("emotion", "can't be read")
-        print(f"\n{prediction['path']}: {emotion}")
-        if "probabilities" in prediction:
-            print(bars(prediction["probabilities"]))
+        emotion = prediction.get("emotion", "can't be read") or NO_SPEECH
+        lines = [f"\n{prediction['path']}: {emotion}", bars(prediction.get("probabilities", {}))]
+        print("\n".join(filter(None, lines)))
 
 
 # running
@@ -624,6 +688,7 @@ def main(argv=None):
 __getattr__ = moved(
     __name__,
     {
+        "create_csv": "list_audio",
         "emotion_recognition": "DEFAULT_FILE corpora_options decided hear",
         "features": "FEATURES VOICE_FEATURES",
     },

@@ -11,13 +11,15 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 from tqdm.auto import tqdm
 
-from tables import speaker_folds
+from tables import corpora_of, speaker_folds
 from utils import model_scores, pipeline
 
 N_FOLDS = 5  # folds of speakers that temperature and novelty limit are fitted on
+FEWER_FOLDS = 3  # the same beside folds of three corpora or more
 FAMILIAR = 99  # percent of the clips of left-out speakers that are no novelty
 NEAREST = 0.1  # least distance that counts: averages of clips are nearer, yet no more certain
 SHARPER = 1.5  # than the calibrated average, for the probabilities that weights are fitted by
+FEWEST_CLIPS = 50  # of a corpus that confidence is fitted on
 TOWARDS_ONE = 0.05  # nats a clip, for a power of the distance that is 0 or 2
 
 
@@ -58,14 +60,13 @@ def temperature(scores, truth):
     return float(np.exp(minimize_scalar(loss, bounds=(-5, 5), method="bounded").x))
 
 
-def temperature_by_distance(scores, distances, truth, groups):
+def temperature_by_distance(scores, distances, truth, weights):
     """Factor and power of the divisor of scores, factor * distance ** power: two floats.
 
     With one divisor for all clips a model is too confident of clips far from the training ones, and
     not confident enough of others. The power minimises the cross-entropy, but is drawn towards 1:
     clips of users may be farther than those of the speakers left out in training. The factor makes
-    the mean confidence equal to the accuracy (expectation consistency, Clarte et al. 2023). Each
-    speaker counts the same.
+    the mean confidence equal to the accuracy (expectation consistency, Clarte et al. 2023).
 
     Parameters
     ----------
@@ -73,10 +74,10 @@ def temperature_by_distance(scores, distances, truth, groups):
         See `cross_entropy`; scores of speakers that the model was not trained on.
     distances : ndarray (n_clips,)
         Positive; see `distances`.
-    groups : ndarray (n_clips,)
-        Speakers.
+    weights : ndarray (n_clips,)
+        How much the clips count.
     """
-    logs, weights = np.log(distances), compute_sample_weight("balanced", groups)
+    logs = np.log(distances)
     middle = logs.mean()
 
     def scaled(log_factor, power):
@@ -110,8 +111,10 @@ def block_weights(scores, truth, groups):
     ----------
     scores : ndarray (n_blocks, n_clips, n_classes)
         Log probabilities by each block; of speakers that the model was not trained on.
-    truth, groups
-        See `temperature_by_distance`.
+    truth : ndarray (n_clips,) of int
+        Columns of the true classes.
+    groups : ndarray (n_clips,)
+        Speakers.
 
     Examples
     --------
@@ -142,6 +145,81 @@ def block_weights(scores, truth, groups):
     return found / found.sum()
 
 
+def n_blocks(model):
+    """How many blocks of columns a model has, see `models.BlockLDA`: int.
+
+    Parameters
+    ----------
+    model : estimator
+    """
+    return len(getattr(model, "blocks", ())) or 1
+
+
+def on_columns(model, Z, classes):
+    """The decision values of a model for more classes than it knows; -inf for those it doesn't.
+
+    Parameters
+    ----------
+    model : fitted classifier
+    Z : array (n_clips, ...)
+        Scaled features.
+    classes : ndarray (n_classes,)
+        Ascending; with all classes of the model.
+    """
+    scores = np.full((len(Z), len(classes)), -np.inf)
+    scores[:, np.searchsorted(classes, model.classes_)] = model_scores(model, Z)
+    return scores
+
+
+def coverages(probabilities, truth, weights):
+    """How much probability the classes before the true one have together: ndarray (101,).
+
+    Element p: at most, for p percent of the clips. A set of all classes before which there is no
+    more than that holds the truth as often (adaptive prediction sets, Romano et al. 2020,
+    "Classification with valid and adaptive coverage", without their random choice).
+
+    Parameters
+    ----------
+    probabilities : ndarray (n_clips, n_classes)
+        Of clips that the model was not trained on.
+    truth : ndarray (n_clips,) of int
+        Columns of the true classes.
+    weights : ndarray (n_clips,)
+        How much the clips count.
+
+    Examples
+    --------
+    >>> shares = np.tile([0.6, 0.3, 0.1], (10, 1))
+    >>> coverages(shares, [0] * 6 + [1] * 3 + [2], np.ones(10))[[50, 80, 100]].round(1).tolist()
+    [0.0, 0.6, 0.9]
+    """
+    own = probabilities[np.arange(len(truth)), truth][:, np.newaxis]
+    needed = np.where(probabilities > own, probabilities, 0).sum(axis=1)
+    order = np.argsort(needed)
+    ranks = np.cumsum(weights[order]) / np.sum(weights)
+    places = np.searchsorted(ranks, np.arange(101) / 100 - 1e-9)
+    return needed[order][np.minimum(places, len(needed) - 1)]
+
+
+def smallest_set(probabilities, needed):
+    """The classes before which there is no more probability than this: list, likeliest first.
+
+    Parameters
+    ----------
+    probabilities : dict of str to float
+    needed : float
+        See `coverages`.
+
+    Examples
+    --------
+    >>> smallest_set({"sad": 0.3, "happy": 0.6, "calm": 0.1}, 0.8)
+    ['happy', 'sad']
+    """
+    names = sorted(probabilities, key=probabilities.get, reverse=True)
+    before = np.cumsum([0, *(probabilities[name] for name in names[:-1])])
+    return names[: np.searchsorted(before, needed + 1e-9, side="right")]
+
+
 def distances(X, scaler, limit=10.0):
     """Mean square of the standardised features of each clip: ndarray (n_clips,).
 
@@ -162,14 +240,16 @@ def distances(X, scaler, limit=10.0):
     return np.array([np.square(z).mean() for z in Z])
 
 
-def decided(probabilities, abstain=None):
-    """The likeliest emotion, or "unsure" if its probability is below `abstain`: str.
+def decided(probabilities, abstain=None, novelty=0.0):
+    """The likeliest emotion, or "unsure" for one below `abstain` or a novel clip: str.
 
     Parameters
     ----------
     probabilities : dict of str to float
     abstain : float, optional
         Default: never abstain.
+    novelty : float
+        Of the clip, see `Predictor.novelty`; over 1 is unlike training.
 
     Examples
     --------
@@ -177,7 +257,8 @@ def decided(probabilities, abstain=None):
     'unsure'
     """
     emotion = max(probabilities, key=probabilities.get)
-    return "unsure" if abstain is not None and probabilities[emotion] < abstain else emotion
+    unsure = abstain is not None and (probabilities[emotion] < abstain or novelty > 1)
+    return "unsure" if unsure else emotion
 
 
 @dataclass(frozen=True)
@@ -193,6 +274,8 @@ class Fitted:
         See `temperature_by_distance`; None where the model calibrates itself.
     limit : float or None
         Distance that 99 in 100 clips of left-out speakers don't exceed.
+    coverages : ndarray (101,) or None
+        See `coverages`.
     """
 
     speakers: Any
@@ -200,14 +283,66 @@ class Fitted:
     model: Any
     temperature: tuple | None = None
     limit: float | None = None
+    coverages: Any = None
+
+    def temperatures(self, distances):
+        """The divisors of the scores of clips: (n_clips, 1), or 1 where the model has its own.
+
+        Parameters
+        ----------
+        distances : ndarray (n_clips,)
+            See `distances`.
+        """
+        if self.temperature is None:
+            return 1.0
+        factor, power = self.temperature
+        return factor * np.maximum(distances, NEAREST)[:, np.newaxis] ** power
+
+    def needed(self, coverage):
+        """How much probability may be before an emotion of a set, see `coverages`: float.
+
+        Parameters
+        ----------
+        coverage : float from 0 to 1
+
+        Raises
+        ------
+        ValueError
+            For another number, or where left-out speakers were not predicted in training.
+        """
+        if not 0 <= coverage <= 1:
+            raise ValueError(f"coverage is a probability from 0 to 1; got {coverage!r}.")
+        if self.coverages is None:
+            raise ValueError(
+                "This model doesn't know how often its sets hold the truth: networks, and files of "
+                "earlier versions, don't. Train a recommended or a scikit-learn model anew."
+            )
+        return float(np.interp(100 * coverage, np.arange(101), self.coverages))
+
+    def to_file(self):
+        """The attributes by the names that files have: dict."""
+        return {{"limit": "usual"}.get(name, name): value for name, value in vars(self).items()}
+
+    @classmethod
+    def from_file(cls, usual=None, **values):
+        """The inverse of `to_file`.
+
+        Parameters
+        ----------
+        usual, **values
+            See `to_file`.
+        """
+        return cls(limit=usual, **values)
 
 
 @dataclass(frozen=True)
 class Training:
     """Fits a model and its confidence on one `Split`.
 
-    Temperature and novelty limit come from folds of speakers: each fold's clips are predicted by a
-    model that was fitted without their speakers, and every speaker counts the same.
+    Temperature, coverages and novelty limit come from folds of speakers: each fold's clips are
+    predicted by a model that was fitted without their speakers. Where there are several corpora,
+    temperature and coverages come from folds of corpora as well, for the recordings of users are of
+    no corpus.
 
     Attributes
     ----------
@@ -238,14 +373,15 @@ class Training:
 
     def fit(self):
         """Fit everything: the `Fitted` for any speaker, and that for adaptation or None."""
-        folds, adaptable = self._folds(), self.speaker_scaler is not None
-        n_fits = 1 + len(folds) * (self.classification and not self.calibrates_itself)
+        speakers, adaptable = self._folds(), self.speaker_scaler is not None
+        folds = speakers, self._corpus_folds()
+        n_fits = 1 + sum(map(len, folds)) * (self.classification and not self.calibrates_itself)
         total = (1 + adaptable) * n_fits
         bar = tqdm(total=total, desc="Training", unit="fit", disable=not self.verbose, leave=False)
         with bar:
             far = [
                 distances(self.split.X[held_out], self.scaler().fit(self._with_copies(train)))
-                for train, held_out in folds
+                for train, held_out in speakers
             ]
             limit = np.percentile(np.concatenate(far), FAMILIAR)
             general = replace(self._calibrated(folds, False, bar), limit=limit)
@@ -270,19 +406,20 @@ class Training:
             X, n_versions = self._with_copies(train), 1 + len(self.copies)
             y, groups = np.tile(y, n_versions), np.tile(groups, n_versions)
         steps = pipeline(self.model, self.scaler(), self.random_state)
-        steps.fit(X, y, **self.fit_params(groups))
+        steps.fit(X, y, **self.fit_params(self.model, groups))
         return Fitted(speakers, *steps.named_steps.values())
 
     @staticmethod
-    def fit_params(groups):
+    def fit_params(model, groups):
         """Arguments of the pipeline's fit beside X and y: dict.
 
         Parameters
         ----------
+        model : estimator
         groups : ndarray (n_clips,)
             Speakers.
         """
-        return {}
+        return {"model__corpora": corpora_of(groups)} if n_blocks(model) > 1 else {}
 
     def _with_copies(self, train):
         X = self.split.X[train]
@@ -292,43 +429,73 @@ class Training:
         """Folds of speakers, or of clips where there is but one speaker."""
         groups = self.split.groups
         groups = np.arange(len(groups)) if len(set(groups)) == 1 else groups
-        return speaker_folds(self.split.y, groups, N_FOLDS, self.random_state)
+        n_folds = FEWER_FOLDS if len(set(corpora_of(groups))) > 2 else N_FOLDS
+        return speaker_folds(self.split.y, groups, n_folds, self.random_state)
 
-    @property
-    def _n_blocks(self):
-        return len(getattr(self.model, "blocks", ())) or 1
+    def _corpus_folds(self):
+        """Each corpus against all others, with its clips of labels that these have, too."""
+        y, corpora, folds = self.split.y, corpora_of(self.split.groups), []
+        for corpus in np.unique(corpora) if self.classification else ():
+            own = corpora == corpus
+            held_out = np.flatnonzero(own & np.isin(y, y[~own]))
+            if len(held_out) >= FEWEST_CLIPS and len(set(y[held_out])) > 1:
+                folds.append((np.flatnonzero(~own), held_out))
+        return folds
 
     def _calibrated(self, folds, by_speaker, bar):
-        """Fit on all clips, then weights and temperature that suit clips of left-out speakers."""
+        """Fit on all clips, then weights and confidence that suit left-out speakers and corpora.
+
+        All left-out speakers together count as much as all left-out corpora.
+        """
         fitted = self.one(by_speaker=by_speaker)
         bar.update()
         if self.calibrates_itself or not self.classification:
             return fitted
-        X, y, groups, _ = self.split
-        folds = [fold for fold in folds if set(y[fold[0]]) == set(y)]
-        if not folds:  # too few clips to fit one
+        _, y, groups, _ = self.split
+        speakers, corpora = folds
+        speakers = [fold for fold in speakers if set(y[fold[0]]) == set(y)]
+        if not speakers:  # too few clips to fit one
             return replace(fitted, temperature=(1.0, 0.0))
+        left_out = self._left_out([*speakers, *corpora], by_speaker, bar)
+        classes = fitted.model.classes_
+        columns = np.searchsorted(classes, y)
+        rows = [
+            np.concatenate([held_out for _, held_out in own]) for own in (speakers, corpora) if own
+        ]
+        if n_blocks(self.model) > 1:
+            scores = [fold.model.log_probabilities(Z) for fold, Z, _ in left_out[: len(speakers)]]
+            own = np.concatenate(scores, axis=1), columns[rows[0]], groups[rows[0]]
+            weights = block_weights(*own)
+            for fold in (fitted, *(fold for fold, *_ in left_out)):
+                fold.model.weights_ = weights
+        scores = np.concatenate([on_columns(fold.model, Z, classes) for fold, Z, _ in left_out])
+        far = np.concatenate([far for *_, far in left_out])
+        kinds = groups, corpora_of(groups)
+        counts = [
+            compute_sample_weight("balanced", kind[own]) / len(own)
+            for kind, own in zip(kinds, rows, strict=False)
+        ]
+        truth, counts = columns[np.concatenate(rows)], np.concatenate(counts)
+        factor, power = temperature_by_distance(scores, far, truth, counts)
+        found = replace(fitted, temperature=(factor, power))
+        shares = softmax(scores / found.temperatures(far), axis=1)
+        return replace(found, coverages=coverages(shares, truth, counts))
+
+    def _left_out(self, folds, by_speaker, bar):
+        """Fit on the rest of each fold: list of Fitted, its clips' scaled features, distances."""
+        X, _, groups, _ = self.split
 
         def predicted(train, held_out):
             fold, Z = self.one(train, by_speaker), X[held_out]
             if by_speaker:
                 Z = fold.speakers.transform(Z, groups[held_out])
-            scores = model_scores if self._n_blocks == 1 else type(fold.model).log_probabilities
-            return scores(fold.model, fold.scaler.transform(Z)), distances(Z, fold.scaler)
+            return fold, fold.scaler.transform(Z), distances(Z, fold.scaler)
 
-        work, results = Parallel(self.n_jobs, prefer="threads", return_as="generator"), []
+        work, found = Parallel(self.n_jobs, prefer="threads", return_as="generator"), []
         for result in work(delayed(predicted)(*fold) for fold in folds):
-            results.append(result)
+            found.append(result)
             bar.update()
-        scores, far = zip(*results, strict=True)
-        scores, far = np.concatenate(scores, axis=-2), np.concatenate(far)
-        rows = np.concatenate([held_out for _, held_out in folds])
-        truth = np.searchsorted(fitted.model.classes_, y[rows])
-        if self._n_blocks > 1:
-            fitted.model.weights_ = block_weights(scores, truth, groups[rows])
-            scores = np.tensordot(fitted.model.weights_, scores, axes=1)
-        found = temperature_by_distance(scores, far, truth, groups[rows])
-        return replace(fitted, temperature=found)
+        return found
 
 
 @dataclass(frozen=True)
@@ -342,7 +509,7 @@ class NetworkTraining(Training):
     calibrates_itself: bool = True
 
     @staticmethod
-    def fit_params(groups):
+    def fit_params(model, groups):
         return {"model__groups": groups}
 
     def one(self, train=slice(None), by_speaker=False):

@@ -104,10 +104,23 @@ NEMO_GENDERS = dict.fromkeys(("EB0", "IC0", "KD0", "MK0"), "female") | dict.from
 )
 """Speaker to gender, by nEMO's data.tsv."""
 
+ASED_EMOTIONS = {"n1": "neutral", "f2": "fear", "h3": "happy", "s4": "sad", "a5": "angry"}
+ASED_EMOTIONS |= {"S4": "sad"}  # one file
+"""The first part of an ASED file name, by its README (github.com/wgwangang/ASED_V1)."""
+
+ASED_FEMALE = re.compile(r"[0-2][13579]|3[1357]|4[3789]|58|62")
+"""Speakers of whose clips all, or all but one, have the gender 01 in their names."""
+
+TUREV_EMOTIONS = {"kz": "angry", "sk": "calm", "mt": "happy", "uz": "sad", "hl": "sad"}
+"""The second part of a TurEV-DB file name (github.com/Xeonen/TurEV-DB); one speaker's sad clips are
+called hl, in the folder of the others."""
+
 ZENODO = "https://zenodo.org/records/1188976"
 _EMODB_PAGE = "http://emodb.bilderbar.info"
 _EMODB_FILE = File("download.zip", f"{_EMODB_PAGE}/download/download.zip", 40_567_066, None)
 NEMO_PAGE = "https://github.com/amu-cai/nEMO"
+ASED_PAGE = "https://github.com/wgwangang/ASED_V1"
+TUREV_PAGE = "https://github.com/Xeonen/TurEV-DB"
 BOREALIS = "https://borealisdata.ca/api/datasets/:persistentId/?persistentId="
 
 _ACTED = {"train": "training", "test": "validation"}
@@ -255,6 +268,46 @@ _RECORDS = (
         how_to_get=f"`git clone {NEMO_PAGE}` and put the files of its samples/ there",
         offered=False,
     ),
+    Corpus(
+        name="ased",
+        title="ASED",
+        speakers="65 speakers",
+        language="Amharic",
+        group="ased",
+        folders={"all": "ased"},
+        pattern=re.compile(
+            # 25 of the 27 sentences belong to one emotion, and are numbered within it
+            r"(?=(?P<sentence>..-\d\d))(?P<emotion>[nfhsaS]\d)-\d\d-\d\d-\d\d-(?P<speaker>\d\d)$"
+        ),
+        licence="free by its paper; no licence file",
+        terms="ASED (Retta et al. 2023): free by its paper, without a licence file; ask its "
+        "authors before commercial use.",
+        emotions=ASED_EMOTIONS,
+        gender=lambda speaker: "female" if ASED_FEMALE.fullmatch(speaker) else "male",
+        citation="Retta EA, Almekhlafi E, Sutcliffe R, et al. (2023). A New Amharic Speech Emotion "
+        "Dataset and Classification Benchmark. ACM TALLIP 22(1). doi 10.1145/3529759",
+        homepage=ASED_PAGE,
+        how_to_get=f"`git clone {ASED_PAGE}` and put its folders 01Neutral to 05Angry there",
+        offered=False,
+    ),
+    Corpus(
+        name="turev",
+        title="TurEV-DB",
+        speakers="6 speakers",
+        language="Turkish",
+        group="turev",
+        folders={"all": "turev/Sound Source"},
+        pattern=re.compile(r"(?P<speaker>\d{4})_(?P<emotion>[a-z]{2})_(?P<sentence>\w+)$"),
+        licence="CC BY-NC-ND 4.0: not for commercial use, nor to be passed on changed",
+        terms="TurEV-DB (Canpolat et al. 2020): CC BY-NC-ND 4.0, not for commercial use; best "
+        "don't use what was learned from it so, either.",
+        emotions=TUREV_EMOTIONS,
+        citation="Canpolat SF, Ormanoglu Z, Zeyrek D (2020). Turkish Emotion Voice Database "
+        "(TurEV-DB). SLTU-CCURL 2020, 368-375",
+        homepage=TUREV_PAGE,
+        how_to_get=f"`git clone {TUREV_PAGE}` and put its folder Sound Source there",
+        offered=False,
+    ),
 )
 CORPORA = {corpus.name: corpus for corpus in _RECORDS}
 LICENCES = {corpus.name: corpus.terms for corpus in _RECORDS}
@@ -386,8 +439,8 @@ def wishes(corpora=None, *, tess_ravdess=None, emodb=None, custom_db=None):
 
     Examples
     --------
-    >>> wishes(["tess", "emodb"])
-    {'tess_ravdess': ('tess',), 'emodb': True, 'custom': False, 'nemo': False}
+    >>> {group: wish for group, wish in wishes(["tess", "emodb"]).items() if wish}
+    {'tess_ravdess': ('tess',), 'emodb': True}
     """
     options = {"tess_ravdess": tess_ravdess, "emodb": emodb, "custom": custom_db}
     known = groups()

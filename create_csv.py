@@ -11,13 +11,19 @@ is --data-dir, else the environment variable SER_DATA_DIR, else `data/` beside t
     data/validation/Actor_XX/*_<emotion>.wav   RAVDESS and TESS, to test on
     data/emodb/wav/*.wav                       EMO-DB, names as published
     data/nemo/samples/*.wav                    nEMO, names as published
+    data/ased/*/*.wav                          ASED, names as published
+    data/turev/Sound Source/*/*.wav            TurEV-DB, names as published
     data/train-custom/<speaker>_..._<emotion>.wav, data/test-custom/...   your own
 """
 
 import argparse
 import json
+import shutil
 import sys
+import tempfile
 import warnings
+from contextlib import contextmanager
+from glob import glob
 from pathlib import Path
 
 import pandas as pd
@@ -42,6 +48,40 @@ def list_audio(folder):
     return sorted(path for path in paths if not path.name.startswith(".") and path.is_file())
 
 
+@contextmanager
+def found_recordings(wanted):
+    """The recordings that paths, folders, patterns and - stand for: dict of names to paths.
+
+    Parameters
+    ----------
+    wanted : list of str
+        "-" is what comes in on stdin, in a file that lasts as long as the block.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none for one of them.
+    """
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="ser-") as folder:
+        for wish in wanted:
+            path = Path(wish)
+            if wish == "-":
+                paths = [Path(folder, "stdin")]
+                if "stdin" not in found:
+                    with paths[0].open("wb") as file:
+                        shutil.copyfileobj(sys.stdin.buffer, file)
+            elif path.exists():
+                paths = list_audio(path) if path.is_dir() else [path]
+            else:
+                matches = sorted(glob(wish, recursive=True))  # noqa: PTH207  (absolute ones, too)
+                paths = [match for match in matches if Path(match).is_file()]
+            if not paths:
+                raise FileNotFoundError(f"There is no recording {wish}, nor one in it or like it")
+            found |= {"stdin" if wish == "-" else str(path): path for path in paths}
+        yield found
+
+
 def list_clips(group, *, data_dir=None, train_size=0.8):
     """Every clip of a corpus group: DataFrame of path, emotion, speaker, corpus, partition.
 
@@ -51,7 +91,7 @@ def list_clips(group, *, data_dir=None, train_size=0.8):
     Parameters
     ----------
     group : str
-        A key of `corpora.groups()`: tess_ravdess, emodb, nemo or custom.
+        A key of `corpora.groups()`, e.g. emodb.
     data_dir : path, optional
         See `corpora.find_data_dir`.
     train_size : float

@@ -8,8 +8,11 @@
 A killed run loses at most the batches that were being extracted; see `feature_cache`.
 """
 
+import copy
+import io
 import os
 import warnings
+import zlib
 from collections.abc import Mapping
 from contextlib import closing, contextmanager
 from functools import partial
@@ -23,10 +26,11 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from tqdm.auto import tqdm
 
 import features as ft
-from audio import AudioError
+from audio import AudioError, AudioWarning, load_audio
 from checks import check_name, moved
-from feature_cache import FeatureCache, cache_settings
-from parameters import DEFAULT_EMOTIONS, SAMPLE_RATE
+from feature_cache import VERSION, FeatureCache, cache_settings
+from listening import has_speech
+from parameters import DEFAULT_EMOTIONS, SAMPLE_RATE, SPEECH_FROM, SPEECH_MEASURES
 from tables import balanced, read_desc_file, speaker_groups
 from utils import AS_FEATURES, emotion_scale, enabled, extract_batch, with_encoder
 
@@ -395,6 +399,72 @@ def _warn_left_out(lines):
     warnings.warn(
         f"{len(lines)} clip(s) left out with their labels, they can't be read:{named}", stacklevel=4
     )
+
+
+# which recordings hold speech
+
+
+def kept(recordings):
+    """Recordings with open files, which can be read but once, in memory: list."""
+    return [io.BytesIO(x.read()) if hasattr(x, "read") else x for x in recordings]
+
+
+def copies_of(recordings):
+    """The same, of which each open file is read from its own place: list."""
+    return [copy.copy(x) if isinstance(x, io.BytesIO) else x for x in recordings]
+
+
+def find_speech(recordings, *, sr=None, n_jobs=None, cache_dir=None):
+    """Whether there is speech in each recording: list of bool, kept in the cache for files.
+
+    Parameters
+    ----------
+    recordings : list of recordings
+        See `SpeechFeatures.transform`.
+    sr : int, optional
+        Hz, the sampling rate of arrays.
+    n_jobs, cache_dir
+        See `SpeechFeatures` and `FeatureCache`.
+
+    Raises
+    ------
+    AudioError
+        For a recording that can't be read.
+    """
+    settings = f"{VERSION} has_speech {zlib.crc32(repr((SPEECH_MEASURES, SPEECH_FROM)).encode())}"
+    keys, clips = _by_key(recordings)
+    files = [key for key in clips if isinstance(key, str)]
+    with closing(FeatureCache(cache_dir if files else False)) as cache:
+        digests = cache.digests(files)
+        kept = cache.get(list(digests.values()), settings)
+        found = {key: kept[own] for key, own in digests.items() if own in kept}
+        missing = [key for key in clips if key not in found]
+        batches = [missing[i : i + BATCH_SIZE] for i in range(0, len(missing), BATCH_SIZE)]
+        is_open = any(hasattr(clips[key], "read") for key in missing)
+        work = Parallel(1 if is_open or len(batches) < 2 else n_jobs, batch_size=1)
+        sounds = ([clips[key] for key in batch] for batch in batches)
+        every = work(delayed(task(_spoken))(batch, sr) for batch in sounds)
+        found |= zip(missing, (own for batch in every for own in batch), strict=True)
+        now = cache.digests([key for key in missing if key in digests])
+        made = {own: found[key] for key, own in now.items() if own == digests[key]}
+        cache.put(made, settings)
+    return [bool(found[key][0]) for key in keys]
+
+
+def _is_file(recording):
+    """Whether it knows its own rate."""
+    return isinstance(recording, str) or hasattr(recording, "read")
+
+
+def _spoken(sounds, sr):
+    """1 for each recording with speech, else 0: list of ndarray (1,)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AudioWarning)
+        loaded = (
+            load_audio(sound, orig_sr=None if _is_file(sound) else sr, min_duration=0.1)
+            for sound in sounds
+        )
+        return [np.array([has_speech(y)], np.float32) for y in loaded]
 
 
 # labelled rows to matrices

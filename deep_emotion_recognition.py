@@ -607,7 +607,7 @@ class EnsembleRecognizer(Recognizer):
         rec = cls.__new__(cls)
         rec._join([model_file.restored(own, record, encoder) for own in content["members"]])
         rec._take(EnsemblePredictor.of([member.predictor_ for member in rec.members]))
-        rec.record_ = record
+        rec.record_, rec.adaptation_ = record, record.get("adaptation")
         return rec
 
     def grid_search(self, params, n_jobs=None):

@@ -83,8 +83,8 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
 
     Attributes
     ----------
-    predictor_ : Predictor
-        What training leaves; None before.
+    predictor_, adaptation_ : Predictor, adaptation.Adaptation
+        What training leaves, and what `adapt` did; None before.
     model : estimator
         The plain estimator, fitted once `train` has run.
     comparison_ : DataFrame
@@ -95,7 +95,7 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
 
     def _begin(self):
         """Nothing was read or trained so far."""
-        self.predictor_ = self.record_ = self.comparison_ = self._learned = None
+        self.predictor_ = self.record_ = self.comparison_ = self._learned = self.adaptation_ = None
         self._keep()
         self._rng = np.random.default_rng(self.random_state)
 
@@ -158,7 +158,7 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
         ----------
         audio : path, binary file object or array
         **settings
-            sr, window, hop, smooth, vad, channels, report; see `timeline.predict_timeline`.
+            sr, window, hop, smooth, vad, adapt, channels, report; see `timeline.predict_timeline`.
         """
         settings = {"verbose": self.verbose} | settings
         return timeline.predict_timeline(self._check_trained(), audio, **settings)
@@ -239,7 +239,7 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
         wanted = f"not trained, will learn from {wishes_in_words(self._wishes())}"
         facts["training"] = f"trained on {', '.join(learned)}" if learned else wanted
         if self._is_adapted():
-            facts["speaker"] = "adapted to one speaker"
+            facts["speaker"] = f"adapted to {self.adaptation_ or 'one speaker'}"
         known = self._scored or self.record_ or {}
         if known.get("score"):
             before = "before adaptation " * self._is_adapted()
@@ -255,20 +255,21 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
         return ", ".join(f"{emotion} {scale[emotion]}" for emotion in sorted(scale, key=scale.get))
 
     def _record(self):
-        predictor = self._check_trained()
+        predictor, own = self._check_trained(), {"adaptation": self.adaptation_}
         if self.record_ is not None:
-            return self.record_
+            return self.record_ | own
         tested, found, general = self.X_test is not None, self._in_short(), copy.copy(self)
         general._take(predictor.unadapted())
         return {
             "model": found["model"],
             "hears": found["features"],
-            "says": self._range() + "; adapted to one speaker" * self._is_adapted(),
+            "says": self._range(),
             "corpora": self._trained_on(),
             "clips": self._learned["emotion"].value_counts().to_dict(),
             "protocol": self.protocol() if tested else "no clips were kept back",
             "score": general._test_scores() if tested else None,
             "versions": predictor.versions,
+            **own,
         }
 
 
@@ -505,7 +506,7 @@ class EmotionRecognizer(Recognizer):
         settings = {n: getattr(rec, n) for n in ("functionals", "emotions", "classification")}
         settings |= {"names": tuple(rec.features), "versions": record["versions"]}
         rec._take(Predictor.restored(content, **settings))
-        rec.record_ = record
+        rec.record_, rec.adaptation_ = record, record.get("adaptation")
         return rec
 
     def _folds(self):
@@ -539,7 +540,7 @@ class EmotionRecognizer(Recognizer):
             n_jobs=self.n_jobs if n_jobs is None else n_jobs,
         )
         with self.parallel(self.X_train):
-            fit_params = self.training.fit_params(speaker_groups(self.train_rows_))
+            fit_params = self.training.fit_params(self.model, speaker_groups(self.train_rows_))
             search.fit(self.X_train, self.y_train, **fit_params)
         best = {name.removeprefix("model__"): x for name, x in search.best_params_.items()}
         model = search.best_estimator_["model"]

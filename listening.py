@@ -12,12 +12,13 @@ A source is any iterable of blocks, float32 at 16 kHz: a `Microphone`, or
 import queue
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import soxr
 
-from parameters import SAMPLE_RATE
+from parameters import SAMPLE_RATE, SPEECH_FROM, SPEECH_MEASURES
 from utils import quiet_stderr
 
 FRAME, GROUP = 0.010, 5  # seconds; frames that are decided on together
@@ -259,16 +260,19 @@ class Recorder:
 # what is wrong with a sound
 
 HIGH = 4000  # Hz; a telephone carries nothing above
+LONG = 30  # seconds of a recording that holds more than one emotion
 REPORTS = {
-    "clipping": "clipped: {clipped:.1%} of the samples are at full scale; record with less gain",
-    "quiet": "very quiet: {speech:.0f} dB of full scale; come closer, or record with more gain",
-    "telephone": "band-limited: hardly anything above 4 kHz, as on a telephone; emotions are told "
-    "apart less well",
-    "noise": "noisy: speech is {ratio:.0f} dB over the noise; use a quieter room or come closer",
-    "short": "short: {seconds:.1f} s of speech; a second or more is recognised better",
-    "novel": "novel: unlike anything in training; the emotion means little",
+    "no-speech": "there is no speech in it, so no emotion",
+    "clipped": "{clipped:.1%} of the samples are at full scale; record with less gain",
+    "quiet": "speech has {speech:.0f} dB of full scale; come closer, or record with more gain",
+    "telephone": "hardly anything above 4 kHz, as by telephone; emotions are told apart less well",
+    "noisy": "speech is {ratio:.0f} dB over the noise; use a quieter room or come closer",
+    "short": "{seconds:.1f} s of speech; a second or more is recognised better",
+    "long": "{duration:.0f} s, one emotion for all of it; timeline shows the emotions over time",
+    "novel": "unlike anything in training; the emotion means little",
 }
 """Code of a warning to its sentence."""
+WITHOUT_SPEECH = "no-speech", "clipped", "quiet"  # the codes that mean something then
 
 
 class InputReport:
@@ -283,8 +287,10 @@ class InputReport:
     --------
     >>> report = InputReport()
     >>> report.push(1e-4 * np.sin(np.arange(4000, dtype=np.float32)))
-    >>> [warning.partition(":")[0] for warning in report.warnings()]
-    ['very quiet', 'band-limited', 'noisy', 'short']
+    >>> list(report.warnings())
+    ['quiet', 'telephone', 'noisy', 'short']
+    >>> report.warnings(speech=False)["no-speech"]
+    'there is no speech in it, so no emotion'
     """
 
     EVERY = 4  # the spectrum is that of every fourth frame
@@ -293,7 +299,7 @@ class InputReport:
         self._width = 2 * round(FRAME * sr)
         self._high = np.fft.rfftfreq(self._width, 1 / sr) >= HIGH
         self._held = np.empty(0, np.float32)
-        self._seconds = self._width / sr
+        self.sr, self._seconds = sr, self._width / sr
         self._n_samples = self._n_clipped = 0
         self._levels = np.zeros(201, int)  # numbers of frames by level, from -200 dB
         self._spectra = np.zeros((201, 2))  # their power below and above `HIGH`
@@ -323,10 +329,11 @@ class InputReport:
         """Measure what `warnings` decides on: dict of str to float.
 
         clipped: share of the samples; speech, noise: dB of full scale; ratio: dB between them;
-        high: dB of the power above 4 kHz over that below, in loud frames; seconds: of speech.
+        high: dB of the power above 4 kHz over that below, in loud frames; seconds: of speech;
+        duration: of the sound, seconds.
         """
         if not self._levels.sum():
-            nothing = dict.fromkeys(("clipped", "ratio", "high", "seconds"), 0)
+            nothing = dict.fromkeys(("clipped", "ratio", "high", "seconds", "duration"), 0)
             return nothing | {"speech": -200, "noise": -200}
         ranks = np.cumsum(self._levels) / self._levels.sum()
         speech, noise = (int(np.searchsorted(ranks, share)) for share in (0.95, 0.05))
@@ -339,26 +346,177 @@ class InputReport:
             "ratio": speech - noise,
             "high": 10 * np.log10(high / low),
             "seconds": self._levels[loud:].sum() * self._seconds,
+            "duration": self._n_samples / self.sr,
         }
 
-    def warnings(self, novel=False):
-        """Choose the sentences of `REPORTS` that fit: list of str.
+    def warnings(self, novel=False, *, speech=True):
+        """Choose what fits of `REPORTS`: dict of code to sentence.
 
         Parameters
         ----------
         novel : bool, default False
             Whether the sound is unlike training; see `Predictor.novelty`.
+        speech : bool, default True
+            Whether there is speech in it; see `has_speech`.
         """
         found = self.measures()
         fits = {
-            "clipping": found["clipped"] > 1e-3,
+            "no-speech": not speech,
+            "clipped": found["clipped"] > 1e-3,
             "quiet": found["speech"] < -45,
             "telephone": found["high"] < -45,
-            "noise": found["ratio"] < 15,
+            "noisy": found["ratio"] < 15,
             "short": found["seconds"] < 0.5,
+            "long": found["duration"] >= LONG,
             "novel": novel,
         }
-        return [REPORTS[name].format(**found) for name, fit in fits.items() if fit]
+        codes = [code for code in REPORTS if fits[code] and (speech or code in WITHOUT_SPEECH)]
+        return {code: REPORTS[code].format(**found) for code in codes}
+
+
+# whether there is speech in a sound
+
+SPEECH_WINDOW, SPEECH_HOP, SPEECH_FFT = 640, 320, 1024  # samples: 40 ms every 20 ms
+LEAST_FRAMES = 9
+PIECE = 6.0  # seconds of a long sound that are judged at once
+INAUDIBLE = -85.0  # dB of full scale, of the loud frames
+ACTIVE = -25.0  # dB, of a frame against the loud ones
+BAND_EDGES = 100, 250, 400, 600, 850, 1150, 1500, 1900, 2400, 3000, 3800, 5000, 7800  # Hz
+N_CEPSTRA = 7
+PITCH_BAND, PITCH_LAGS = (80, 4000), (27, 267)  # Hz; samples: pitches from 60 to 600 Hz
+HARMONIC = 0.6  # height of the peak of the autocorrelation of a voiced frame
+LONGER_LAG = 0.0006  # of the height, what a sample of lag costs: against octaves below
+STEADY, GLIDING, JUMPING = 0.005, 0.1, 0.25  # octaves from frame to frame
+FAST, SLOW = 1, 3  # frames over which changes are compared
+OUTLIER = 4.0  # standard deviations at which a measure is cut off
+
+
+@cache
+def _speech_tables():
+    """Window, its autocorrelation, bins of the bands, of the pitch, cosine transform: arrays."""
+    from scipy import fft
+
+    hz = np.fft.rfftfreq(SPEECH_FFT, 1 / SAMPLE_RATE)[:, np.newaxis]
+    window = np.hanning(SPEECH_WINDOW).astype(np.float32)
+    own = fft.irfft(np.abs(fft.rfft(window, SPEECH_FFT)) ** 2)[: PITCH_LAGS[1] + 2]
+    bands = (hz >= BAND_EDGES[:-1]) & (hz < BAND_EDGES[1:])
+    voice = (hz[:, 0] >= PITCH_BAND[0]) & (hz[:, 0] < PITCH_BAND[1])
+    cosines = fft.dct(np.eye(bands.shape[1]), norm="ortho")[:, :N_CEPSTRA]
+    return window, own / own[0], bands.astype(np.float32), voice.astype(np.float32), cosines
+
+
+def has_speech(y, sr=SAMPLE_RATE):
+    """Whether there is speech in a sound: bool.
+
+    A long sound is judged in pieces of at most 6 s; one of them is enough.
+
+    Parameters
+    ----------
+    y : ndarray (n_samples,) float32
+        Mono.
+    sr : int, default 16000
+        Hz.
+
+    Examples
+    --------
+    >>> has_speech(0.1 * np.random.default_rng(0).standard_normal(16000))
+    False
+    """
+    if not len(y):
+        return False
+    if sr != SAMPLE_RATE:
+        y = soxr.resample(y, sr, SAMPLE_RATE)
+    return any(map(_is_speech, np.array_split(y, -(-len(y) // round(PIECE * SAMPLE_RATE)))))
+
+
+def _is_speech(y):
+    found = speech_measures(y)
+    if not found:
+        return False
+    z = np.array([(found[name] - row[0]) / row[1] for name, row in SPEECH_MEASURES.items()])
+    z = z.clip(-OUTLIER, OUTLIER)
+    sums = (row[2] + np.dot(row[3:], z[i:]) for i, row in enumerate(SPEECH_MEASURES.values()))
+    return bool(np.dot(z, [*sums]) > SPEECH_FROM)
+
+
+def speech_measures(y):
+    """Measure what tells speech from other sounds: dict of str to float, empty for silence.
+
+    All are independent of the loudness, and concern the frames within 25 dB of the loud ones:
+    speech changes its spectrum by the syllable, neither as a noise does, from frame to frame, nor
+    as music does, with its pitch alone.
+
+    Parameters
+    ----------
+    y : ndarray (n_samples,) float32 at 16 kHz
+    """
+    from scipy import fft
+
+    window, own, bands, voice, cosines = _speech_tables()
+    least = SPEECH_WINDOW + (LEAST_FRAMES - 1) * SPEECH_HOP
+    y = np.pad(y - y.mean(dtype=np.float64), (0, max(0, least - len(y)))).astype(np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(y, SPEECH_WINDOW)[::SPEECH_HOP] * window
+    spectra = fft.rfft(frames, SPEECH_FFT)
+    power = spectra.real**2 + spectra.imag**2
+    energies = power @ bands
+    energy = energies.sum(axis=1)
+    place = int(0.95 * (len(energy) - 1))
+    loud = np.partition(energy, place)[place]
+    if 10 * np.log10(8 * loud / (SPEECH_WINDOW * SPEECH_FFT) + 1e-20) < INAUDIBLE:
+        return {}
+    levels = 10 * np.log10(energy / loud + 1e-4)
+    active = levels > ACTIVE
+    decibels = 10 * np.log10(energies / loud + 1e-5)
+    found = _level_measures(levels, active) | _spectrum_measures(decibels, cosines, active)
+    correlations = fft.irfft(power * voice)[:, : PITCH_LAGS[1] + 2]
+    total = correlations[:, :1] + 1e-6 * correlations[:, 0].max() + 1e-20
+    return found | _pitch_measures(correlations / total / own, active)
+
+
+def _level_measures(levels, active):
+    """Measures of the levels (n_frames,) in dB."""
+    steps = np.square(np.diff(levels))
+    rises = steps[np.diff(levels) > 0].sum()
+    return {
+        "active_frames": np.log(active.sum()),
+        "level_spread": levels.std(),
+        "level_low": np.partition(levels, len(levels) // 10)[len(levels) // 10],
+        "level_step": np.log(steps.mean() + 0.01),
+        "level_attack": np.log((rises + 1) / (steps.sum() - rises + 1)),
+    }
+
+
+def _spectrum_measures(decibels, cosines, active):
+    """Measures of the bands (n_frames, n_bands) in dB: spread, and how fast the cepstra change."""
+    cepstra, own = decibels @ cosines, decibels[active]
+    spread = cepstra[active].var(axis=0) + 0.3
+    fast, slow = (
+        np.square(cepstra[lag:] - cepstra[:-lag])[both].sum(axis=0) / max(1, both.sum()) + 0.3
+        for lag in (FAST, SLOW)
+        for both in [active[lag:] & active[:-lag]]
+    )
+    own = own - own.mean(axis=0)
+    low, high = own[:, 1:5].mean(axis=1), own[:, 6:10].mean(axis=1)
+    scale = np.sqrt((low @ low) * (high @ high)) / len(own) + 0.03
+    found = {"low_with_high": low @ high / len(own) / scale, "tilt": cepstra[active, 1].mean() / 10}
+    fast, slow, spread = np.log(fast / slow), np.log(slow / spread), np.log(spread)
+    found |= {f"spread_{i}": spread[i] for i in (3, 6)} | {f"slow_{i}": slow[i] for i in (2, 3)}
+    return found | {f"fast_{i}": fast[i] for i in (0, 5)}
+
+
+def _pitch_measures(correlations, active):
+    """Measures of the autocorrelations (n_frames, n_lags) of frames."""
+    shortest, longest = PITCH_LAGS
+    cost = LONGER_LAG * np.arange(shortest, longest + 1)
+    lags = (correlations[:, shortest : longest + 1] * (1 - cost)).argmax(axis=1) + shortest
+    before, peak, after = (correlations[np.arange(len(lags)), lags + i] for i in (-1, 0, 1))
+    bend = np.minimum(before - 2 * peak + after, -1e-6)
+    pitch = np.log2(lags + np.clip((before - after) / bend / 2, -0.5, 0.5))
+    voiced = active & (peak > HARMONIC)
+    steps = np.abs(np.diff(pitch))[voiced[1:] & voiced[:-1]]
+    gliding = (steps > STEADY) & (steps < GLIDING)
+    found = {"steady": steps <= STEADY, "gliding": gliding, "jumping": steps > JUMPING}
+    return {name: (which.sum() + 0.5) / (len(steps) + 1) for name, which in found.items()}
 
 
 # the microphone

@@ -9,6 +9,7 @@ from sklearn.metrics import fbeta_score
 CONFIDENCE = 95  # percent
 N_RESAMPLES = 2000
 N_BINS = 15  # of confidence, as in Guo et al. 2017
+SURE = 0.8  # a confidence over this is read as "it is so"
 NO_INTERVAL = "one speaker, no interval"
 
 TITLES = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1", "mae": "MAE", "ccc": "CCC"}
@@ -50,13 +51,27 @@ def classification_measures(counts):
     with np.errstate(invalid="ignore"):
         recall, f1 = hits / true, 2 * hits / (true + predicted)
         confusion = counts / true[..., np.newaxis]
+        accuracy = hits.sum(axis=-1) / true.sum(axis=-1)
     return {
-        "uar": np.nanmean(recall, axis=-1),
-        "accuracy": hits.sum(axis=-1) / true.sum(axis=-1),
-        "macro_f1": np.nanmean(f1, axis=-1),
+        "uar": mean_of_known(recall, -1),
+        "accuracy": accuracy,
+        "macro_f1": mean_of_known(f1, -1),
         "recall": recall,
         "confusion": confusion,
     }
+
+
+def mean_of_known(values, axis):
+    """Average the values that aren't NaN: ndarray, NaN where there is none.
+
+    Parameters
+    ----------
+    values : ndarray
+    axis : int
+    """
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(known, values, 0).sum(axis=axis) / known.sum(axis=axis)
 
 
 def moments_by_speaker(y_true, y_pred, groups):
@@ -81,7 +96,7 @@ def regression_measures(sums):
 
     The mean absolute error is in units of the scale. The concordance correlation (Lin 1989, A
     Concordance Correlation Coefficient to Evaluate Reproducibility) is 1 if all predictions are
-    right, 0 for a constant, and NaN if targets and predictions are one constant.
+    right, 0 for a constant, and NaN if targets and predictions are one constant, or without clips.
 
     Parameters
     ----------
@@ -89,22 +104,52 @@ def regression_measures(sums):
         See `moments_by_speaker`.
     """
     n, error, t, p, tt, pp, tp = np.moveaxis(sums, -1, 0)
-    variances = (tt - t * t / n) / n + (pp - p * p / n) / n
     with np.errstate(invalid="ignore"):
+        variances = (tt - t * t / n) / n + (pp - p * p / n) / n
         ccc = 2 * (tp - t * p / n) / n / (variances + ((t - p) / n) ** 2)
-    return {"mae": error / n, "ccc": ccc}
+        return {"mae": error / n, "ccc": ccc}
 
 
-def resample_speakers(n_speakers, random_state=0):
+def over_corpora(tallies, measures, corpora):
+    """Let every corpus count the same, whatever its size: tallies and measures, as they were.
+
+    The tallies have one more axis, the corpora; the measures are means over those that have a
+    value.
+
+    Parameters
+    ----------
+    tallies, measures
+        See `with_intervals`.
+    corpora : array (n_speakers,) of str
+        The corpus of each speaker.
+    """
+    names, place = np.unique(corpora, return_inverse=True)
+    apart = np.zeros((len(tallies), len(names), *tallies.shape[1:]), dtype=tallies.dtype)
+    apart[np.arange(len(tallies)), place] = tallies
+
+    def means(sums):
+        axis = sums.ndim - tallies.ndim  # of the corpora: draws of speakers may come before it
+        return {name: mean_of_known(value, axis) for name, value in measures(sums).items()}
+
+    return apart, means
+
+
+def resample_speakers(n_speakers, random_state=0, corpora=None):
     """Draw speakers with replacement, and count each: ndarray (N_RESAMPLES, n_speakers) float.
 
     Parameters
     ----------
     n_speakers, random_state : int
+    corpora : array (n_speakers,) of str, optional
+        Draw within each corpus as many as it has.
     """
     rng = np.random.default_rng(random_state)
-    drawn = rng.multinomial(n_speakers, np.full(n_speakers, 1 / n_speakers), size=N_RESAMPLES)
-    return drawn.astype(float)  # numpy multiplies matrices of integers slowly
+    corpora = np.zeros(n_speakers) if corpora is None else np.asarray(corpora)
+    drawn = np.empty((N_RESAMPLES, n_speakers))  # numpy multiplies matrices of integers slowly
+    for corpus in np.unique(corpora):
+        own = np.flatnonzero(corpora == corpus)
+        drawn[:, own] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)), N_RESAMPLES)
+    return drawn
 
 
 def percentiles(draws):
@@ -121,7 +166,7 @@ def percentiles(draws):
         return np.nanpercentile(draws, [tail, 100 - tail], axis=0)
 
 
-def with_intervals(tallies, measures, random_state=0):
+def with_intervals(tallies, measures, random_state=0, corpora=None):
     """Compute scores with their 95 % intervals: dict of str to ndarray (3, ...).
 
     The three are value, lower and upper bound. Clips of one speaker resemble each other, so whole
@@ -135,13 +180,16 @@ def with_intervals(tallies, measures, random_state=0):
     measures : callable
         `classification_measures` or `regression_measures`.
     random_state : int, default 0
+    corpora : array (n_speakers,) of str, optional
+        Draw speakers within each corpus.
     """
     total = tallies.sum(axis=0)
     values = measures(total)
     if len(tallies) == 1:
         none = {name: np.full_like(value, np.nan) for name, value in values.items()}
         return {name: np.stack([value, none[name], none[name]]) for name, value in values.items()}
-    drawn = measures(np.tensordot(resample_speakers(len(tallies), random_state), tallies, axes=1))
+    weights = resample_speakers(len(tallies), random_state, corpora)
+    drawn = measures(np.tensordot(weights, tallies, axes=1))
     without_one = measures(total - tallies)
     rests_on_one = {name: np.isnan(value).any(axis=0) for name, value in without_one.items()}
     return {
@@ -244,6 +292,35 @@ def calibration_error(confidence, right, n_bins=N_BINS):
     table = reliability(confidence, right, n_bins)
     gaps = (table["confidence"] - table["accuracy"]).abs()
     return float((gaps * table["n_clips"]).sum() / table["n_clips"].sum())
+
+
+def confidence_measures(confidence, right):
+    """Compute how far confidence can be believed: dict of str to float.
+
+    The keys are ece (see `calibration_error`), confidence_right and confidence_wrong, the mean
+    confidence of right and of wrong predictions, over, the share of predictions whose confidence is
+    over `SURE`, and right_over, the share of these that is right. A value without clips is NaN.
+
+    Parameters
+    ----------
+    confidence, right
+        See `reliability`.
+
+    Examples
+    --------
+    >>> found = confidence_measures([0.4, 0.9, 0.9, 1.0], [False, True, False, True])
+    >>> found["confidence_right"], found["confidence_wrong"], found["over"]
+    (0.95, 0.65, 0.75)
+    """
+    confidence, right = np.asarray(confidence, dtype=float), np.asarray(right, dtype=bool)
+    over = confidence > SURE
+    return {
+        "ece": calibration_error(confidence, right),
+        "confidence_right": float(mean_of_known(confidence[right], 0)),
+        "confidence_wrong": float(mean_of_known(confidence[~right], 0)),
+        "over": float(over.mean()),
+        "right_over": float(mean_of_known(right[over].astype(float), 0)),
+    }
 
 
 def in_words(value, low=None, high=None):

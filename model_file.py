@@ -559,7 +559,7 @@ def model_card(record):
     record : dict
         model, hears (features), says (emotions), protocol: str; corpora: name to (n_clips,
         n_speakers); clips: emotion to n_clips; score: dict of name, name_low, name_high to number
-        or None; versions: see `versions`.
+        or None; versions: see `versions`; adaptation: `adaptation.Adaptation`, or None.
     """
     corpora = record["corpora"].items()
     trained_on = [f"{name}: clips {n:,}, speakers {speakers}" for name, (n, speakers) in corpora]
@@ -569,6 +569,7 @@ def model_card(record):
         "predicts": record["says"],
         "trained on": "; ".join(trained_on),
         "clips": ", ".join(f"{emotion} {n:,}" for emotion, n in record["clips"].items()),
+        "adapted": f"to {record['adaptation']}" if record.get("adaptation") else "no",
         "score": "not measured",
         "measured on": record["protocol"],
         "saved with": ", ".join(" ".join(pair) for pair in record["versions"].items()),

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 import scipy.linalg
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import Ridge
 from sklearn.utils.multiclass import check_classification_targets
@@ -17,8 +17,12 @@ from features import FRAMES, FUNCTIONALS, Contour, feature_names
 from utils import two_sided
 
 RIDGE = 1000  # penalty of the recommended regressor, for some thousand standardised features
+FEWEST_SAMPLED = 600  # clips that principal components are found by, or three for each component
 LIMIT = 4.0  # standard deviations at which values are cut off
 FARTHEST = 10.0  # the same, for the distance of a clip: single outlying columns count little
+NEAREST = 0.1  # least distance that counts
+FEWEST_CLIPS = 100  # of a corpus that has a model of its own
+POOLED = 0.6  # what the evidence of all clips counts beside the average of the corpora
 VOICED = -0.5, -0.75  # standardised harmonicity and energy above which a frame is voiced
 FEWEST = 6  # frames of a kind; a clip with fewer is summed up over all frames
 KERNELS = 300  # random convolutions at each dilation
@@ -109,8 +113,16 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
-        scores = np.clip(X, -self.clip, self.clip) @ self.coef_ + self.intercept_
-        return scores if len(self.classes_) > 2 else (scores[:, 1] - scores[:, 0]) / 2
+        return one_sided(self.likelihoods(X))
+
+    def likelihoods(self, X):
+        """Log likelihoods of the classes over that of the average clip: (n_clips, n_classes).
+
+        Parameters
+        ----------
+        X : ndarray (n_clips, n_features)
+        """
+        return np.clip(X, -self.clip, self.clip) @ self.coef_ + self.intercept_
 
     def predict(self, X):
         """The likeliest class of each clip: ndarray (n_clips,).
@@ -125,12 +137,16 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
 
 @model_file.plain
 class BlockLDA(ClassifierMixin, BaseEstimator):
-    """One `EmotionLDA` for each block of columns; their log probabilities are averaged.
+    """Discriminants of blocks of columns, of all clips and of each corpus; they are averaged.
 
     Joined in one discriminant, the many columns of one block drown the others. Apart, each block
-    gives probabilities of the classes, and its weight is how much they count. A block in which a
+    gives log likelihoods of the classes, and its weight is how much they count. A block in which a
     clip is farther from the training clips than these are from each other counts the less: noise
     that confuses one block leaves the decision to the others.
+
+    What corpora have in common is what holds elsewhere, too. So where there are several, each has
+    blocks of its own, standardised by its own clips, beside those of all clips. A corpus that is
+    nearer to a clip counts more; one that lacks a class says nothing of it (see `evidence`).
 
     Parameters
     ----------
@@ -147,6 +163,8 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
     classes_ : ndarray (n_classes,)
     models_ : list of EmotionLDA
     weights_ : ndarray (n_blocks,)
+    corpora_ : list of [mean, scale, BlockLDA]
+        Of single corpora: ndarrays (n_features,) and a model; empty if there is but one.
 
     Examples
     --------
@@ -156,6 +174,8 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
     (['sad', 'happy'], [0.5, 0.5])
     """
 
+    corpora_ = ()  # of models in older files
+
     def __init__(self, blocks, weights=None, n_components=400, shrinkage=0.3, clip=LIMIT):
         self.blocks = blocks
         self.weights = weights
@@ -163,7 +183,7 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
         self.shrinkage = shrinkage
         self.clip = clip
 
-    def fit(self, X, y):
+    def fit(self, X, y, corpora=None):
         """Learn the classes.
 
         Parameters
@@ -172,6 +192,8 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
             Standardised.
         y : ndarray (n_clips,)
             Labels.
+        corpora : ndarray (n_clips,), optional
+            What recordings belong together. Default: all.
 
         Raises
         ------
@@ -192,10 +214,32 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
         self.models_ = [clone(lda).fit(block, y) for block in self._split(X)]
         self.classes_ = self.models_[0].classes_
         self.weights_ = weights / weights.sum()
+        self.corpora_ = [] if corpora is None else self._by_corpus(X, y, np.asarray(corpora))
         return self
+
+    def _by_corpus(self, X, y, corpora):
+        """Mean, scale and model of each corpus that is large enough, if there are two such."""
+        each = [corpora == name for name in np.unique(corpora)]
+        each = [own for own in each if own.sum() >= FEWEST_CLIPS and len(np.unique(y[own])) > 1]
+        if len(each) < 2:
+            return []
+        found, model = [], clone(self).set_params(n_components=max(1, self.n_components // 2))
+        for own in each:
+            mean, scale = X[own].mean(axis=0), X[own].std(axis=0)
+            scale[scale == 0] = 1
+            found.append([mean, scale, clone(model).fit((X[own] - mean) / scale, y[own])])
+        return found
 
     def _split(self, X):
         return np.split(X, np.cumsum(self.blocks)[:-1], axis=1)
+
+    def _likelihoods(self, X):
+        """Log likelihoods by block (n_blocks, n_clips, n_classes), over the distances; these."""
+        scores, far = [], []
+        for model, block in zip(self.models_, self._split(X), strict=True):
+            far.append(np.square(np.clip(block, -FARTHEST, FARTHEST)).mean(axis=1))
+            scores.append(model.likelihoods(block) / np.maximum(far[-1], 1)[:, np.newaxis])
+        return np.array(scores), np.array(far)
 
     def log_probabilities(self, X):
         """Log probabilities of the classes by each block: ndarray (n_blocks, n_clips, n_classes).
@@ -208,27 +252,74 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
-        scores = []
-        for model, block in zip(self.models_, self._split(X), strict=True):
-            far = np.square(np.clip(block, -FARTHEST, FARTHEST)).mean(axis=1, keepdims=True)
-            scores.append(two_sided(model.decision_function(block)) / np.maximum(far, 1))
-        return log_softmax(scores, axis=2)
+        return log_softmax(self._likelihoods(X)[0], axis=2)
 
     def decision_function(self, X):
-        """The weighted average of log probabilities: (n_clips, n_classes), 2 classes (n_clips,).
+        """How much speaks for the classes: ndarray (n_clips, n_classes), for 2 classes (n_clips,).
+
+        The weighted average of the blocks' log probabilities; with models of corpora the `evidence`
+        of all clips, and the average of that of the corpora.
 
         Parameters
         ----------
         X : ndarray (n_clips, n_features)
         """
-        scores = np.tensordot(self.weights_, self.log_probabilities(X), axes=1)
-        return scores if len(self.classes_) > 2 else (scores[:, 1] - scores[:, 0]) / 2
+        if not self.corpora_:
+            return one_sided(np.tensordot(self.weights_, self.log_probabilities(X), axes=1))
+        X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
+        total, counts = np.zeros((2, len(X), len(self.classes_)))
+        found = [model._likelihoods((X - mean) / scale) for mean, scale, model in self.corpora_]
+        near = np.array([1 / np.maximum(far.mean(axis=0), NEAREST) for _, far in found])
+        near *= len(near) / near.sum(axis=0)
+        for (*_, model), (scores, _), share in zip(self.corpora_, found, near, strict=True):
+            own = np.searchsorted(self.classes_, model.classes_)
+            weighted = np.tensordot(self.weights_, scores, axes=1)
+            total[:, own] += share[:, np.newaxis] * evidence(weighted)
+            counts[:, own] += share[:, np.newaxis]
+        pooled = evidence(np.tensordot(self.weights_, self._likelihoods(X)[0], axes=1))
+        return one_sided(total / (counts + 1) + POOLED * pooled)
 
     predict = EmotionLDA.predict
 
 
+def evidence(likelihoods):
+    """What log likelihoods of classes are worth beside those of other models: array like them.
+
+    The probability among the classes, which depends on what these are, and half a bounded
+    likelihood, which doesn't: a model that knows other classes, too, can be compared. Both are
+    bounded, for a model is most sure where it knows least.
+
+    Parameters
+    ----------
+    likelihoods : ndarray (n_clips, n_classes)
+        Logarithms, relative to the average clip.
+
+    Examples
+    --------
+    >>> evidence(np.array([[0.0, 0.0]])).tolist()
+    [[0.5, 0.5]]
+    """
+    return softmax(likelihoods / 2, axis=1) + np.tanh(likelihoods / 5) / 2
+
+
+def one_sided(scores):
+    """The inverse of `utils.two_sided`: (n_clips, n_classes), or (n_clips,) for two classes.
+
+    Parameters
+    ----------
+    scores : ndarray (n_clips, n_classes)
+    """
+    return scores if scores.shape[1] > 2 else (scores[:, 1] - scores[:, 0]) / 2
+
+
 def _principal_axes(X, n_components):
-    """Orthonormal axes of the largest variance of centred X: (n_features, n_components)."""
+    """Orthonormal axes of the largest variance of centred X: (n_features, n_components).
+
+    Of many clips a sample decides: the time grows with the square of their number.
+    """
+    n_sampled = max(FEWEST_SAMPLED, 3 * n_components)
+    if len(X) > n_sampled:
+        X = X[np.random.default_rng(0).choice(len(X), n_sampled, replace=False)]
     wide = len(X) < X.shape[1]
     products = X @ X.T if wide else X.T @ X
     n = len(products)

@@ -212,6 +212,26 @@ def draw_reliability(table, ax=None):
     return ax
 
 
+def draw_reliabilities(tables, figure=None):
+    """Draw several of them, three in a row: matplotlib Figure.
+
+    Parameters
+    ----------
+    tables : dict of str to DataFrame
+        Title to what `draw_reliability` takes.
+    figure : matplotlib Figure, default a new one
+    """
+    n_columns = min(3, len(tables))
+    n_rows = -(-len(tables) // n_columns)
+    figure = figure or new_figure(1 + 3.2 * n_columns, 1 + 3 * n_rows)
+    for i, (title, table) in enumerate(tables.items(), start=1):
+        ax = draw_reliability(table, figure.add_subplot(n_rows, n_columns, i))
+        ax.set_title(title, fontsize=9)
+        if i > 1:
+            ax.get_legend().remove()
+    return figure
+
+
 def draw_curves(history, *, ax=None):
     """Draw the loss of every network, on training and held-out clips: matplotlib Axes.
 

@@ -9,10 +9,8 @@ An ensemble is a Predictor made of Predictors. Nothing is fitted after training.
 """
 
 import copy
-import io
-import warnings
+import math
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,24 +18,29 @@ from scipy.special import softmax
 from sklearn.exceptions import NotFittedError
 
 import model_file
-from adaptation import standardised
+from adaptation import BY, standardised, usable
 from audio import load_audio
 from checks import check_name
-from confidence import NEAREST, Fitted, decided, distances
-from data_extractor import SpeechFeatures, Views, ragged
+from confidence import Fitted, decided, distances, smallest_set
+from data_extractor import SpeechFeatures, Views, copies_of, find_speech, kept, ragged
 from features import FRAMES, extract, feature_names, is_encoder, sources
-from features import version as feature_version
 from kernels import SpectralFrames
-from listening import InputReport
+from listening import InputReport, has_speech
 from parameters import SAMPLE_RATE
+from probe import (
+    ENCODER_TOLERANCE,
+    FEATURE_TOLERANCE,
+    TOLERANCES,
+    check_same,
+    largest,
+    probe_sound,
+    typical,
+    versions_of,
+)
 from tables import stratified_order
 from utils import emotion_scale, model_scores, saved_encoder
 
 N_PROBES = 8  # clips whose answers are checked when a file is loaded
-TOLERANCES = {8: 1e-6, 4: 1e-4}  # of answers, by the bytes of their numbers
-FEATURE_TOLERANCE = 0.1  # standard deviations, of each feature
-ENCODER_TOLERANCE = 0.3  # the same, root mean square: it is 0.05 if other processors round, 0.2
-# between the precisions of the bundled encoder, 1.8 between its layers
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,8 @@ class Predictor:
         For speakers that are adapted to.
     speaker : (ndarray, ndarray) or None
         Mean and standard deviation (n_columns,) of the speaker that it is adapted to.
+    trust : float
+        What the adapted probabilities count beside the others; see `SpeakerScaler.trust`.
     versions : dict of str to str
         Libraries and feature versions that it was fitted with.
     probe : dict
@@ -71,6 +76,7 @@ class Predictor:
     general: Fitted
     by_speaker: Fitted | None = None
     speaker: tuple | None = None
+    trust: float = 1.0
     versions: dict | None = None
     probe: dict | None = None
 
@@ -86,8 +92,7 @@ class Predictor:
         """
         general, by_speaker = training.fit()
         settings = tuple(names), functionals, list(emotions), training.classification
-        versions = _versions(names, functionals)
-        predictor = cls(*settings, general, by_speaker, versions=versions)
+        predictor = cls(*settings, general, by_speaker, versions=versions_of(names, functionals))
         y = training.split.y
         return predictor._with_probe(training.split.X[stratified_order(y)[:N_PROBES]])
 
@@ -171,6 +176,11 @@ class Predictor:
         """
         if not len(X):
             return np.empty((0, len(self.labels)) if self.classification else 0)
+        if self.trust < 1 and self.classification:
+            return np.log(self.probabilities(X))
+        if self.trust < 1:
+            own = replace(self, trust=1.0).scores(X)
+            return self.trust * own + (1 - self.trust) * self.unadapted().scores(X)
         Z = self.fitted.scaler.transform(self._by_speaker(X))
         if not self.classification:
             return self.fitted.model.predict(Z)
@@ -189,6 +199,9 @@ class Predictor:
         -------
         ndarray (n_clips, n_labels)
         """
+        if self.trust < 1:
+            own = replace(self, trust=1.0).probabilities(X, like)
+            return self.trust * own + (1 - self.trust) * self.unadapted().probabilities(X, like)
         return softmax(self.scores(X) / self._temperatures(X if like is None else like), axis=1)
 
     def novelty(self, X):
@@ -205,14 +218,15 @@ class Predictor:
         """
         return distances(X, self.general.scaler) / self.general.limit
 
-    def adapted(self, X, labels=None):
-        """A Predictor for one speaker.
+    def adapted(self, X, labels=None, by="speaker"):
+        """A Predictor for one speaker or one recording condition.
 
         Parameters
         ----------
-        X : features of clips of that speaker
-        labels : list of str, optional
-            Their emotions, where they are known; else the clips count as a mixture.
+        X : features of clips of it
+        labels : list of (str or None), optional
+            Their emotions; None: unknown, such clips count as a mixture.
+        by : {"speaker", "condition"}
 
         Returns
         -------
@@ -221,19 +235,25 @@ class Predictor:
         Raises
         ------
         ValueError
-            For an unknown label, or if it was trained with normalize=None.
+            For an unknown label or `by`, or if it was trained with normalize=None.
         """
+        check_name(by, BY, "by")
         if self.by_speaker is None:
             raise ValueError('Only a recognizer with normalize="speaker" can be adapted.')
-        for label in () if labels is None else labels:
+        for label in () if labels is None else filter(None, labels):
             check_name(label, self.emotions, "emotion")
         if labels is not None and not self.classification:
-            labels = [emotion_scale(self.emotions)[label] for label in labels]
-        return replace(self, speaker=self.by_speaker.speakers.statistics(X, labels))
+            labels = [label and emotion_scale(self.emotions)[label] for label in labels]
+        known, speakers = (X, labels), self.by_speaker.speakers
+        return replace(self, speaker=speakers.statistics(*known), trust=speakers.trust(*known))
 
     def unadapted(self):
-        """The Predictor for any speaker."""
-        return replace(self, speaker=None)
+        """The one for any speaker."""
+        return replace(self, speaker=None, trust=1.0)
+
+    def needed(self, coverage):
+        """See `Fitted.needed`; for an ensemble the largest of its members'."""
+        return max(part.fitted.needed(coverage) for part in self.parts)
 
     def predict(self, X):
         """The likeliest label of each clip, or its number: ndarray (n_clips,).
@@ -259,41 +279,36 @@ class Predictor:
         return X if self.speaker is None else standardised(X, *self.speaker)
 
     def _temperatures(self, X):
-        """The divisors of the scores: (n_clips, 1), or 1 where the model has its own."""
-        if self.fitted.temperature is None:
-            return 1.0
-        factor, power = self.fitted.temperature
-        far = distances(self._by_speaker(X), self.fitted.scaler)
-        return factor * np.maximum(far, NEAREST)[:, np.newaxis] ** power
+        """The divisors of the scores; see `Fitted.temperatures`."""
+        return self.fitted.temperatures(distances(self._by_speaker(X), self.fitted.scaler))
 
     # files
 
     def _with_probe(self, X):
         """The same Predictor with a probe, by which a file of it is checked."""
-        sound = _probe_sound()
+        sound = probe_sound()
         found = self.features(load_audio(sound, orig_sr=SAMPLE_RATE))[0]
         probe = {"X": X, "answers": self._answers(X), "sound": sound, "heard": found}
         return replace(self, probe=probe)
 
     def _answers(self, X):
         """Answers for clips, and for clips of one speaker after adaptation to them: dict."""
-        predictors = {"average": self.unadapted()}
-        if self.by_speaker is not None:
-            predictors["own"] = self.adapted(X)
+        own = {} if self.by_speaker is None else {"own": self.adapted(X)}
+        predictors = {"average": self.unadapted(), **own}
         answers = {
             name: p.probabilities(X) if self.classification else p.scores(X)
             for name, p in predictors.items()
         }
-        if self.functionals == FRAMES:  # networks compute with 32 bits
-            return {name: values.astype(np.float32) for name, values in answers.items()}
-        return answers
+        kind = np.float32 if self.functionals == FRAMES else None  # networks compute with 32 bits
+        return {name: np.asarray(values, kind) for name, values in answers.items()}
 
     def content(self):
         """All that a file needs, see `model_file.pack`; `restored` is its inverse."""
         fits = {"average": self.general, "own": self.by_speaker}
         return {
-            "fits": {name: _to_file(fit) for name, fit in fits.items() if fit is not None},
+            "fits": {name: fit.to_file() for name, fit in fits.items() if fit is not None},
             "voice": self.speaker,
+            "trust": self.trust,
             "probe": self.probe,
             "encoder": saved_encoder(self.names),
         }
@@ -318,11 +333,12 @@ class Predictor:
         ModelFileError
             If its labels differ from its emotions, or it doesn't compute what it did.
         """
-        fits = {name: _from_file(**values) for name, values in content["fits"].items()}
+        fits = {name: Fitted.from_file(**values) for name, values in content["fits"].items()}
         probe = content["probe"]
         if not isinstance(probe["X"], np.ndarray):
             probe = probe | {"X": ragged(probe["X"])}
         settings |= {"general": fits["average"], "by_speaker": fits.get("own")}
+        settings["trust"] = content.get("trust", 1.0)  # older files have none
         predictor = cls(speaker=content["voice"], probe=probe, **settings)
         known = predictor.labels
         if known is not None and sorted(known) != sorted(predictor.emotions):
@@ -338,19 +354,19 @@ class Predictor:
         ModelFileError
             If it differs too much.
         """
-        probe, saved, here = self.probe, self.versions, _versions(self.names, self.functionals)
+        probe, saved, here = self.probe, self.versions, versions_of(self.names, self.functionals)
         found = self.features(load_audio(probe["sound"], orig_sr=SAMPLE_RATE))[0]
         scale, unit = self.general.scaler.scale_, "features, in standard deviations,"
         now, then = found / scale, probe["heard"] / scale
         names = [name for name in self.names if not is_encoder(name)]
         n = len(feature_names(names, self.functionals)) if names else 0
-        theirs = now[..., n:], then[..., n:], ENCODER_TOLERANCE, np.inf, _typical
-        pairs = [(unit, now[..., :n], then[..., :n], FEATURE_TOLERANCE, np.inf, _largest)]
+        theirs = now[..., n:], then[..., n:], ENCODER_TOLERANCE, np.inf, typical
+        pairs = [(unit, now[..., :n], then[..., :n], FEATURE_TOLERANCE, np.inf, largest)]
         pairs.append((f"encoder's {unit}", *theirs))
         for name, answers in self._answers(probe["X"]).items():
             expected = probe["answers"][name]
             tolerance = TOLERANCES[expected.dtype.itemsize]
-            pairs.append(("answers", answers, expected, tolerance, model_file.REFUSED, _largest))
+            pairs.append(("answers", answers, expected, tolerance, model_file.REFUSED, largest))
         for what, values, expected, tolerance, refused, measure in pairs:
             settings = {"refused": refused, "measure": measure}
             check_same(what, values, expected, tolerance, saved, here, **settings)
@@ -416,9 +432,9 @@ class EnsemblePredictor(Predictor):
     def novelty(self, X):
         return np.max([m.novelty(x) for m, x in zip(self.members, X, strict=True)], axis=0)
 
-    def adapted(self, X, labels=None):
+    def adapted(self, X, labels=None, by="speaker"):
         pairs = zip(self.members, X, strict=True)
-        return self.of([member.adapted(x, labels) for member, x in pairs], self.weights)
+        return self.of([member.adapted(x, labels, by) for member, x in pairs], self.weights)
 
     def unadapted(self):
         return self.of([member.unadapted() for member in self.members], self.weights)
@@ -435,21 +451,37 @@ class Predicts:
             raise NotFittedError(f"This {type(self).__name__} isn't trained yet; call train().")
         return self.predictor_
 
-    def _features(self, audio, sr):
-        """The features of one recording or of a list of them, and whether it was a list."""
+    def features_of(self, recordings, sr=None):
+        """The features of recordings, as the methods of `predictor_` take them.
+
+        Parameters
+        ----------
+        recordings, sr
+            A list; see `predict`.
+        """
+        predictor, views = self._check_trained(), []
+        settings = {"sr": sr, "n_jobs": self.n_jobs, "verbose": self.verbose}
+        recordings = kept(recordings)
+        for part in predictor.parts:
+            measure = SpeechFeatures(part.names, part.functionals, **settings)
+            views.append(measure.transform(copies_of(recordings)))
+        return predictor.joined(views)
+
+    def _answered(self, audio, sr, check_speech, answer, nothing):
+        """What `answer(X)` gives for recordings with speech, and `nothing()` for the others."""
         predictor = self._check_trained()
         if not isinstance(audio, (list, tuple)):
-            return predictor.features(load_audio(audio, orig_sr=sr)), False
-        settings = {"sr": sr, "n_jobs": self.n_jobs, "verbose": self.verbose}
-        views = []
-        if len(predictor.parts) > 1:  # an open file can be read but once
-            audio = [io.BytesIO(x.read()) if hasattr(x, "read") else x for x in audio]
-        for part in predictor.parts:
-            own = [copy.copy(x) if isinstance(x, io.BytesIO) else x for x in audio]
-            views.append(SpeechFeatures(part.names, part.functionals, **settings).transform(own))
-        return predictor.joined(views), True
+            y = load_audio(audio, orig_sr=sr)
+            speaks = not check_speech or has_speech(y)
+            return answer(predictor.features(y))[0] if speaks else nothing()
+        audio, spoken = kept(audio), [True] * len(audio)
+        if check_speech:
+            spoken = find_speech(copies_of(audio), sr=sr, n_jobs=self.n_jobs)
+        some = [x for x, speaks in zip(audio, spoken, strict=True) if speaks]
+        found = iter(answer(self.features_of(some, sr)) if some else ())
+        return [next(found) if speaks else nothing() for speaks in spoken]
 
-    def predict(self, audio, *, sr=None, abstain=None):
+    def predict(self, audio, *, sr=None, abstain=None, check_speech=True):
         """Predict the emotion of a recording.
 
         Parameters
@@ -459,21 +491,33 @@ class Predicts:
         sr : int, optional
             Sampling rate of an array in Hz.
         abstain : float, optional
-            Answer "unsure" where the likeliest emotion is less probable.
+            Answer "unsure" where the likeliest emotion is less probable, or the recording is novel.
+        check_speech : bool, default True
+            Look for speech first (see `listening.has_speech`); False takes every sound for speech.
 
         Returns
         -------
         str, or for regression float; a list of them for a list
+            None, or for regression nan, for a recording without speech.
         """
-        if abstain is not None:
-            found = self.predict_proba(audio, sr=sr)
-            one = isinstance(found, dict)
-            return decided(found, abstain) if one else [decided(own, abstain) for own in found]
-        X, is_list = self._features(audio, sr)
-        predictions = self.predictor_.predict(X).tolist()
-        return predictions if is_list else predictions[0]
 
-    def predict_proba(self, audio, *, sr=None):
+        def answer(X):
+            if abstain is None:
+                return self.predictor_.predict(X).tolist()
+            every = map(self.by_emotion, self.predictor_.probabilities(X))
+            novelties = self.predictor_.novelty(X)
+            return [decided(own, abstain, x) for own, x in zip(every, novelties, strict=True)]
+
+        if abstain is not None:
+            self._check_probabilities()
+        nothing = None if self.classification else math.nan
+        return self._answered(audio, sr, check_speech, answer, lambda: nothing)
+
+    def _check_probabilities(self):
+        if not self.classification:
+            raise ValueError("A regressor gives no probabilities; use classification=True.")
+
+    def predict_proba(self, audio, *, sr=None, check_speech=True):
         """Predict the probability of each emotion in a recording.
 
         It is a softmax of the model's decision values, or of the logarithms of its own
@@ -484,58 +528,80 @@ class Predicts:
 
         Parameters
         ----------
-        audio, sr
+        audio, sr, check_speech
             See `predict`.
 
         Returns
         -------
         dict of str to float
-            In the order of `emotions`; sums to 1. A list of them for a list.
+            In the order of `emotions`; sums to 1, or is empty without speech. A list of them for a
+            list.
 
         Raises
         ------
         ValueError
             For regression.
         """
-        if not self.classification:
-            raise ValueError("A regressor gives no probabilities; use classification=True.")
-        X, is_list = self._features(audio, sr)
-        named = [self.by_emotion(row) for row in self.predictor_.probabilities(X)]
-        return named if is_list else named[0]
+        self._check_probabilities()
 
-    def adapt(self, recordings, labels=None, *, sr=None):
-        """Adapt to one speaker by some recordings.
+        def answer(X):
+            return [self.by_emotion(row) for row in self.predictor_.probabilities(X)]
 
-        Training has fitted a second model to how each speaker's clips differ from that speaker's
-        others; the recordings say where the new speaker's average is.
+        return self._answered(audio, sr, check_speech, answer, dict)
+
+    def predict_set(self, audio, coverage=0.9, *, sr=None):
+        """Predict the emotions that hold the true one with a probability: list, likeliest first.
 
         Parameters
         ----------
-        recordings : list of recordings
-            Of one speaker, in various moods; see `predict`. Ten do most of what can be done.
-        labels : str or list of str, optional
-            Their emotions, where they are known, e.g. "neutral" for all.
+        audio, sr
+            See `predict`; without speech the list is empty.
+        coverage : float from 0 to 1
+            For speakers like those left out in training; see `confidence.coverages`.
+        """
+        self._check_probabilities()
+        needed = self.predictor_.needed(coverage)
+
+        def answer(X):
+            shares = self.predictor_.probabilities(X)
+            return [smallest_set(self.by_emotion(row), needed) for row in shares]
+
+        return self._answered(audio, sr, True, answer, list)
+
+    def adapt(self, recordings, labels=None, *, by="speaker", sr=None):
+        """Adapt to one speaker, or one recording condition, by some recordings.
+
+        Training has fitted a second model to how each speaker's clips differ from that speaker's
+        others; the recordings say where the new average is. A warning names those left out.
+
+        Parameters
+        ----------
+        recordings : list of recordings, or path of a folder with recordings
+            In various moods; see `predict`. Ten do most of what can be done.
+        labels : str or list of (str or None), optional
+            Their emotions where they are known, e.g. "neutral" for all; "names": the last part of
+            the names of files after "_", where that is an emotion. None: unknown.
+        by : {"speaker", "condition"}
+            What they have in common: one speaker, or one microphone, room or source.
         sr : int, optional
             Sampling rate of arrays in Hz.
 
         Returns
         -------
         Recognizer
-            An adapted one; this one stays as it is.
+            An adapted one, whose `adaptation_` says what was done; this one stays as it is.
 
         Raises
         ------
         ValueError
-            Without recordings, for an unknown label, or if `normalize` isn't "speaker".
+            For an unknown label, without speech, or if `normalize` isn't "speaker".
         """
-        self._check_trained()
-        if isinstance(recordings, (str, Path)) or not len(recordings):
-            raise ValueError("Adaptation takes a list of recordings of one speaker, at least one.")
-        labels = [labels] * len(recordings) if isinstance(labels, str) else labels
-        if labels is not None and len(labels) != len(recordings):
-            raise ValueError(f"{len(labels)} labels for {len(recordings)} recording(s).")
+        predictor = self._check_trained()
+        own = usable(recordings, labels, self.emotions, sr)
+        X = self.features_of(own.recordings, SAMPLE_RATE)
         adapted = copy.copy(self)
-        adapted._take(self.predictor_.adapted(self._features(list(recordings), sr)[0], labels))
+        adapted._take(predictor.adapted(X, own.labels, by))
+        adapted.adaptation_ = own.adaptation(by, X, predictor, adapted.predictor_)
         return adapted
 
     calibrate = adapt
@@ -583,7 +649,7 @@ def predictor_of(trained):
     return trained if isinstance(trained, Predictor) else trained._check_trained()
 
 
-def recognise(predictor, y, *, emotions=None, abstain=None):
+def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
     """Recognise the emotion of one clip, and say what makes the answer doubtful.
 
     Parameters
@@ -594,12 +660,15 @@ def recognise(predictor, y, *, emotions=None, abstain=None):
     emotions : list of str, optional
         Choose among these only.
     abstain : float, optional
-        The answer is "unsure" where the likeliest emotion is less probable.
+        The answer is "unsure" where the likeliest emotion is less probable, or the clip is novel.
+    coverage : float, optional
+        Give the set of emotions, too; see `Predicts.predict_set`.
 
     Returns
     -------
     dict
-        emotion, confidence, probabilities (dict), warnings (list of str, see `InputReport`).
+        emotion, confidence, probabilities (dict), warnings (dict of code to sentence, see
+        `InputReport`). Without speech None, 0.0, {} and the warning "no-speech".
 
     Raises
     ------
@@ -609,91 +678,23 @@ def recognise(predictor, y, *, emotions=None, abstain=None):
     predictor = predictor_of(predictor)
     if not predictor.classification:
         raise ValueError("A regressor predicts numbers, not emotions; use rec.predict.")
-    X = predictor.features(y)
-    shares = predictor.by_emotion(predictor.probabilities(X)[0])
-    if emotions is not None:
-        chosen = {emotion: shares[check_name(emotion, shares, "emotion")] for emotion in emotions}
-        shares = {emotion: share / sum(chosen.values()) for emotion, share in chosen.items()}
+    for emotion in emotions or ():
+        check_name(emotion, predictor.emotions, "emotion")
     report = InputReport()
     report.push(y)
-    return {
-        "emotion": decided(shares, abstain),
+    if not has_speech(y):
+        found = {"emotion": None, "confidence": 0.0, "probabilities": {}}
+        return found | {"warnings": report.warnings(speech=False)}
+    X = predictor.features(y)
+    shares, novelty = predictor.by_emotion(predictor.probabilities(X)[0]), predictor.novelty(X)[0]
+    if emotions is not None:
+        whole = sum(shares[emotion] for emotion in emotions)
+        shares = {emotion: shares[emotion] / whole for emotion in emotions}
+    found = {
+        "emotion": decided(shares, abstain, novelty),
         "confidence": max(shares.values()),
         "probabilities": shares,
-        "warnings": report.warnings(bool(predictor.novelty(X)[0] > 1)),
+        "warnings": report.warnings(bool(novelty > 1)),
     }
-
-
-def _to_file(fitted):
-    return {{"limit": "usual"}.get(name, name): x for name, x in vars(fitted).items()}
-
-
-def _from_file(usual=None, **values):
-    return Fitted(limit=usual, **values)
-
-
-def _versions(names, functionals):
-    """Versions of libraries and features that answers depend on: dict of str to str."""
-    more = ("tensorflow", "keras") if functionals == FRAMES else ()
-    found = model_file.versions((*model_file.LIBRARIES, *more))
-    return {**found, "features": feature_version(names)}
-
-
-def _probe_sound():
-    """A second of something like two sung syllables: ndarray (n_samples,) int16."""
-    t = np.arange(SAMPLE_RATE) / SAMPLE_RATE
-    phase = 2 * np.pi * (150 * t - 4 * np.cos(2 * np.pi * 1.5 * t))
-    harmonics = sum(np.sin(k * phase) / (1 + abs(k - 4)) for k in range(1, 21))
-    noise = np.random.default_rng(0).normal(scale=0.05, size=len(t))
-    y = harmonics * np.sin(2 * np.pi * t) ** 2 + noise
-    return (y * 20000 / abs(y).max()).astype(np.int16)
-
-
-def _largest(differences):
-    """The largest absolute value: float."""
-    return float(np.abs(differences).max(initial=0))
-
-
-def _typical(differences):
-    """The root mean square: float."""
-    return float(np.sqrt(np.square(differences).mean())) if differences.size else 0.0
-
-
-def check_same(
-    what, found, expected, tolerance, saved, here, *, refused=model_file.REFUSED, measure=_largest
-):
-    """Compare what a loaded model computes with what the saved one did.
-
-    Parameters
-    ----------
-    what : str
-        What is compared, for messages.
-    found, expected : ndarray
-    tolerance, refused : float
-        Differences that are ignored, and that are refused whatever the versions.
-    saved, here : dict of str to str
-        Versions (see `model_file.versions`) then and now.
-    measure : callable
-        From differences to the one that counts.
-
-    Raises
-    ------
-    ModelFileError
-        If they differ though the versions don't, or by more than `refused`.
-    """
-    alike = found.shape == expected.shape
-    off = measure(found - expected) if alike else np.inf
-    if off <= tolerance:
-        return
-    changed = sorted(n for n in saved.keys() | here.keys() if saved.get(n) != here.get(n))
-    message = f"its {what} are no longer the same, but off by {off:.2g}"
-    if not changed:
-        raise model_file.ModelFileError(
-            f"{message}, though all libraries are as they were: somebody changed the file or the "
-            "code of this project; refused"
-        )
-    changes = [f"{n} {saved.get(n, 'none')} (here {here.get(n, 'none')})" for n in changed]
-    message += f"; it was saved with {', '.join(changes)}"
-    if not off <= refused:
-        raise model_file.ModelFileError(f"{message}. Refused: install these, or train it anew")
-    warnings.warn(message, model_file.ModelFileWarning, stacklevel=7)  # where it is loaded
+    sets = {} if coverage is None else {"set": smallest_set(shares, predictor.needed(coverage))}
+    return found | sets

@@ -38,6 +38,11 @@ PROTOCOLS = {
     "standard": Protocol(False, ""),  # see `describe_split`
     "loso": Protocol(True, "leave one speaker out (loso)" + _APART),
     "group-K": Protocol(True, "{name}, {n_folds} folds of speakers" + _APART),
+    "loco": Protocol(
+        True,
+        "leave one corpus out (loco): {n_clips} clips of {n_speakers} speakers, each predicted by "
+        "a model trained on the other corpora, on the emotions that both have: {emotions}",
+    ),
     "cross-corpus": Protocol(
         True,
         "cross-corpus: trained on {n_train} clips of {n_train_speakers} speakers of "
@@ -71,8 +76,10 @@ def make_folds(
     ----------
     protocol : str
         "standard": the partitions of the clips. "loso": each speaker in turn. "group-K", for
-        example "group-6": fold i tests on speakers[i::K] of each corpus, sorted. "cross-corpus":
-        some corpora against others. "random": ten folds of clips, stratified by emotion.
+        example "group-6": fold i tests on speakers[i::K] of each corpus, sorted. "loco": each
+        corpus in turn, trained on the others, with the clips of the emotions that both have.
+        "cross-corpus": some corpora against others. "random": ten folds of clips, stratified by
+        emotion.
     clips : DataFrame (n_clips,)
         Columns emotion, speaker, corpus, and partition for "standard".
     balance : bool, default False
@@ -91,6 +98,8 @@ def make_folds(
         raise ValueError(f"train_corpora and test_corpora are for 'cross-corpus', not {protocol!r}")
     if kind == "standard":
         return _standard_folds(clips, balance, random_state)
+    if kind == "loco":
+        return _left_out_corpora(clips)
     if kind == "cross-corpus":
         return _corpus_folds(clips, train_corpora, test_corpora)
     if kind == "random":
@@ -154,6 +163,29 @@ def _speaker_folds(clips, n_folds):
     ]
 
 
+def _left_out_corpora(clips):
+    """Each corpus in turn, and the others, with the emotions that both have: list of Fold."""
+    corpora, emotions = clips["corpus"].to_numpy(), clips["emotion"].to_numpy()
+    names = sorted(set(corpora))
+    if len(names) < 2:
+        raise ValueError(
+            f"loco needs at least two corpora, and all clips here are of {', '.join(names)}. Add "
+            "another corpus, or choose 'loso'."
+        )
+    folds = []
+    for name in names:
+        own = corpora == name
+        shared = sorted(set(emotions[own]) & set(emotions[~own]))
+        if len(shared) < 2:
+            raise ValueError(
+                f"loco needs two emotions that {name} shares with the other corpora, and it shares "
+                f"{', '.join(shared) or 'none'}. Leave {name} out, or add recordings."
+            )
+        kept = np.isin(emotions, shared)
+        folds.append(Fold(name, np.flatnonzero(~own & kept), np.flatnonzero(own & kept)))
+    return folds
+
+
 def _corpus_folds(clips, train_corpora, test_corpora):
     there = sorted(set(clips["corpus"]))
     if not test_corpora:
@@ -178,22 +210,26 @@ def _random_folds(clips, random_state):
 
 
 def trained_emotions(protocol, clips, folds, emotions, label_map=None):
-    """Check that every fold is trained on all emotions, and list these: list of str.
+    """Check that every fold is trained on all emotions, or in loco on its own: list of str.
 
     Parameters
     ----------
     protocol, clips, folds, label_map
         See `make_folds` and `tables.map_labels`.
     emotions : list of str
-        Those that were asked for. "cross-corpus" keeps the mapped ones that there are.
+        Those that were asked for. "cross-corpus" keeps the mapped ones that there are, and "loco"
+        those of any fold.
 
     Raises
     ------
     ValueError
         If a fold has no clips of an emotion to train on, or if the labels of corpora differ.
     """
-    labels = clips["emotion"].to_numpy()
-    if parse_protocol(protocol)[0] == "cross-corpus":
+    labels, (kind, _) = clips["emotion"].to_numpy(), parse_protocol(protocol)
+    if kind == "loco":
+        tested = {label for fold in folds for label in labels[fold.test]}
+        return [emotion for emotion in emotions if emotion in tested]
+    if kind == "cross-corpus":
         train, test = (set(labels[rows].tolist()) for rows in (folds[0].train, folds[0].test))
         sides = {"training": train - test, "test": test - train}
         only = [f"only {side} has {', '.join(sorted(own))}" for side, own in sides.items() if own]
@@ -216,7 +252,7 @@ def trained_emotions(protocol, clips, folds, emotions, label_map=None):
 
 
 def calibration_blocks(n_clips, n, random_state=0):
-    """Choose clips of a speaker to predict, and others to adapt with: list of (block, handful).
+    """Choose clips to predict, and others to adapt with: list of (block, handful).
 
     The clips are shuffled and cut into blocks, arrays of their indices. The clips that follow a
     block adapt the model for it, and the first ones for the last block: n clips, or all that there
@@ -225,9 +261,9 @@ def calibration_blocks(n_clips, n, random_state=0):
     Parameters
     ----------
     n_clips : int
-        Clips of the speaker.
+        Clips of a speaker, or of a recording condition.
     n : int or "all"
-        Clips to adapt with; "all" are all of the speaker's, the predicted ones included.
+        Clips to adapt with; "all" are all of them, the predicted ones included.
     random_state : int, default 0
 
     Examples
@@ -422,7 +458,7 @@ def describe_split(train_rows, test_rows, train_groups, test_groups):
     return f"{line}, none of them heard in training"
 
 
-def describe(protocol, clips, folds, calibrate=0, label_map=None):
+def describe(protocol, clips, folds, calibrate=0, label_map=None, adapt="speaker"):
     """Describe a protocol in one line: corpora, clips, speakers, labels, adaptation: str.
 
     Parameters
@@ -430,7 +466,9 @@ def describe(protocol, clips, folds, calibrate=0, label_map=None):
     protocol, clips, folds, label_map
         See `make_folds` and `tables.map_labels`.
     calibrate : int or "all", default 0
-        Clips that the model is adapted to each speaker with.
+        Clips that the model is adapted with.
+    adapt : {"speaker", "condition"}
+        What it is adapted to: each speaker, or each corpus.
     """
     kind, _ = parse_protocol(protocol)
     train = clips.iloc[folds[0].train]
@@ -444,18 +482,34 @@ def describe(protocol, clips, folds, calibrate=0, label_map=None):
             n_clips=len(test),
             n_speakers=len(set(speaker_groups(test))),
             n_folds=len(folds),
+            emotions=_in_corpora(test),
             train_corpora=", ".join(sorted(set(train["corpus"]))),
             n_train=len(train),
             n_train_speakers=len(set(speaker_groups(train))),
         )
+    if kind == "loco" and len(test) < len(clips):
+        alone = clips.drop(index=test.index)
+        line += f"; without {len(alone)} clips of what one corpus alone has: {_in_corpora(alone)}"
     if label_map:
         changes = [f"{old} as {new}" if new else f"without {old}" for old, new in label_map.items()]
         line += f"; labels: {', '.join(changes)}"
+    if not calibrate:
+        return line
+    target, whose = {
+        "speaker": ("each speaker", "their"),
+        "condition": ("the recording condition of each corpus", "its"),
+    }[adapt]
     if calibrate == "all":
-        own = "all their unlabelled clips, the scored one included (transductive)"
+        own = f"all {whose} unlabelled clips, the scored one included (transductive)"
     else:
         own = f"{calibrate} other unlabelled clips"
-    return f"{line}; adapted to each speaker with {own}" if calibrate else line
+    return f"{line}; adapted to {target} with {own}"
+
+
+def _in_corpora(rows):
+    """The emotions of each corpus, in words: str."""
+    found = rows.groupby("corpus")["emotion"].unique().items()
+    return "; ".join(f"{corpus} ({', '.join(sorted(emotions))})" for corpus, emotions in found)
 
 
 # comparing
@@ -524,13 +578,13 @@ def compare(first, second, *, same_folds=True):
         If they aren't of the same clips, labels and folds.
     """
     _check_comparable(first, second, same_folds)
-    name, measures = first.main_measure, first.measures
-    tallies = [first.tallies(), second.tallies()]
+    name, measures, corpora = first.main_measure, *first.scoring()[1:]
+    tallies = [e.scoring()[0] for e in (first, second)]
     n_speakers = len(tallies[0])
     values = tuple(float(measures(tally.sum(axis=0))[name]) for tally in tallies)
     low = high = probability = None
     if n_speakers > 1:
-        drawn = metrics.resample_speakers(n_speakers, first.random_state)
+        drawn = metrics.resample_speakers(n_speakers, first.random_state, corpora)
         scores = [measures(np.tensordot(drawn, tally, axes=1))[name] for tally in tallies]
         draws = scores[0] - scores[1]
         better = draws if first.higher_is_better else -draws
@@ -544,6 +598,8 @@ def compare(first, second, *, same_folds=True):
 def _check_comparable(first, second, same_folds):
     if type(first) is not type(second) or set(first.emotions) != set(second.emotions):
         raise ValueError("One evaluation can't be compared with one of other emotions or kind.")
+    if first.over_corpora != second.over_corpora:
+        raise ValueError("The scores of loco are means over corpora: compare it with loco only.")
     columns = ["path", "emotion", "speaker", "corpus"] + ["fold"] * same_folds
     a, b = (
         e.clips[columns].astype(str).sort_values("path").reset_index(drop=True)

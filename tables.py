@@ -1,5 +1,6 @@
 """Labelled clips as tables: DataFrames with the columns path, emotion, speaker and corpus."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from checks import check_name, replacing
 COLUMNS = ["path", "emotion", "speaker", "corpus"]
 PARTITIONS = ("train", "test")
 NAME_ERRORS = "surrogateescape"  # how Python spells file names that aren't Unicode
+SPEAKERS = {"folder": lambda path: Path(path).resolve().parent.name}
+"""What finds the speaker of a recording by its path, beside regular expressions."""
 TEXT = object  # pandas's own strings can't hold such names where pyarrow makes them
 
 
@@ -56,6 +59,43 @@ def write_desc_file(rows, path):
         rows[COLUMNS].to_csv(temporary, index=False, errors=NAME_ERRORS)
 
 
+def speaker_of(path, how):
+    """The speaker of a recording, by its name: str.
+
+    Parameters
+    ----------
+    path : path
+    how : str
+        One of `SPEAKERS`, or a regular expression that is searched in the name of the file: its
+        only group, or the one named speaker, is the speaker.
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or not found in the name.
+
+    Examples
+    --------
+    >>> speaker_of("calls/ann/3.wav", "folder"), speaker_of("calls/ann_3.wav", "^([a-z]+)_")
+    ('ann', 'ann')
+    """
+    if how in SPEAKERS:
+        return SPEAKERS[how](path)
+    try:
+        pattern = re.compile(how)
+        group = "speaker" if "speaker" in pattern.groupindex else 1
+        found = pattern.search(Path(path).name)
+        if found is not None and found[group]:
+            return found[group]
+        problem = f"isn't found in the name of {path}"
+    except (re.error, IndexError) as error:
+        problem = f"is no such expression ({error})"
+    raise ValueError(
+        f"{how!r} {problem}; speakers are told by {', '.join(SPEAKERS)}, or by a regular "
+        "expression with one group for the speaker, such as '^([a-z]+)_'"
+    )
+
+
 def speaker_groups(rows):
     """One name for each speaker over all corpora: ndarray (n_clips,) of "corpus/speaker".
 
@@ -65,6 +105,17 @@ def speaker_groups(rows):
         Columns corpus and speaker.
     """
     return (rows["corpus"] + "/" + rows["speaker"]).to_numpy(dtype=str)
+
+
+def corpora_of(groups):
+    """The corpora of speakers: ndarray (n_clips,).
+
+    Parameters
+    ----------
+    groups : ndarray (n_clips,)
+        See `speaker_groups`.
+    """
+    return np.array([str(group).rpartition("/")[0] for group in groups])
 
 
 def speaker_folds(y, groups, n_splits=5, random_state=0):

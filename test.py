@@ -5,6 +5,8 @@
     python test.py -e angry,neutral,sad -m SVC        # another model, trained on the corpora first
     python test.py -m my.ser --continuous             # a model of your own, until Ctrl-C
     python test.py --adapt                            # read some sentences first: better results
+    python test.py --adapt ann --save-adapted ann.ser # adapt to recordings in a folder, and keep it
+    python test.py --continuous --adapt running       # adapt while you speak
     python test.py --list-devices                     # then: --device 3, or --device USB
     python test.py --file "my clip.m4a"               # a recording in place of the microphone
 
@@ -21,7 +23,18 @@ import soundfile as sf
 
 from audio import stream_audio
 from checks import moved, replacing
-from commands import add_model, among, guarded, make_parser, recognizer
+from commands import (
+    NO_SPEECH,
+    adapted,
+    add_abstain,
+    add_adapt,
+    add_model,
+    among,
+    guarded,
+    make_parser,
+    recognizer,
+)
+from confidence import decided
 from listening import Microphone, NothingHeard, Recorder, list_devices
 from parameters import SAMPLE_RATE
 from plotting import bars
@@ -38,6 +51,7 @@ SENTENCES = (
     "We could have tea first, and then go through your list.",
 )
 """What a speaker reads for the recognizer to adapt."""
+READ = ""  # --adapt without a name
 
 
 def _parse_args(argv):
@@ -46,15 +60,26 @@ def _parse_args(argv):
     add = parser.add_argument
     switch = {"action": "store_true"}
     add("--continuous", help="predict while you speak, until Ctrl-C", **switch)
-    add("--adapt", help="read a few sentences first, to adapt to your voice", **switch)
-    add("--calibrate", dest="adapt", help=argparse.SUPPRESS, **switch)
+    adapt = "adapt first: to recordings, or without a name to a few sentences that you read in a "
+    adapt += "neutral voice; running: while you speak, with --continuous"
+    add_adapt(parser, nargs="?", const=READ, help=adapt)
+    hidden = {"action": "append_const", "const": READ, "help": argparse.SUPPRESS}
+    add("--calibrate", dest="adapt", **hidden)
+    add_abstain(add)
     timeout = "end when nobody has spoken for so long (default 10; with --continuous never)"
     add("--timeout", type=float, metavar="SECONDS", help=timeout)
     add("--device", help="an input device: its number, or a part of its name")
     add("--list-devices", help="print the input devices", **switch)
     add("--file", metavar="FILE", help="a recording in place of the microphone")
     add("--save", metavar="FOLDER", help="keep the utterances, as WAV")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if {READ, "running"} & set(args.adapt) and len(args.adapt) > 1:
+        parser.error("--adapt without a name and --adapt running stand alone")
+    if "running" in args.adapt and not args.continuous:
+        parser.error("--adapt running needs --continuous")
+    if (args.adapt_by or args.save_adapted) and args.adapt in ([], ["running"]):
+        parser.error("--adapt-by and --save-adapted need --adapt, or --adapt FOLDER")
+    return args
 
 
 def _source(args):
@@ -70,42 +95,53 @@ def _source(args):
     return microphone
 
 
-def _adapted(rec, utterances):
-    """The recognizer, adapted to a speaker who reads some sentences."""
+def _first_adapted(rec, utterances, args):
+    """The recognizer, adapted to a speaker who reads some sentences if `args` say so."""
+    if args.adapt != [READ]:
+        return rec
     spoken = []
+    print("Say each of these sentences in your neutral voice, as you talk when nothing matters.")
     for i, sentence in enumerate(SENTENCES, 1):
         print(f"Read aloud ({i} of {len(SENTENCES)}): {sentence}", flush=True)
         utterance = next(utterances, None)
         if utterance is None:
             raise NothingHeard(f"Only {len(spoken)} of {len(SENTENCES)} sentences were heard.")
         spoken.append(utterance.y)
-    calm = "neutral" if "neutral" in rec.emotions else None  # as people read
-    rec = rec.adapt(spoken, labels=calm, sr=SAMPLE_RATE)
+    rec = adapted(rec, args, spoken, "neutral", sr=SAMPLE_RATE)
     print("Thank you, the model is adapted to your voice. Please talk", flush=True)
     return rec
+
+
+def _check_neutral(rec):
+    if "neutral" not in rec.emotions:
+        raise ValueError(
+            f"--adapt without a name asks for neutral sentences, and this model knows only "
+            f"{', '.join(rec.emotions)}: name recordings of yours in various moods, --adapt FOLDER"
+        )
 
 
 def _predict_once(rec, source, args):
     """Predict the emotion of one utterance, and print what makes it doubtful."""
     utterances = iter(Recorder(source, timeout=args.timeout or 10))
-    if args.adapt:
-        rec = _adapted(rec, utterances)
+    rec = _first_adapted(rec, utterances, args)
     utterance = next(utterances, None)
     if utterance is None:
         raise NothingHeard(f"There is no speech in {args.file}.")
-    found = recognise(rec.predictor_, utterance.y, emotions=args.emotions)
-    print(f"{found['emotion']}  (from {utterance.start:.2f} s to {utterance.end:.2f} s)")
+    found = recognise(rec.predictor_, utterance.y, emotions=args.emotions, abstain=args.abstain)
+    emotion = found["emotion"] or NO_SPEECH
+    print(f"{emotion}  (from {utterance.start:.2f} s to {utterance.end:.2f} s)")
     print(bars(found["probabilities"]), flush=True)
-    for warning in found["warnings"]:
-        print(f"  {warning}", file=sys.stderr)
+    for code, sentence in found["warnings"].items():
+        print(f"  {code}: {sentence}", file=sys.stderr)
     if args.save:
-        _save(utterance.y, found["emotion"], args.save)
+        _save(utterance.y, emotion, args.save)
 
 
 def _save(y, emotion, folder):
     """Write an utterance under the next free number."""
     folder = Path(folder)
-    paths = (folder / f"utterance_{i:03d}_{emotion}.wav" for i in itertools.count(1))
+    name = emotion.replace(" ", "-")
+    paths = (folder / f"utterance_{i:03d}_{name}.wav" for i in itertools.count(1))
     path = next(p for p in paths if not any(folder.glob(f"{p.stem[:13]}_*.wav")))
     with replacing(path) as temporary:
         sf.write(temporary, y, SAMPLE_RATE, format="WAV", subtype="PCM_16")
@@ -115,9 +151,8 @@ def _save(y, emotion, folder):
 def _predict_on(rec, source, args):
     """Predict emotions while somebody speaks, in a line that a terminal writes over again."""
     recorder, blocks = Recorder(timeout=args.timeout), iter(source)
-    if args.adapt:
-        rec = _adapted(rec, iter(Recorder(blocks, timeout=args.timeout)))
-    stream = Timeline(rec, hop=HOP)
+    rec = _first_adapted(rec, iter(Recorder(blocks, timeout=args.timeout)), args)
+    stream = Timeline(rec, hop=HOP, adapt=args.adapt == ["running"])
     on_terminal = sys.stdout.isatty()
     power, time, next_line = [], 0.0, 0.0
     for block in blocks:
@@ -126,12 +161,16 @@ def _predict_on(rec, source, args):
         rows = stream.push(block)
         if rows or (time >= next_line and on_terminal):
             row = among(rows[-1], args.emotions or rec.emotions) if rows else None
+            if rows:
+                shares = dict(list(row.items())[4:])
+                row["emotion"] = decided(shares, args.abstain, stream.novelties[-1])
             print(_line(time, row, power), end="\r" if on_terminal else "\n", flush=True)
             power, next_line = [], time + HOP
         for utterance in recorder.push(block) if args.save or args.timeout else ():
             if args.save:
-                found = recognise(rec.predictor_, utterance.y, emotions=args.emotions)
-                _save(utterance.y, found["emotion"], args.save)
+                settings = {"emotions": args.emotions, "abstain": args.abstain}
+                found = recognise(stream.current, utterance.y, **settings)
+                _save(utterance.y, found["emotion"] or NO_SPEECH, args.save)
 
 
 def _line(time, row, power):
@@ -155,6 +194,10 @@ def _run(args):
         return 0
     source = _source(args)  # before anything is loaded or trained
     rec = recognizer(args)
+    if args.adapt == [READ]:
+        _check_neutral(rec)
+    elif args.adapt not in ([], ["running"]):
+        rec = adapted(rec, args)
     if not args.continuous:
         _predict_once(rec, source, args)
         return 0

@@ -27,6 +27,7 @@ import pandas as pd
 import soundfile as sf
 from tqdm.auto import tqdm
 
+from adaptation import Running
 from audio import stream_audio
 from checks import check_name, moved
 from listening import MARGIN, InputReport, Span, SpeechDetector
@@ -67,6 +68,9 @@ class Timeline:
         Leave out cells without speech, and silence from the windows; see `SpeechDetector`.
     chunk : float, optional
         Seconds of an utterance that are measured and predicted at once, rounded up to whole hops.
+    adapt : bool, default False
+        Adapt to the voice while it speaks: from about 10 s of speech on, rows are predicted by what
+        the windows before have in common. Good for one voice that changes its mood.
 
     Attributes
     ----------
@@ -76,10 +80,12 @@ class Timeline:
     Raises
     ------
     ValueError
-        For a regressor, or settings outside their range.
+        For a regressor, settings outside their range, or one that can't be adapted.
     """
 
-    def __init__(self, predictor, *, window=3.0, hop=1.0, smooth=1, vad=True, chunk=None):
+    def __init__(
+        self, predictor, *, window=3.0, hop=1.0, smooth=1, vad=True, chunk=None, adapt=False
+    ):
         self.predictor = predictor_of(predictor)
         if not self.predictor.classification:
             raise ValueError(
@@ -100,6 +106,7 @@ class Timeline:
                 "late."
             )
         self.window, self.hop, self.smooth, self.chunk = window, hop, smooth, chunk
+        self._running = Running(self.predictor, window) if adapt else None
         self._cells_a_chunk = math.ceil((chunk or hop) / hop - 1e-6)
         self.detector = SpeechDetector(longest=math.inf) if vad else None
         self._spans = self.detector.spans if vad else [Span(0.0, math.inf, math.inf)]
@@ -111,6 +118,11 @@ class Timeline:
         }  # None: it measures window by window
         self._n_cells = 0
         self._recent, self._recent_span = deque(maxlen=smooth), None
+
+    @property
+    def current(self):
+        """The Predictor that predicts the next rows, adapted to those before if `adapt` is on."""
+        return self._running.predictor if self._running else self.predictor
 
     @property
     def duration(self):
@@ -227,7 +239,9 @@ class Timeline:
         views = zip(*(self.predictor.views(X) for *_, X in cells), strict=True)
         X = self.predictor.joined([np.concatenate(view) for view in views])
         self.novelties += self.predictor.novelty(X).tolist()
-        every = self.predictor.probabilities(X)
+        every = self.current.probabilities(X)
+        for _, end, utterance, own in cells if self._running else ():
+            self._running.add(utterance, end, own)
         return [self._row(*cell[:-1], own) for cell, own in zip(cells, every, strict=True)]
 
     def _row(self, start, end, utterance, probabilities):
@@ -405,14 +419,14 @@ def predict_timeline(
     channels : {"mix", "split"}
         "split": a timeline for each channel, as for a call with a speaker on each.
     report : bool, default True
-        Look for what makes the result doubtful: `attrs["warnings"]`, a list of str.
+        Look for what makes the result doubtful: `attrs["warnings"]`, a dict of code to sentence.
     verbose : int, default 1
         0 draws no progress bar.
     on_row : callable, optional
         Called with channel (int, from 0) and row (dict) as soon as a row is predicted.
     **settings
-        window, hop, smooth, vad, chunk; see `Timeline`. With an encoder chunk is `CHUNK` here
-        unless it is given; None encodes each window by itself.
+        window, hop, smooth, vad, chunk, adapt; see `Timeline`. With an encoder chunk is `CHUNK`
+        here unless it is given; None encodes each window by itself.
 
     Returns
     -------
@@ -451,7 +465,8 @@ def _table(timeline, sound, rows, report):
     columns = ["start", "end", "emotion", "confidence", *timeline.predictor.emotions]
     table = TimelineTable(rows, columns=columns)
     novel = bool(rows) and np.median(timeline.novelties) > 1
-    warnings = sound.warnings(novel) if report else []
+    warnings = sound.warnings(novel, speech=bool(rows)) if report else {}
+    warnings.pop("long", None)  # that a timeline is better
     table.attrs = {"duration": timeline.duration, "warnings": warnings}
     return table
 
@@ -473,7 +488,8 @@ class TimelineTable(pd.DataFrame):
     def _lines(self):
         duration = self.attrs.get("duration")
         length = "" if duration is None else f" in {duration:.1f} s"
-        warnings = [f"! {warning}" for warning in self.attrs.get("warnings", ())]
+        found = self.attrs.get("warnings", {})
+        warnings = [f"! {code}: {sentence}" for code, sentence in found.items()]
         return [f"Timeline, {len(self)} rows{length}", *warnings]
 
     def __repr__(self):

@@ -6,7 +6,7 @@ import pickle
 import pickletools
 import re
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -128,6 +128,26 @@ def names_option(text):
     ['prosody', 'encoder:wavlm.onnx@6,9', 'mel']
     """
     return [name.strip() for name in re.split(r",(?!\d+(?:,|$))", text) if name.strip()]
+
+
+def probability_option(text):
+    """A probability, for argparse: float.
+
+    Parameters
+    ----------
+    text : str
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is no number from 0 to 1.
+    """
+    from argparse import ArgumentTypeError
+
+    with suppress(ValueError):
+        if 0 <= float(text) <= 1:
+            return float(text)
+    raise ArgumentTypeError(f"a probability from 0 to 1 is needed; got {text}")
 
 
 def encoder_option(text):
@@ -526,6 +546,22 @@ def tuned_estimator(result):
             stacklevel=3,
         )
     return make_estimator(name, {key: params[key] for key in params if key in known})
+
+
+def among(row, emotions):
+    """Choose among some emotions in a row of a timeline: dict with their probabilities only.
+
+    Parameters
+    ----------
+    row : dict
+        See `timeline.Timeline.push`.
+    emotions : list of str
+    """
+    whole = sum(row[emotion] for emotion in emotions)
+    shares = {emotion: row[emotion] / whole for emotion in emotions}
+    best = max(shares, key=shares.get)
+    place = {"start": row["start"], "end": row["end"]}
+    return place | {"emotion": best, "confidence": shares[best]} | shares
 
 
 def two_sided(scores):

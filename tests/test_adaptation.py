@@ -1,10 +1,28 @@
 """Adaptation to speakers: means and deviations of drawn speakers, with and without labels."""
 
+import shutil
+import warnings
+from io import BytesIO
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile as sf
+from conftest import bundled_clip
 
-from adaptation import SpeakerFrameScaler, SpeakerScaler, standardised
+from adaptation import (
+    Adaptation,
+    NoSpeech,
+    Running,
+    SpeakerFrameScaler,
+    SpeakerScaler,
+    standardised,
+    usable,
+)
+from audio import load_audio
 from data_extractor import ragged
+
+EMOTIONS = ["sad", "happy"]
 
 
 def many_speakers(spreads, n_speakers=60, n_clips=20, seed=0):
@@ -65,6 +83,36 @@ def test_known_labels_correct_the_mean_of_a_speaker():
     assert mixed == pytest.approx(20, abs=1)
 
 
+def test_clips_without_a_label_count_beside_known_ones():
+    X, groups = many_speakers([2.0, 10.0])
+    y = np.tile(["neutral", "happy"], len(X) // 2)
+    X += np.where(y == "neutral", -3, 3)[:, np.newaxis]
+    scaler = SpeakerScaler().fit(X, groups, y)
+    new = np.random.default_rng(1).normal(size=(12, 2)) + 17
+    for found, expected in zip(
+        scaler.statistics(new, [None] * 12), scaler.statistics(new), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+    labels = np.array(["neutral", None] * 6, dtype=object)
+    mean, std = scaler.statistics(new, labels)
+    known, unknown = new[::2], new[1::2]
+    offset = scaler.offsets_["neutral"]
+    sources = [  # (mean, precision): the average speaker, the unknown clips, the known ones
+        (scaler.mean_, 1 / scaler.spread_),
+        (unknown.mean(axis=0), 6 / scaler.variance_),
+        (
+            known.mean(axis=0) - offset * np.sqrt(scaler.variance_),
+            1 / (scaler.variance_ * (scaler.habit_ + scaler.noise_ / 6)),
+        ),
+    ]
+    weights = np.array([weight for _, weight in sources])
+    np.testing.assert_allclose(mean, np.average([m for m, _ in sources], axis=0, weights=weights))
+    squares = ((unknown - mean) ** 2).sum(axis=0) + 10 * scaler.variance_
+    expected = offset**2 + scaler.habit_ + scaler.noise_
+    squares += (((known - mean) ** 2) / expected).sum(axis=0)
+    np.testing.assert_allclose(std, np.sqrt(squares / 22))
+
+
 def test_labels_count_little_where_speakers_express_them_differently():
     rng = np.random.default_rng(0)
     X, groups = many_speakers([1.0])
@@ -89,3 +137,122 @@ def test_frames_are_standardised_by_those_of_their_speaker():
     for speaker in "abcd":
         own = np.concatenate(scaler.transform(X, groups)[groups == speaker])
         np.testing.assert_allclose(own.mean(axis=0), 0, atol=0.3)
+
+
+# what people adapt with
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two clips with speech, noise, and a file that is no audio."""
+    shutil.copy(bundled_clip("happy"), tmp_path / "ann_1_happy.wav")
+    shutil.copy(bundled_clip("sad"), tmp_path / "ann_2_bored.wav")
+    noise = 1e-4 * np.random.default_rng(0).normal(size=32000)
+    sf.write(tmp_path / "noise_sad.wav", noise, 16000)
+    (tmp_path / "broken.wav").write_bytes(b"no audio")
+    return tmp_path
+
+
+def test_recordings_without_speech_are_left_out_and_named(folder):
+    with pytest.warns(UserWarning, match="2 recording.* left out of the adaptation") as caught:
+        found = usable(folder, "names", EMOTIONS)
+    assert "noise_sad.wav: no speech" in str(caught[0].message) and len(caught) == 1
+    assert [Path(path).name for path in found.recordings] == ["ann_1_happy.wav", "ann_2_bored.wav"]
+    assert found.labels == ["happy", None]
+    names = {Path(name).name: reason for name, reason in found.left_out.items()}
+    assert set(names) == {"noise_sad.wav", "broken.wav"}
+    assert names["noise_sad.wav"] == "no speech" and names["broken.wav"].startswith("not audio")
+
+
+def test_arrays_and_open_files_are_recordings_too():
+    path = bundled_clip("happy")
+    y, file = load_audio(path), BytesIO(Path(path).read_bytes())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = usable([path, y, file], ["sad", None, "happy"], EMOTIONS, sr=16000)
+    assert found.recordings[0] == path and found.labels == ["sad", None, "happy"]
+    for samples in found.recordings[1:]:
+        np.testing.assert_array_equal(samples, y)
+    with pytest.warns(UserWarning, match="recording 2: no speech"):
+        usable([y, np.zeros(16000, np.float32)], None, EMOTIONS, sr=16000)
+
+
+def test_without_speech_nothing_is_adapted(folder):
+    (folder / "ann_1_happy.wav").unlink()
+    (folder / "ann_2_bored.wav").unlink()
+    with pytest.raises(NoSpeech, match=r"noise_sad.wav: no speech. Record some sentences"):
+        usable(folder, None, EMOTIONS)
+    with pytest.raises(NoSpeech, match="needs its sampling rate"):
+        usable([load_audio(bundled_clip("sad"))], None, EMOTIONS)
+
+
+@pytest.mark.parametrize(
+    ("recordings", "labels", "words"),
+    [
+        ([], None, "at least one"),
+        ("nowhere", None, "list of recordings or a folder"),
+        (["a.wav"], "sda", "Did you mean 'sad'"),
+        (["a.wav"], ["sad", None], "2 labels for 1 recording"),
+    ],
+)
+def test_wrong_recordings_and_labels_are_refused(recordings, labels, words):
+    with pytest.raises(ValueError, match=words):
+        usable(recordings, labels, EMOTIONS)
+
+
+def test_an_adaptation_is_one_line():
+    assert str(Adaptation("condition", 1, 0, 0)) == (
+        "one recording condition by 1 recording: 0 recognised otherwise than before"
+    )
+
+
+# while a voice speaks
+
+
+def test_running_adaptation_counts_windows_that_do_not_overlap(rec, monkeypatch):
+    monkeypatch.setattr(Running, "MOST", 3)
+    predictor = rec.predictor_
+    X = rec.X_test[:9]
+    running = Running(predictor, window=5.0)  # enough are two windows
+    ends = [(1.0, 2.0), (1.0, 6.0), (1.0, 7.0), (1.0, 10.0), (20.0, 21.0)]
+    for (utterance, end), own in zip(ends[:4], X, strict=False):
+        running.add(utterance, end, own[np.newaxis])
+        assert running.predictor is predictor
+    running.add(*ends[4], X[4:5])  # those before: until 6.0, the latest until 11.0
+    expected = predictor.adapted(X[[1, 3]]).probabilities(X)
+    np.testing.assert_array_equal(running.predictor.probabilities(X), expected)
+    for i, utterance in enumerate([30.0, 40.0, 50.0], 5):
+        running.add(utterance, utterance + 1, X[i : i + 1])
+    expected = predictor.adapted(X[[4, 5, 6]]).probabilities(X)  # the latest three before
+    np.testing.assert_array_equal(running.predictor.probabilities(X), expected)
+
+
+def test_running_adaptation_needs_a_predictor_that_can_be_adapted(rec, adapted, ensemble):
+    with pytest.raises(ValueError, match="adapted already"):
+        Running(adapted.predictor_, 3.0)
+    with pytest.raises(ValueError, match='normalize="speaker"'):
+        plain = rec.untrained(normalize=None, features=["mfcc"], functionals=["mean"])
+        Running(plain.fit(rec.train_rows_).predictor_, 3.0)
+    assert Running(ensemble.predictor_, 3.0).predictor is ensemble.predictor_
+
+
+def voices(n_speakers=8, n_clips=24):
+    """Clips of three emotions, of speakers whose averages differ: X, groups, y."""
+    rng = np.random.default_rng(0)
+    y = np.tile(np.repeat(["angry", "happy", "sad"], n_clips // 3), n_speakers)
+    groups = np.repeat([f"speaker{i}" for i in range(n_speakers)], n_clips)
+    means = dict(zip(["angry", "happy", "sad"], 2 * rng.normal(size=(3, 20)), strict=True))
+    X = np.array([means[label] for label in y]) + rng.normal(size=(len(y), 20))
+    return X + np.repeat(3 * rng.normal(size=(n_speakers, 20)), n_clips, axis=0), groups, y
+
+
+def test_clips_of_one_emotion_are_not_trusted():
+    X, groups, y = voices()
+    known, new = groups != "speaker0", groups == "speaker0"
+    scaler = SpeakerScaler().fit(X[known], groups[known], y[known])
+    assert scaler.trust(X[new]) == 1
+    assert scaler.trust(X[new & (y == "angry")]) < 0.2
+    assert scaler.trust(X[new][:1]) == 0  # nobody knows what a single clip is
+    assert scaler.trust(X[new & (y == "angry")], ["angry"] * 8) == 1
+    half = [*["angry"] * 4, *[None] * 4]
+    assert 0.4 < scaler.trust(X[new & (y == "angry")], half) < 0.7

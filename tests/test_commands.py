@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import no_speech
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile as sf
 from conftest import BUNDLED, EMOTIONS, ODD_ORDER, REPO, bundled_clip
@@ -20,6 +22,7 @@ import commands
 import timeline
 from audio import load_audio
 from deep_emotion_recognition import named_recognizer
+from listening import REPORTS
 from parameters import SAMPLE_RATE
 from utils import AS_FEATURES
 
@@ -260,7 +263,7 @@ def test_files_folders_and_patterns(run, folder, bundled):
         assert results[name]["probabilities"] == pytest.approx(expected, abs=1e-6)
         assert results[name]["emotion"] == max(expected, key=expected.get)
         assert results[name]["confidence"] == max(results[name]["probabilities"].values())
-        assert isinstance(results[name]["warnings"], list)
+        assert results[name]["warnings"].keys() <= REPORTS.keys()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -308,10 +311,129 @@ def test_wrong_wishes_get_one_line(refused, command, arguments, words):
         (2, ["timeline", HAPPY, "--output", "here"], "give --write"),
         (2, ["timeline", HAPPY, "--json", "--csv"], "not allowed with"),
         (2, ["timeline"], "required: FILE"),
+        (1, ["predict", HAPPY, "--adapt", "nowhere"], "There is no recording nowhere"),
+        (1, ["predict", HAPPY, "--adapt", "self", "--speakers", "x(y)"], "'x(y)' isn't found"),
+        (1, ["predict", HAPPY, "--adapt", "self", "--speakers", "v"], "no such group"),
+        (2, ["predict", HAPPY, "--adapt", "running"], "for timeline"),
+        (2, ["timeline", HAPPY, "--adapt", "self", "--adapt", "running"], "stand alone"),
+        (2, ["predict", HAPPY, "--speakers", "folder"], "goes with --adapt self"),
+        (2, ["timeline", HAPPY, "--adapt", "running", "--adapt-by", "speaker"], "need --adapt"),
+        (2, ["predict", HAPPY, "--save-adapted", "a.ser"], "need --adapt"),
     ],
 )
 def test_wrong_options_get_one_line(refused, exit_code, arguments, words):
     assert words in refused(*arguments, exit_code=exit_code)
+
+
+# adaptation
+
+
+@pytest.fixture
+def callers(tmp_path):
+    """Recordings of two people in folders of their own, one of them without speech."""
+    for name, voice in (("ann", "v21_s6"), ("bob", "v23_s8")):
+        (tmp_path / "calls" / name).mkdir(parents=True)
+        for emotion in ("sad", "happy", "neutral"):
+            clip = bundled_clip(emotion, voice)
+            shutil.copy(clip, tmp_path / "calls" / name / f"{name}_{emotion}.wav")
+    noise = 1e-4 * np.random.default_rng(0).normal(size=16000)
+    sf.write(tmp_path / "calls" / "bob" / "bob_silence.wav", noise, 16000)
+    return tmp_path / "calls"
+
+
+@pytest.fixture
+def by_model(run, saved):
+    """Runs predict on the file of `odd_rec`: probabilities by path, and stderr."""
+
+    def by_model(*arguments):
+        code, out, err = run("predict", *arguments, "-m", saved, "--json", "--no-warnings")
+        assert code == 0, err
+        return {found["path"]: found["probabilities"] for found in json.loads(out)}, err
+
+    return by_model
+
+
+def test_adapt_to_a_folder_and_keep_it(run, by_model, odd_rec, callers, tmp_path):
+    kept = tmp_path / "ann.ser"
+    found, err = by_model(HAPPY, "--adapt", callers / "ann", "--save-adapted", kept)
+    adapted = odd_rec.adapt(callers / "ann", "names")
+    assert found[HAPPY] == pytest.approx(adapted.predict_proba(HAPPY), abs=1e-6)
+    assert found[HAPPY] != pytest.approx(odd_rec.predict_proba(HAPPY), abs=1e-3)
+    assert f"adapted to {adapted.adaptation_}\n  written: {kept}\n" in err
+    assert "by 3 recordings (2 labelled): " in err  # neutral is none of its emotions
+    _, out, _ = run("predict", HAPPY, "-m", kept, "--json")
+    assert json.loads(out)[0]["probabilities"] == pytest.approx(found[HAPPY], abs=1e-6)
+
+
+def test_adapt_to_several_files_by_what_they_share(by_model, odd_rec, callers):
+    files = [callers / "ann" / "ann_sad.wav", callers / "bob" / "bob_happy.wav"]
+    options = [word for path in files for word in ("--adapt", path)]
+    found, err = by_model(HAPPY, *options, "--adapt-by", "condition")
+    adapted = odd_rec.adapt(files, ["sad", "happy"], by="condition")
+    assert found[HAPPY] == pytest.approx(adapted.predict_proba(HAPPY), abs=1e-6)
+    assert "adapted to one recording condition by 2 recordings (2 labelled)" in err
+
+
+def test_adapt_to_the_folder_itself(by_model, odd_rec, callers):
+    found, err = by_model(callers, "--adapt", "self")
+    paths = [path for path in sorted(callers.rglob("*.wav")) if "silence" not in path.name]
+    adapted = odd_rec.adapt(paths, by="condition")
+    for path in paths:
+        assert found[str(path)] == pytest.approx(adapted.predict_proba(path), abs=1e-6)
+    before = [max(found[str(path)], key=found[str(path)].get) for path in paths]
+    n_changed = sum(a != b for a, b in zip(before, odd_rec.predict(paths), strict=True))
+    assert f"condition by 6 recordings (1 left out): {n_changed} recognised otherwise" in err
+    left_out = f"  left out of the adaptation: {callers / 'bob' / 'bob_silence.wav'} (no speech)"
+    assert left_out in err.splitlines() and len(found) == 7
+
+
+@pytest.mark.parametrize("how", ["folder", "^(ann|bob)_", "^(?P<speaker>[a-z]+)_([a-z]+)"])
+def test_adapt_each_speaker_by_own_recordings(by_model, odd_rec, callers, how):
+    found, err = by_model(callers, "--adapt", "self", "--speakers", how)
+    for name in ("ann", "bob"):
+        paths = [callers / name / f"{name}_{emotion}.wav" for emotion in EMOTIONS]
+        adapted = odd_rec.adapt(sorted(paths))
+        left_out = " (1 left out)" * (name == "bob")
+        expected = f"by 3 recordings{left_out}: {adapted.adaptation_.n_changed} recognised"
+        assert f"  {name}: adapted to one speaker {expected} otherwise" in err
+        for path in paths:
+            assert found[str(path)] == pytest.approx(adapted.predict_proba(path), abs=1e-6)
+
+
+def test_a_speaker_who_does_not_speak_is_not_adapted_to(by_model, run, odd_rec, callers, saved):
+    (callers / "eve").mkdir()
+    (callers / "bob" / "bob_silence.wav").rename(callers / "eve" / "1.wav")
+    found, err = by_model(callers, "--adapt", "self", "--speakers", "folder")
+    assert "eve: not adapted. There is no speech" in err and "ann: adapted to" in err
+    expected = odd_rec.predict_proba(callers / "eve" / "1.wav")
+    assert found[str(callers / "eve" / "1.wav")] == pytest.approx(expected, abs=1e-6)
+    asked = "predict", HAPPY, "-m", saved, "--adapt", callers / "eve"
+    code, out, err = run(*asked)
+    assert (code, out) == (1, "") and "Record some sentences" in err
+
+
+@pytest.mark.parametrize("command", ["timeline", "explain"])
+def test_the_other_commands_adapt_too(documents, odd_rec, callers, saved, command):
+    [found] = documents(command, HAPPY, "-m", saved, "--adapt", callers / "ann")
+    adapted = odd_rec.adapt(callers / "ann", "names")
+    if command == "explain":
+        expected = adapted.explain(HAPPY, verbose=0)["effect"].tolist()
+        assert [row["effect"] for row in found["effects"]] == pytest.approx(expected, abs=1e-6)
+    else:
+        expected = adapted.predict_timeline(HAPPY, verbose=0)["confidence"].tolist()
+        assert [row["confidence"] for row in found["rows"]] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_timeline_adapts_while_it_runs(documents, odd_rec, saved, tmp_path):
+    pause = np.zeros(16000, np.float32)
+    parts = [x for e in 2 * EMOTIONS for x in (load_audio(bundled_clip(e)), pause)]
+    sf.write(tmp_path / "talk.wav", np.concatenate(parts), 16000)
+    asked = "timeline", tmp_path / "talk.wav", "-m", saved
+    [running], [plain] = documents(*asked, "--adapt", "running"), documents(*asked)
+    expected = odd_rec.predict_timeline(tmp_path / "talk.wav", adapt=True, verbose=0)
+    confidence = [row["confidence"] for row in running["rows"]]
+    assert confidence == pytest.approx(expected["confidence"].tolist(), abs=1e-6)
+    assert confidence != pytest.approx([row["confidence"] for row in plain["rows"]], abs=1e-3)
 
 
 # what comes out
@@ -331,6 +453,20 @@ def test_predict_chooses_among_some_emotions_and_may_abstain(run, documents, bun
     _, out, _ = run("predict", HAPPY)
     assert f"{HAPPY}: " in out and "█" in out
     assert bundled.predict(HAPPY, abstain=0.9999) == "unsure"
+
+
+def test_predict_gives_the_set_that_holds_the_truth(run, documents):
+    [small], [large] = (documents("predict", HAPPY, "--set", p) for p in ("0.5", "0.95"))
+    assert small["set"] == large["set"][: len(small["set"])] and small["set"]
+    shares = large["probabilities"]
+    assert large["set"] == sorted(shares, key=shares.get, reverse=True)[: len(large["set"])]
+    _, out, _ = run("predict", HAPPY, "--set", "0.95")
+    assert f"with a probability of 0.95 one of: {', '.join(large['set'])}" in out
+    code, out, _ = run("predict", HAPPY, "--set", "0.95", "--csv")
+    assert code == 0 and out.splitlines()[0].endswith(",set")
+
+
+def test_abstention_in_lists(bundled):
     assert bundled.predict([HAPPY], abstain=0) == [bundled.predict(HAPPY)]
 
 
@@ -434,10 +570,10 @@ def test_channels_get_timelines_of_their_own(run, tmp_path):
     kept = json.loads((tmp_path / "call-2.json").read_text())
     assert kept["rows"] == [] and kept["channel"] == 2
     assert re.search(r"call.wav, channel 1: \d+ rows in 6.0 s", out) and "no speech" in out
-    assert "very quiet" in err
+    assert ": no-speech: " in err and ": quiet: " in err
     code, out, err = run("timeline", tmp_path / "call.wav", "--channels", "split", "--jsonl")
     assert code == 0 and {json.loads(line)["channel"] for line in out.splitlines()} == {1}
-    assert "very quiet" in err
+    assert ": no-speech: " in err and ": quiet: " in err
     code, out, err = run("timeline", tmp_path / "call.wav", "--no-warnings")
     assert code == 0 and " start " in out and "quiet" not in err
 
@@ -508,3 +644,19 @@ def test_the_program_reads_a_pipe(bundled):
         done = subprocess.run(command, cwd=REPO, stdin=file, capture_output=True, check=True)
     _, row = done.stdout.decode().splitlines()
     assert row.split(",")[:2] == ["stdin", bundled.predict(HAPPY)] and done.stderr == b""
+
+
+def test_a_recording_without_speech_has_an_empty_emotion(run, tmp_path):
+    hum = tmp_path / "hum.wav"
+    sf.write(hum, no_speech.sound("hum", 1), SAMPLE_RATE)
+    code, out, err = run("predict", hum, HAPPY)
+    assert code == 0 and f"{hum}: no speech\n" in out and f"{hum}: no-speech: " in err
+    _, out, _ = run("predict", hum, "--json", "--abstain", "0.5")
+    [found] = json.loads(out)
+    assert (found["emotion"], found["confidence"], found["probabilities"]) == ("", 0.0, {})
+    assert found["warnings"]["no-speech"] == REPORTS["no-speech"]
+    _, out, _ = run("predict", HAPPY, hum, "--csv")
+    table = pd.read_csv(io.StringIO(out)).set_index("path")
+    assert pd.isna(table.loc[str(hum), "emotion"]) and pd.isna(table.loc[str(hum), "happy"])
+    assert "no-speech" in table.loc[str(hum), "warnings"].split()
+    assert list(table)[:3] == ["emotion", "confidence", "warnings"] and len(table) == 2

@@ -8,11 +8,14 @@ from sklearn.preprocessing import StandardScaler
 
 from confidence import (
     SHARPER,
+    Fitted,
     Training,
     block_weights,
+    coverages,
     cross_entropy,
     decided,
     distances,
+    smallest_set,
     temperature,
     temperature_by_distance,
 )
@@ -166,6 +169,54 @@ def test_training_fits_the_weights_of_blocks_on_left_out_speakers(clips_of_speak
     assert np.isfinite(factor) and factor > 0 and 0 <= power <= 2
 
 
+def test_confidence_suits_corpora_that_were_left_out(clips_of_speakers):
+    """Clips of another corpus lie elsewhere: a model that knows one alone is too sure of them."""
+    X, y, groups, _ = clips_of_speakers
+    shift = np.random.default_rng(1).normal(scale=3, size=10)
+    both = np.concatenate([X, X + shift]), np.tile(y, 2)
+    apart = np.array([f"{c}/{g}" for c in "ab" for g in groups])
+    together = np.array([f"a/{c}{g}" for c in "ab" for g in groups])
+    fits = {}
+    for name, speakers in {"two corpora": apart, "one": together}.items():
+        split = Split(*both, speakers, None)
+        fits[name], _ = Training(split, BlockLDA((4, 6), n_components=5), n_jobs=1).fit()
+    assert len(fits["two corpora"].model.corpora_) == 2 and not fits["one"].model.corpora_
+    new = np.full(3, 4.0)
+    scores = np.array([[1.0, 0.0, 0.0]])
+    sure = {  # of the same lead, relative to the scores of training clips
+        name: softmax(
+            scores
+            * np.ptp(fit.model.decision_function(fit.scaler.transform(both[0])), axis=1).mean()
+            / fit.temperatures(new[:1]),
+            axis=1,
+        )[0, 0]
+        for name, fit in fits.items()
+    }
+    assert sure["two corpora"] < sure["one"]
+
+
+def test_sets_hold_the_truth_as_often_as_they_promise():
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet(np.full(5, 0.7), size=8000)
+    truth = drawn(shares, rng)
+    first, second = slice(0, 4000), slice(4000, None)
+    table = coverages(shares[first], truth[first], np.ones(4000))
+    assert table.shape == (101,) and (np.diff(table) >= 0).all()
+    fitted = Fitted(None, None, None, coverages=table)
+    for coverage in (0.8, 0.9, 0.95):
+        needed = fitted.needed(coverage)
+        sets = [smallest_set(dict(enumerate(row)), needed) for row in shares[second]]
+        held = np.mean([true in own for true, own in zip(truth[second], sets, strict=True)])
+        assert held == pytest.approx(coverage, abs=0.02)
+    weights = np.where(truth[first] == 0, 1.0, 0.0)  # only one emotion counts
+    assert (coverages(shares[first], truth[first], weights) != table).any()
+    for wrong in (-0.1, 1.5):
+        with pytest.raises(ValueError, match="from 0 to 1"):
+            fitted.needed(wrong)
+    with pytest.raises(ValueError, match="how often its sets"):
+        Fitted(None, None, None).needed(0.9)
+
+
 def test_distances_of_vectors_and_of_frames():
     rng = np.random.default_rng(0)
     train = rng.normal(2, 3, size=(500, 4))
@@ -181,3 +232,5 @@ def test_abstention():
     probabilities = {"sad": 0.2, "happy": 0.5, "angry": 0.3}
     assert decided(probabilities) == decided(probabilities, 0.5) == "happy"
     assert decided(probabilities, 0.51) == "unsure"
+    assert decided(probabilities, 0.0, 1.01) == "unsure" != decided(probabilities, 0.0, 0.99)
+    assert decided(probabilities, None, 9.0) == decided(probabilities)

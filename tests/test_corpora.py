@@ -25,6 +25,8 @@ NAMES = {
     "emodb": ("15a04Nc", "neutral", "15", "a04"),
     "custom": ("anna_01_Rude", "rude", "anna", None),
     "nemo": ("WR0_surprised_33", "ps", "WR0", "33"),
+    "ased": ("a5-03-01-02-50", "angry", "50", "a5-03"),
+    "turev": ("1157_sk_acik", "calm", "1157", "acik"),
 }
 
 
@@ -77,6 +79,9 @@ def test_sentences_of_published_names_and_of_no_corpus():
         *[("nemo", s, "female") for s in ("EB0", "IC0", "KD0", "MK0")],
         *[("nemo", s, "male") for s in ("KS0", "MP0", "SM0", "TP0", "WR0")],
         ("nemo", "XY0", "unknown"),
+        *[("ased", s, "female") for s in ("01", "62")],
+        *[("ased", s, "male") for s in ("02", "65")],
+        ("turev", "1157", "unknown"),
         ("custom", "01", "unknown"),
         ("ravdess", "x", "unknown"),
         ("elsewhere", "01", "unknown"),
@@ -99,36 +104,41 @@ def test_licences_for_cards():
 @pytest.mark.parametrize(
     ("asked", "wanted", "words"),
     [
-        ({}, (None, None, None, None), "the corpora in the data folder"),
+        ({}, (None,) * 6, "the corpora in the data folder"),
         (
             {"emodb": False},
-            (None, False, None, False),
-            "the corpora in the data folder but emodb, nemo",
+            (None, False, None, False, False, False),
+            "the corpora in the data folder but emodb, nemo, ased, turev",
         ),
         (
             {"tess_ravdess": "tess", "emodb": True, "custom_db": False},
-            (("tess",), True, False, False),
+            (("tess",), True, False, False, False, False),
             "tess, emodb",
         ),
-        ({"tess_ravdess": False, "emodb": False, "custom_db": False}, (False,) * 4, "no corpus"),
-        ({"corpora": ["emodb", "ravdess"]}, (("ravdess",), True, False, False), "ravdess, emodb"),
+        ({"tess_ravdess": False, "emodb": False, "custom_db": False}, (False,) * 6, "no corpus"),
+        (
+            {"corpora": ["emodb", "ravdess"]},
+            (("ravdess",), True, False, False, False, False),
+            "ravdess, emodb",
+        ),
         (
             {"corpora": ("tess", "ravdess")},
-            (("ravdess", "tess"), False, False, False),
+            (("ravdess", "tess"), False, False, False, False, False),
             "ravdess, tess",
         ),
         (
             {"corpora": ["tess_ravdess", "custom"]},
-            (True, False, True, False),
+            (True, False, True, False, False, False),
             "tess_ravdess, custom",
         ),
-        ({"corpora": "emodb"}, (False, True, False, False), "emodb"),
-        ({"corpora": ["nemo"]}, (False, False, False, True), "nemo"),
+        ({"corpora": "emodb"}, (False, True, False, False, False, False), "emodb"),
+        ({"corpora": ["nemo"]}, (False, False, False, True, False, False), "nemo"),
+        ({"corpora": ["turev", "ased"]}, (*(False,) * 4, True, True), "ased, turev"),
     ],
 )
 def test_both_forms_of_asking_become_one(asked, wanted, words):
     made = wishes(**asked)
-    groups = ["tess_ravdess", "emodb", "custom", "nemo"]
+    groups = ["tess_ravdess", "emodb", "custom", "nemo", "ased", "turev"]
     assert list(made) == groups  # clips come in this order
     assert made == dict(zip(groups, wanted, strict=True))
     assert corpora.wishes_in_words(made) == words
@@ -237,7 +247,7 @@ def made_up(monkeypatch):
 def test_a_corpus_is_one_record(made_up, tmp_path, capsys):
     line = create_csv.absent("madeup", tmp_path)
     assert "get Made-Up (example.org/madeup) by `python download_data.py madeup`" in line
-    assert "out of ravdess, tess, emodb, custom, nemo, madeup;" in corpora.help_line()
+    assert "out of ravdess, tess, emodb, custom, nemo, ased, turev, madeup;" in corpora.help_line()
     with pytest.raises(FileNotFoundError, match=r"download_data\.py madeup"):
         create_csv.labelled_clips(wishes(["madeup"]), data_dir=tmp_path)
 

@@ -1,11 +1,14 @@
 """EmotionRecognizer from Python, on the bundled recordings; scikit-learn is the oracle."""
 
+import dataclasses
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import redirect_stdout
+from dataclasses import replace
 from functools import partial
 from html import unescape
 from pathlib import Path
@@ -32,6 +35,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from tiny_encoder import write_tiny_encoder
 
+import adaptation
 import confidence
 import create_csv
 import data_extractor
@@ -642,14 +646,15 @@ def test_own_emotions_and_names_with_folders(tmp_path):
     assert (tmp_path / "elsewhere" / "train_mine.csv").is_file()
     assert not list(data.glob("*.csv"))
     assert rec.test_score() > 0.6  # chance is 0.5
-    assert set(rec.predict(rec.test_rows_["path"].tolist())) == {"rude", "neutral"}
+    paths = rec.test_rows_["path"].tolist()  # of tones, not of speech
+    assert set(rec.predict(paths, check_speech=False)) == {"rude", "neutral"}
     with pytest.raises(ValueError, match=r"'rud'.*rude"):
         EmotionRecognizer(SVC(), emotions=["rud", "neutral"], data_dir=data)
 
 
 def test_clips_of_one_speaker_are_enough_to_predict_but_not_to_tune(tmp_path):
     rec = toy(make_tree(tmp_path / "data", ["sad", "happy"], speakers=["a"])).train()
-    probabilities = rec.predict_proba(rec.test_rows_["path"][0])
+    probabilities = rec.predict_proba(rec.test_rows_["path"][0], check_speech=False)
     assert sum(probabilities.values()) == pytest.approx(1)
     assert rec.scores()["uar_low"] is None
     with pytest.raises(ValueError, match="another speaker"):
@@ -766,7 +771,7 @@ def idle(monkeypatch):
     def forbidden(*_, **__):
         raise AssertionError("showing a recognizer works")
 
-    for name in ("load_data", "_read", "_rows", "_fitted", "_features", "_predicted", "_record"):
+    for name in ("load_data", "_read", "_rows", "_fitted", "features_of", "_predicted", "_record"):
         assert hasattr(EmotionRecognizer, name)
         monkeypatch.setattr(EmotionRecognizer, name, forbidden)
     for name in ("features", "scores", "probabilities", "novelty"):
@@ -777,7 +782,7 @@ def test_an_untrained_recognizer_says_what_it_would_learn_from(idle):
     rec = EmotionRecognizer(SVC(C=3), emotions=ODD_ORDER, **BUNDLED)
     assert shown(rec) == (
         "<EmotionRecognizer of sad, angry, happy: SVC; not trained, will learn from the corpora in "
-        "the data folder but tess_ravdess, emodb, nemo>"
+        "the data folder but tess_ravdess, emodb, nemo, ased, turev>"
     )
     assert "model SVC(C=3) features spectrum, prosody" in text_of(rec._repr_html_())
     asked = EmotionRecognizer(SVC(), emodb=True, custom_db=False, tess_ravdess="tess")
@@ -799,8 +804,9 @@ def test_an_adapted_recognizer_says_so(few_svc, request):
     few_svc.scores()
     adapted = few_svc.adapt([CLIP])
     request.getfixturevalue("idle")
-    assert "; adapted to one speaker; before adaptation UAR 0." in shown(adapted)
-    assert "adapt" not in shown(few_svc)
+    assert "; adapted to one speaker by 1 recording: " in shown(adapted)
+    assert "otherwise than before; before adaptation UAR 0." in shown(adapted)
+    assert "adapt" not in shown(few_svc) and few_svc.adaptation_ is None
 
 
 def test_a_loaded_recognizer_shows_what_its_file_says(few_svc, bundled, tmp_path, request):
@@ -808,7 +814,7 @@ def test_a_loaded_recognizer_shows_what_its_file_says(few_svc, bundled, tmp_path
     request.getfixturevalue("idle")
     assert "; trained on 63 clips of 7 speakers of custom; UAR 0." in shown(loaded)
     assert shown(loaded).endswith("; " + loaded.record_["protocol"] + ">")
-    assert "1 speaker of tess; UAR 0.7" in shown(bundled) and "group-6" in shown(bundled)
+    assert "1 speaker of tess, 550 clips of 6 speakers of turev" in shown(bundled)
 
 
 def test_a_regressor_shows_its_scale_and_its_error():
@@ -846,20 +852,23 @@ def speakers(folder, n_speakers):
     return folder
 
 
-def test_adaptation_helps_with_a_speaker_of_another_pitch(tmp_path):
+def test_adaptation_helps_with_a_speaker_of_another_pitch(tmp_path, monkeypatch):
+    monkeypatch.setattr(adaptation, "has_speech", lambda y: True)  # tones stand for voices here
     options = BUNDLED | {"data_dir": speakers(tmp_path, 6), "emotions": ["sad", "happy", "angry"]}
     rec = recommended(features=["prosody"], **options).train()
+    tones = {"check_speech": False}
     right = {"unadapted": [], "adapted": [], "adapted to sad": []}
     for _, own in rec.test_rows_.groupby("speaker"):
         paths, truth = own["path"].tolist(), own["emotion"].tolist()
-        unadapted = rec.predict(paths)
+        unadapted = rec.predict(paths, **tones)
         adapted = rec.adapt(paths)
         by_sad = rec.adapt(own.loc[own["emotion"] == "sad", "path"].tolist(), labels="sad")
-        assert rec.predict(paths) == unadapted  # this one stays as it is
-        probabilities = adapted.predict_proba(paths)
-        told = adapted.predict(paths)
+        assert rec.predict(paths, **tones) == unadapted  # this one stays as it is
+        probabilities = adapted.predict_proba(paths, **tones)
+        told = adapted.predict(paths, **tones)
         assert [max(p, key=p.get) for p in probabilities] == told
-        for how, guesses in zip(right, (unadapted, told, by_sad.predict(paths)), strict=True):
+        answers = unadapted, told, by_sad.predict(paths, **tones)
+        for how, guesses in zip(right, answers, strict=True):
             right[how] += [guess == emotion for guess, emotion in zip(guesses, truth, strict=True)]
     assert np.mean(right["adapted"]) > max(0.8, np.mean(right["unadapted"]) + 0.1)
     assert np.mean(right["adapted to sad"]) > np.mean(right["unadapted"]) + 0.1
@@ -902,6 +911,35 @@ def test_adaptation_says_what_it_needs(few_svc):
         plain.adapt([CLIP])
     with pytest.raises(NotFittedError):
         few_svc.untrained().adapt([CLIP])
+
+
+def test_an_adaptation_says_what_it_did_and_is_kept(few_svc, tmp_path):
+    own = tmp_path / "own"
+    own.mkdir()
+    for name in ("v21_s6", "v22_s7", "v23_s8"):
+        shutil.copy(bundled_clip("sad", name), own / f"{name}_sad.wav")
+        shutil.copy(bundled_clip("angry", name), own / f"{name}_x.wav")
+    soundfile.write(own / "silence.wav", np.zeros(16000), 16000)
+    with pytest.warns(UserWarning, match="silence.wav: no speech"):
+        adapted = few_svc.adapt(own, "names", by="condition")
+    paths = sorted(path for path in own.iterdir() if path.stem != "silence")
+    found = adapted.adaptation_
+    before, after = few_svc.predict(paths), adapted.predict(paths)
+    n_changed = sum(a != b for a, b in zip(before, after, strict=True))
+    assert (found.by, found.n_used, found.n_labelled) == ("condition", 6, 3)
+    assert found.n_changed == n_changed and list(found.left_out) == [str(own / "silence.wav")]
+    labels = ["sad" if "sad" in path.stem else None for path in paths]
+    assert few_svc.adapt(paths, labels).predict_proba(CLIP) == adapted.predict_proba(CLIP)
+    adapted.save(tmp_path / "own.ser")
+    loaded = load_recognizer(tmp_path / "own.ser")
+    assert loaded.adaptation_ == dataclasses.replace(found, left_out={})  # no names of files
+    assert "adapted to one recording condition by 6 recordings (3 labelled)" in repr(loaded)
+    assert "| adapted | to one recording condition by 6 rec" in loaded.card()
+    again = loaded.adapt([CLIP])
+    again.save(tmp_path / "again.ser")
+    assert load_recognizer(tmp_path / "again.ser").adaptation_ == again.adaptation_
+    with pytest.raises(ValueError, match="Unknown by 'room'"):
+        few_svc.adapt([CLIP], by="room")
 
 
 def test_a_column_of_a_table_has_labels_too(few_svc):
@@ -986,7 +1024,7 @@ def test_the_bundled_model_needs_no_training_and_no_tensorflow(bundled, tmp_path
     )
     emotion, modules = done.stdout.splitlines()
     assert emotion == bundled.predict(CLIP) in bundled.emotions and modules == "[]"
-    assert (REPO / "models/default.ser").stat().st_size < 5e6
+    assert (REPO / "models/default.ser").stat().st_size < 12e6
     assert "not for commercial use" in (REPO / "models/default.md").read_text()
 
 
@@ -1053,9 +1091,9 @@ def test_copies_take_part_in_fitting_only(hardened):
     expected = model.decision_function(plain.X_test)
     found = hardened.model.decision_function(hardened.scaler_.transform(plain.X_test))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
-    own = list(plain.test_rows_["path"][:4])  # adaptation learns from clean clips
-    found, expected = (r.adapt(own).predict_proba(own[0]) for r in (hardened, plain))
-    assert found == pytest.approx(expected, abs=1e-6)
+    X = plain.X_test[:4]  # adaptation learns from clean clips
+    found, expected = (replace(r.predictor_.adapted(X), trust=1.0) for r in (hardened, plain))
+    np.testing.assert_allclose(found.probabilities(X), expected.probabilities(X), atol=1e-6)
 
 
 def test_copies_of_held_out_speakers_are_held_out_too(hardened):

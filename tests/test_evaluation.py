@@ -13,34 +13,23 @@ import sys
 import zlib
 from pathlib import Path
 
-import matplotlib
-import matplotlib.pyplot
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import BUNDLED, EMOTIONS, REPO
 from conftest import ODD_ORDER as LABELS
 from sklearn.dummy import DummyClassifier
-from sklearn.metrics import (
-    accuracy_score,
-    balanced_accuracy_score,
-    confusion_matrix,
-    f1_score,
-    recall_score,
-)
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.svm import SVC, SVR
-from test_metrics import plain_bootstrap, random_outcome
-from test_plotting import text_of
 
 import evaluation
 import plotting
 import protocols
 from create_csv import list_clips
 from emotion_recognition import Recognizer, named_recognizer
-from evaluation import ClassificationEvaluation, RegressionEvaluation, evaluate
-from metrics import calibration_error, score
+from evaluation import RegressionEvaluation, evaluate
 from protocols import LeakError, make_folds
-from tables import COLUMNS, speaker_groups
+from tables import COLUMNS
 from utils import emotion_scale
 
 DATA = ["--data-dir", str(REPO / "data")]
@@ -82,13 +71,24 @@ class Parrot(Recognizer):
         self.known = {Path(path).name.split("_")[0] for path in rows["path"]}
         return self
 
-    def adapt(self, paths):
+    @property
+    def predictor_(self):
+        return None if self.known is None else self
+
+    def features_of(self, paths):
+        return np.array(paths, dtype=object)
+
+    def adapted(self, paths, *, by):
         if self.normalize != "speaker":
             raise ValueError('adapt needs normalize="speaker"')
-        assert paths, "adapted with nothing"
+        self.log.setdefault("by", []).append(by)
         adapted = self.untrained()
-        adapted.known, adapted.handful = self.known, paths
+        adapted.known, adapted.handful = self.known, paths.tolist()
         return adapted
+
+    @property
+    def labels(self):
+        return np.array(self.emotions)
 
     def predict(self, paths):
         labels = []
@@ -101,12 +101,12 @@ class Parrot(Recognizer):
         self.log["predict"] += list(paths)
         if self.classification:
             return labels
-        return [float(emotion_scale(self.emotions)[label]) for label in labels]
+        return np.array([float(emotion_scale(self.emotions)[label]) for label in labels])
 
-    def predict_proba(self, paths):
+    def probabilities(self, paths):
         rest = 0.4 / (len(self.emotions) - 1)
         labels = self.predict(paths)
-        return [{e: 0.6 if e == label else rest for e in self.emotions} for label in labels]
+        return np.array([[0.6 if e == label else rest for e in self.emotions] for label in labels])
 
 
 # nothing that is fitted sees what it is tested on
@@ -285,6 +285,118 @@ def test_a_corpus_on_both_sides_is_a_leak(two_corpora):
         evaluate(parrot, "cross-corpus", train_corpora=both, label_map=MAP, **TO_OTHER)
 
 
+THREE = {"custom": "v01 v02 v03 v04", "other": "v05 v06 v07", "third": "v21 v22 v23 v24"}
+SHARED = {
+    "custom": {"sad", "happy", "angry"},
+    "other": {"sad", "happy", "calm"},
+    "third": {"sad", "happy", "angry", "calm"},
+}
+
+
+@pytest.fixture(scope="module")
+def three_corpora():
+    """The bundled clips as three corpora: one without calm, one without angry, one has boredom."""
+    clips = list_clips("custom", data_dir=REPO / "data")
+    corpus_of = {speaker: corpus for corpus, names in THREE.items() for speaker in names.split()}
+    clips = clips.assign(corpus=clips["speaker"].map(corpus_of))
+    alone = (clips["emotion"] == "boredom") & (clips["corpus"] == "other")
+    kept = [e in SHARED[c] for e, c in zip(clips["emotion"], clips["corpus"], strict=True)]
+    return clips[np.array(kept) | alone].reset_index(drop=True)
+
+
+FIVE = ["calm", "boredom", "sad", "angry", "happy"]
+
+
+class KnowsItsEmotions(Parrot):
+    """Logs the emotions that it can answer with, too."""
+
+    def fit(self, rows):
+        self.log.setdefault("emotions", []).append(self.emotions)
+        return super().fit(rows)
+
+
+def test_loco_trains_and_tests_on_the_emotions_that_both_sides_have(three_corpora):
+    parrot = KnowsItsEmotions(three_corpora, FIVE)
+    result = evaluate(parrot, "loco", verbose=0)
+    for rows, emotions, (corpus, shared) in zip(
+        parrot.log["fit"], parrot.log["emotions"], SHARED.items(), strict=True
+    ):
+        own = result.clips[result.clips["corpus"] == corpus]
+        assert set(rows["corpus"]) == set(THREE) - {corpus}
+        assert set(rows["emotion"]) == set(own["emotion"]) == set(emotions) == shared
+        assert emotions == [emotion for emotion in FIVE if emotion in shared]
+        assert own[[f"p_{e}" for e in FIVE if e in shared]].notna().all(axis=None)
+        known = (three_corpora["corpus"] == corpus) & three_corpora["emotion"].isin(shared)
+        assert set(own["path"]) == set(three_corpora.loc[known, "path"])
+    assert result.emotions == ["calm", "sad", "angry", "happy"]  # boredom is in one corpus only
+    assert "what one corpus alone has: other (boredom)" in result.protocol
+    oracle = [
+        balanced_accuracy_score(own["emotion"], own["predicted"])
+        for _, own in result.clips.groupby("corpus")
+    ]
+    assert result.scores()["uar"] == pytest.approx(np.mean(oracle))
+    assert result.chance() == pytest.approx(np.mean([1 / 3, 1 / 3, 1 / 4]))
+
+
+@pytest.mark.parametrize("n", [1, 5, "all"])
+@pytest.mark.parametrize("adapt", ["speaker", "condition"])
+def test_loco_adapts_to_speakers_or_conditions_without_the_predicted_clips(three_corpora, adapt, n):
+    parrot = Parrot(three_corpora, FIVE, normalize="speaker")
+    result = evaluate(parrot, "loco", calibrate=n, adapt=adapt, verbose=0)
+    rows = result.clips.set_index("path")
+    assert sorted(path for path, *_ in parrot.log["adapt"]) == sorted(rows.index)
+    assert set(parrot.log["by"]) == {adapt}
+    speakers = set()
+    for path, handful in parrot.log["adapt"]:
+        whose = rows.loc[handful]
+        assert set(whose["corpus"]) == {rows.loc[path, "corpus"]}
+        assert (path in handful) == (n == "all")
+        if adapt == "speaker":
+            assert set(whose["speaker"]) == {rows.loc[path, "speaker"]}
+        speakers |= set(whose["speaker"]) - {rows.loc[path, "speaker"]}
+        assert n == "all" or len(handful) == n
+    assert (len(speakers) > 8) == (adapt == "condition")
+    target = {"speaker": "each speaker", "condition": "the recording condition of each corpus"}
+    assert f"; adapted to {target[adapt]} with " in result.protocol
+
+
+def test_several_adaptations_are_trained_once_and_are_those_of_evaluate(three_corpora):
+    parrot = Parrot(three_corpora, FIVE, normalize="speaker")
+    ways = [(0, "speaker"), (8, "condition"), ("all", "speaker")]
+    found = evaluation.evaluate_adapted(parrot, "loco", ways, verbose=0)
+    assert len(parrot.log["fit"]) == 3
+    for result, (n, adapt) in zip(found, ways, strict=True):
+        alone = evaluate(parrot, "loco", calibrate=n, adapt=adapt, verbose=0)
+        assert str(result) == str(alone)
+        pd.testing.assert_frame_equal(result.clips, alone.clips)
+    difference = protocols.compare(found[1], found[0])
+    assert difference.n_clips == len(found[0].clips) and difference.low <= difference.difference
+
+
+def test_a_condition_is_adapted_to_in_other_protocols_too(custom):
+    parrot = Parrot(custom, normalize="speaker")
+    result = evaluate(parrot, "group-3", calibrate=10, adapt="condition", verbose=0)
+    fold = dict(zip(result.clips["path"], result.clips["fold"], strict=True))
+    for path, handful in parrot.log["adapt"]:
+        assert path not in handful and {fold[other] for other in handful} == {fold[path]}
+    for wrong, message in (("corpus", "Unknown adapt 'corpus'"), ("condition", "give calibrate")):
+        with pytest.raises(ValueError, match=message):
+            evaluate(parrot, "loso", adapt=wrong)
+
+
+def test_regressors_of_left_out_corpora_keep_their_scale(three_corpora):
+    both = three_corpora[three_corpora["emotion"].isin(["sad", "happy"])]
+    neutral = list_clips("custom", data_dir=REPO / "data").query("emotion == 'neutral'")
+    neutral = neutral[neutral["speaker"].isin(["v01", "v21"])].reset_index(drop=True)
+    neutral["corpus"] = np.where(neutral["speaker"] == "v01", "custom", "third")
+    clips = pd.concat([both, neutral], ignore_index=True)
+    result = evaluate(Parrot(clips, EMOTIONS, classification=False), "loco", verbose=0)
+    assert set(result.clips["target"]) == {0, 1, 2}
+    errors = abs(result.clips["target"] - result.clips["predicted"])
+    mean = errors.groupby(result.clips["corpus"]).mean().mean()
+    assert result.scores()["mae"] == pytest.approx(mean)
+
+
 # adaptation
 
 
@@ -396,246 +508,6 @@ def test_protocol_lines(custom, protocol, start):
     result = evaluate(Parrot(custom), protocol, verbose=0)
     assert str(result).startswith(start)
     assert ("flatters" in result.protocol) == (protocol == "random")
-
-
-# what was measured
-
-
-def make_result(n_clips=300, n_speakers=12, seed=0, model="Some", **changes):
-    """A result on clips of two corpora, about seven in ten right; seeds share the clips."""
-    emotions, _, speakers = random_outcome(n_clips, n_speakers)
-    rng = np.random.default_rng([seed, 1])
-    clips = pd.DataFrame(
-        {
-            "path": [f"{i}.wav" for i in range(n_clips)],
-            "emotion": emotions,
-            "speaker": speakers,
-            "corpus": np.where(speakers.astype(int) % 2, "ravdess", "emodb"),
-            "gender": np.where(speakers.astype(int) % 3, "male", "female"),
-            "fold": "1",
-            "predicted": np.where(rng.random(n_clips) < 0.7, emotions, rng.choice(LABELS, n_clips)),
-            "confidence": rng.uniform(1 / 3, 1, n_clips),
-        }
-    ).assign(**changes)
-    return ClassificationEvaluation(
-        clips, LABELS, protocol="by hand, 1 fold", protocol_name="loso", model=model
-    )
-
-
-def make_regression(y_true, y_pred, speakers, model="Some"):
-    clips = pd.DataFrame(
-        {
-            "path": [f"{i}.wav" for i in range(len(y_true))],
-            "emotion": "sad",
-            "speaker": speakers,
-            "corpus": "custom",
-            "gender": "unknown",
-            "fold": "1",
-            "target": y_true,
-            "predicted": y_pred,
-        }
-    )
-    return RegressionEvaluation(
-        clips, EMOTIONS, protocol="by hand", protocol_name="loso", model=model
-    )
-
-
-def test_the_first_line_is_the_protocol():
-    result = make_result()
-    lines = str(result).splitlines()
-    assert lines[0] == result.protocol == "by hand, 1 fold"
-    text = str(result)
-    for word in (
-        "Some: sad, angry, happy",
-        "leak guard",
-        "chance: UAR 0.333",
-        "macro F1",
-        "corpus emodb",
-        "gender male",
-        "emodb/0",
-        "calibration error",
-    ):
-        assert word in text
-    assert re.search(r"all +12 +300 +0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", text)
-    assert re.search(r"sad +\d+ +0\.\d{3} \(0\.\d{3} to 0\.\d{3}\) +\d", text)
-    assert repr(result).startswith("<ClassificationEvaluation of Some, loso: UAR 0.")
-
-
-def test_numbers_are_scored_as_metrics_scores_them():
-    rng = np.random.default_rng(0)
-    t, speakers = rng.integers(1, 6, 200).astype(float), rng.integers(0, 8, 200).astype(str)
-    p = t + rng.normal(0.3, 1, 200)
-    result = make_regression(t, p, speakers)
-    assert score(t, p, speakers) == pytest.approx(result.scores())
-    assert result.chance() == pytest.approx(abs(t - np.median(t)).mean())
-
-
-def test_rows_are_those_of_sklearn_on_the_same_clips():
-    result = make_result()
-    frame = result.to_frame()
-    columns = {"all": "whole", "corpus": "corpus", "gender": "gender", "speaker": "group"}
-    assert list(dict.fromkeys(frame.index.get_level_values("rows"))) == list(columns)
-    clips = result.clips.assign(group=speaker_groups(result.clips), whole="")
-    assert len(frame) == sum(clips[column].nunique() for column in columns.values())
-    for (kind, name), row in frame.iterrows():
-        own = clips[clips[columns[kind]] == name]
-        y_true, y_pred = own["emotion"].astype(str), own["predicted"].astype(str)
-        assert row["n_clips"] == len(own)
-        assert row["n_speakers"] == own["group"].nunique()
-        assert row["uar"] == pytest.approx(balanced_accuracy_score(y_true, y_pred))
-        assert row["accuracy"] == pytest.approx(accuracy_score(y_true, y_pred))
-        assert row["macro_f1"] == pytest.approx(f1_score(y_true, y_pred, average="macro"))
-        recalls = recall_score(y_true, y_pred, labels=LABELS, average=None)
-        np.testing.assert_allclose(result.recalls().loc[kind, name][LABELS], recalls)
-        for measure in ("uar", "accuracy", "macro_f1"):
-            low, high = row[f"{measure}_low"], row[f"{measure}_high"]
-            if kind == "speaker":
-                assert np.isnan(low) and np.isnan(high)
-            else:
-                assert low < row[measure] < high
-
-
-def test_a_corpuss_interval_is_of_its_own_speakers():
-    result = make_result()
-    row = result.to_frame().loc["corpus", "emodb"]
-    own = result.clips[result.clips["corpus"] == "emodb"].reset_index()
-    y_true, y_pred = (own[c].to_numpy(dtype=str) for c in ("emotion", "predicted"))
-    oracle = plain_bootstrap(
-        own["speaker"].to_numpy(dtype=str),
-        lambda rows: balanced_accuracy_score(y_true[rows], y_pred[rows]),
-    )
-    assert (row["uar_low"], row["uar_high"]) == pytest.approx(tuple(oracle), abs=0.02)
-
-
-def test_scores_are_the_first_row_and_the_calibration_error():
-    result = make_result()
-    scores = result.scores()
-    row = result.to_frame().loc["all", ""]
-    assert list(scores) == [*row.index[2:], "ece"]
-    assert [scores[name] for name in row.index[2:]] == row[2:].tolist()
-    right = result.clips["predicted"] == result.clips["emotion"]
-    assert scores["ece"] == calibration_error(result.clips["confidence"], right)
-
-
-def test_one_speaker_is_said_to_have_no_interval():
-    result = make_result(n_speakers=1)
-    assert result.scores()["uar_low"] is None
-    assert re.search(r"all .*\(one speaker, no interval\)", str(result))
-    assert "nan" not in str(result).lower()
-    table = make_result().to_frame()
-    assert table.loc["speaker"]["uar_low"].isna().all()
-    assert "Each speaker (one speaker, no interval)" in str(make_result())
-
-
-def test_an_emotion_without_clips_is_shown_as_such():
-    result = make_result(emotion="sad")
-    assert result.recalls().loc[("all", ""), "angry":"happy_high"].isna().all()
-    assert "nan" not in str(result).lower()
-    assert result.to_dict()["per_class_recall"]["angry"] is None
-    json.dumps(result.to_dict(), allow_nan=False)
-
-
-def test_confusion_matrix_against_sklearn_and_a_loop():
-    result = make_result()
-    y_true, y_pred = (result.clips[c].to_numpy(dtype=str) for c in ("emotion", "predicted"))
-    truth = confusion_matrix(y_true, y_pred, labels=LABELS)
-    np.testing.assert_array_equal(result.confusion_matrix(percentage=False, labeled=False), truth)
-    table = result.confusion_matrix()
-    assert table.index.tolist() == ["true_sad", "true_angry", "true_happy"]
-    assert table.columns.tolist() == ["predicted_sad", "predicted_angry", "predicted_happy"]
-    np.testing.assert_allclose(table, 100 * truth / truth.sum(axis=1, keepdims=True))
-    ours = [
-        result.confusion_matrix(bound=b).loc["true_sad", "predicted_happy"] for b in ("low", "high")
-    ]
-    oracle = plain_bootstrap(
-        speaker_groups(result.clips),
-        lambda rows: 100 * (y_pred[rows] == "happy")[y_true[rows] == "sad"].mean(),
-    )
-    assert ours == pytest.approx(oracle, abs=2)
-    with pytest.raises(ValueError, match="None, low, high"):
-        result.confusion_matrix(bound="middle")
-    with pytest.raises(ValueError, match="Only percentages"):
-        result.confusion_matrix(percentage=False, bound="low")
-
-
-def test_the_dict_is_plain_and_complete():
-    result = make_result()
-    plain = json.loads(json.dumps(result.to_dict(), allow_nan=False))
-    assert plain["protocol"] == result.protocol and plain["model"] == "Some"
-    assert (plain["n_speakers"], plain["n_clips"]) == (12, 300)
-    assert plain["uar_low"] < plain["uar"] < plain["uar_high"]
-    assert plain["per_class_recall"].keys() == set(LABELS)
-    for emotion in LABELS:
-        low, high = (plain[f"per_class_recall_{bound}"][emotion] for bound in ("low", "high"))
-        assert low < plain["per_class_recall"][emotion] < high
-    assert plain["emotions"] == LABELS and plain["corpora"] == ["emodb", "ravdess"]
-    assert sum(map(sum, plain["confusion"])) == 300
-    assert plain["leaks"] == {"speakers": [], "audio": [], "sentences": []}
-
-
-def test_notebooks_show_what_was_measured_and_how():
-    result = make_result(model="<b>")
-    shown = text_of(result._repr_html_())
-    for text in (
-        "protocol by hand, 1 fold",
-        "model <b> ",
-        "emotions sad, angry, happy",
-        "chance UAR 0.333",
-        f"leak guard {result.leaks}",
-        "corpus emodb",
-        "gender male",
-    ):
-        assert text in shown
-    score = result.scores()
-    assert f"{score['uar']:.3f} ({score['uar_low']:.3f} to {score['uar_high']:.3f})" in shown
-
-
-# pictures
-
-
-@pytest.fixture
-def pyplot():
-    matplotlib.use("Agg")
-    yield matplotlib.pyplot
-    matplotlib.pyplot.close("all")
-
-
-@pytest.mark.parametrize("name", ["confusion_matrix", "speakers", "reliability"])
-def test_pictures_are_drawn_where_they_are_wished(pyplot, name):
-    result = make_result()
-    draw = getattr(result, f"draw_{name}")
-    own = pyplot.subplots()[1]
-    assert draw(ax=own) is own
-    new = draw()
-    assert new is not own
-    for ax in (own, new):
-        title = ax.get_title().splitlines()
-        assert title[0].startswith("Some: ") and title[1] == "by hand, 1 fold"
-        assert ax.get_xlabel()
-
-
-def test_pictures_have_the_numbers_of_the_tables(pyplot):
-    result = make_result()
-    ax = result.draw_confusion_matrix(percentage=False)
-    shown = [int(text.get_text()) for text in ax.texts]
-    assert shown == result.confusion_matrix(percentage=False, labeled=False).ravel().tolist()
-    assert [label.get_text() for label in ax.get_xticklabels()] == LABELS
-    ax = result.draw_speakers()
-    names = [label.get_text() for label in ax.get_yticklabels()]
-    widths = [bar.get_width() for bar in ax.patches]
-    speakers = result.to_frame().loc["speaker"]["uar"]
-    assert widths == sorted(widths) and dict(zip(names, widths, strict=True)) == speakers.to_dict()
-    lines = [line.get_xdata()[0] for line in ax.lines]
-    assert lines == pytest.approx([speakers.mean(), 1 / 3])
-    ax = result.draw_reliability()
-    assert f"ECE {result.scores()['ece']:.3f}" in ax.get_title()
-    table = result.reliability().dropna()
-    np.testing.assert_allclose(ax.lines[1].get_xydata(), table[["confidence", "accuracy"]])
-    rng = np.random.default_rng(0)
-    speakers = rng.integers(0, 5, 50).astype(str)
-    ax = make_regression(rng.integers(0, 3, 50), np.ones(50), speakers).draw_speakers()
-    errors = [bar.get_width() for bar in ax.patches]
-    assert errors == sorted(errors, reverse=True)  # the best on top, too
 
 
 # the command line
@@ -806,9 +678,30 @@ def test_cross_corpus_from_the_command_line(two_corpora_folder, capsys):
         evaluation.main([*f"{arguments} sad,happy,calm".split(), *data])
 
 
+def test_loco_from_the_command_line(two_corpora_folder, capsys, tmp_path):
+    arguments = f"--corpus emodb,custom --protocol loco --model SVC {FEW}".split()
+    arguments += ["--data-dir", str(two_corpora_folder)]
+    evaluation.main([*arguments, "--json"])
+    plain = json.loads(capsys.readouterr().out)
+    assert plain["protocol"].endswith("boredom)") and "calm" in plain["protocol"]
+    uars = [plain["by_corpus"][corpus]["uar"] for corpus in ("custom", "emodb")]
+    assert plain["uar"] == pytest.approx(np.mean(uars))
+    assert plain["emotions"] == ["happy", "sad"]
+    arguments += ["--adapt", "condition", "--calibrate", "6", "--pictures", str(tmp_path)]
+    evaluation.main(arguments)
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[0].endswith("of each corpus with 6 other unlabelled clips")
+    assert re.search(r"^corpus emodb +3 +18 +2 +0\.", printed, re.MULTILINE)
+    stem = "custom-emodb_loco_SVC_adapted-condition-6"
+    assert (tmp_path / f"{stem}_reliability_by_corpus.png").is_file()
+    with pytest.raises(SystemExit, match="two corpora, and all clips here are of custom"):
+        run_cli(capsys, f"--protocol loco --model SVC {FEW}")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ("--adapt condition --model SVC", "give calibrate"),
         ("--model SVG", "Unknown model 'SVG'.*Did you mean 'SVC'"),
         ("--regression --model SVC", "Unknown model 'SVC'.*Did you mean 'SVR'"),
         ("--corpus emod", "Unknown corpus 'emod'.*Did you mean 'emodb'"),

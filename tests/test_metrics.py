@@ -114,6 +114,61 @@ def test_another_seed_draws_other_speakers():
     assert first["uar"] == other["uar"] and first["uar_low"] != other["uar_low"]
 
 
+def test_every_corpus_counts_the_same_whatever_its_size():
+    y_true, y_pred, groups = random_outcome()
+    corpora = np.where(groups.astype(int) < 2, "small", "large")
+    speakers = np.unique(groups)
+    of_speaker = np.array([corpora[groups == speaker][0] for speaker in speakers])
+    counts = metrics.confusion_by_speaker(y_true, y_pred, groups, LABELS)
+    apart, means = metrics.over_corpora(counts, metrics.classification_measures, of_speaker)
+    ours = metrics.with_intervals(apart, means, corpora=of_speaker)
+
+    def mean(rows):
+        scores = []
+        for corpus in ("small", "large"):
+            own = rows[corpora[rows] == corpus]
+            scores.append(balanced_accuracy_score(y_true[own], y_pred[own]))
+        return np.mean(scores)
+
+    assert ours["uar"][0] == pytest.approx(mean(np.arange(len(y_true))))
+    rng = np.random.default_rng(1)
+    rows, draws = {s: np.flatnonzero(groups == s) for s in speakers}, []
+    for _ in range(400):
+        drawn = [s for c in ("small", "large") for s in draw(rng, speakers[of_speaker == c])]
+        draws.append(mean(np.concatenate([rows[s] for s in drawn])))
+    assert ours["uar"][1:] == pytest.approx(np.percentile(draws, [2.5, 97.5]), abs=0.02)
+    lone = metrics.over_corpora(counts[:1], metrics.classification_measures, of_speaker[:1])
+    assert np.isnan(metrics.with_intervals(*lone)["uar"][1:]).all()
+
+
+def draw(rng, speakers):
+    return rng.choice(speakers, len(speakers))
+
+
+def test_a_mean_over_corpora_leaves_out_those_without_a_value():
+    counts = np.array([[[2, 0], [0, 0]], [[0, 2], [1, 1]]])
+    apart, means = metrics.over_corpora(counts, metrics.classification_measures, ["a", "b"])
+    found = means(apart.sum(axis=0))
+    assert found["recall"].tolist() == [0.5, 0.5]  # "a" has no clips of the second label
+    assert found["uar"] == (1 + 0.25) / 2
+    assert found["confusion"].tolist() == [[0.5, 0.5], [0.5, 0.5]]
+
+
+def test_confidence_is_measured_apart_for_right_and_wrong_answers():
+    rng = np.random.default_rng(0)
+    confidence, right = rng.random(200), rng.random(200) < 0.5
+    found = metrics.confidence_measures(confidence, right)
+    assert found["ece"] == metrics.calibration_error(confidence, right)
+    pairs = list(zip(confidence, right, strict=True))
+    assert found["confidence_right"] == pytest.approx(np.mean([c for c, r in pairs if r]))
+    assert found["confidence_wrong"] == pytest.approx(np.mean([c for c, r in pairs if not r]))
+    sure = [r for c, r in pairs if c > 0.8]
+    assert found["over"] == len(sure) / 200
+    assert found["right_over"] == pytest.approx(np.mean(sure))
+    never = metrics.confidence_measures([0.5, 0.8], [True, True])
+    assert never["over"] == 0 and np.isnan([never["right_over"], never["confidence_wrong"]]).all()
+
+
 def test_concordance_by_hand():
     """Means 2 and 3, variances 2/3 and 2/3, covariance 1/3: 2/3 / (4/3 + 1) = 2/7."""
     sums = metrics.moments_by_speaker([1, 2, 3], [2, 4, 3], ["a", "b", "a"])

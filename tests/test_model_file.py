@@ -185,7 +185,7 @@ def test_an_adapted_recognizer_stays_adapted(rec, clips, tmp_path):
     assert loaded.adapt(clips[4:8]).predict_proba(clips) == (
         rec.adapt(clips[4:8]).predict_proba(clips)
     )
-    assert "adapted to one speaker" in loaded.card()
+    assert "one speaker by 4 recordings" in loaded.card()
     assert loaded.score_ == rec.scores()  # measured before the adaptation
 
 

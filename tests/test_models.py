@@ -95,6 +95,70 @@ def test_blocks_are_averaged_by_their_weights(n_classes, weights):
     np.testing.assert_array_equal(model.predict(X), model.classes_[average.argmax(axis=1)])
 
 
+def corpora_and_clips(labels, n=360):
+    """Three corpora, each shifted, with these labels: X, y, corpora."""
+    rng, corpora = np.random.default_rng(0), np.repeat(["a", "b", "c"], n // 3)
+    own = dict(zip("abc", labels, strict=True))
+    y = np.array([own[corpus][i % len(own[corpus])] for i, corpus in enumerate(corpora)])
+    means = dict(zip(["angry", "happy", "sad"], 1.5 * rng.normal(size=(3, 15)), strict=True))
+    shift = dict(zip("abc", 2 * rng.normal(size=(3, 15)), strict=True))
+    X = np.array([means[label] + shift[corpus] for label, corpus in zip(y, corpora, strict=True)])
+    return X + rng.normal(size=X.shape), y, corpora
+
+
+def test_corpora_give_evidence_of_the_labels_that_they_have():
+    """By hand, from discriminants of single blocks and corpora."""
+    X, y, corpora = corpora_and_clips(
+        [("angry", "happy"), ("angry", "happy", "sad"), ("happy", "sad")]
+    )
+    model = BlockLDA((6, 9), (3, 1), n_components=8).fit(X, y, corpora)
+
+    def weighted(X, y, n, new):  # likelihoods of blocks, and the mean square of the clip
+        blocks = [slice(0, 6), slice(6, 15)]
+        far = np.array([np.square(np.clip(new[:, own], -10, 10)).mean(axis=1) for own in blocks])
+        lda = [EmotionLDA(n).fit(X[:, own], y) for own in blocks]
+        scores = [m.likelihoods(new[:, own]) for m, own in zip(lda, blocks, strict=True)]
+        scores = [s / np.maximum(f, 1)[:, None] for s, f in zip(scores, far, strict=True)]
+        return lda[0].classes_, 0.75 * scores[0] + 0.25 * scores[1], far.mean(axis=0)
+
+    def worth(z):
+        odds = np.exp(z / 2)
+        return odds / odds.sum(axis=1, keepdims=True) + np.tanh(z / 5) / 2
+
+    new = X[::7] + 0.3
+    found, nearness = [], []
+    for name in "abc":
+        own = corpora == name
+        scaler = StandardScaler().fit(X[own])
+        classes, z, far = weighted(scaler.transform(X[own]), y[own], 4, scaler.transform(new))
+        found.append((classes.tolist(), worth(z)))
+        nearness.append(1 / far)
+    nearness = 3 * np.array(nearness) / np.sum(nearness, axis=0)
+    _, pooled, _ = weighted(X, y, 8, new)
+    expected = 0.6 * worth(pooled)
+    for i, label in enumerate(model.classes_):
+        total, count = 0, 0
+        for (classes, z), near in zip(found, nearness, strict=True):
+            if label in classes:
+                total, count = total + near * z[:, classes.index(label)], count + near
+        expected[:, i] += total / (count + 1)
+    np.testing.assert_allclose(model.decision_function(new), expected, atol=1e-6)
+
+
+def test_what_corpora_have_in_common_holds_for_another():
+    labels = [("angry", "happy", "sad")] * 3
+    X, y, corpora = corpora_and_clips(labels)
+    known = corpora != "c"
+    several = BlockLDA((6, 9), n_components=8).fit(X[known], y[known], corpora[known])
+    assert len(several.corpora_) == 2
+    for few in (corpora[known] == "a", np.arange(known.sum()) < 20):  # one corpus; a small one
+        alone = BlockLDA((6, 9), n_components=8).fit(
+            X[known], y[known], few & (corpora[known] == "b")
+        )
+        assert alone.corpora_ == []
+    assert several.predict(X[~known]).shape == (120,)
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_one_block_of_near_clips_is_a_plain_discriminant(n_classes):
     X, y = two_blocks(n_classes)

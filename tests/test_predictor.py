@@ -2,11 +2,13 @@
 
 import copy
 import dataclasses
+import math
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import joblib
+import no_speech
 import numpy as np
 import pytest
 import soundfile as sf
@@ -19,6 +21,7 @@ from sklearn.svm import SVC
 
 from adaptation import SpeakerScaler, standardised
 from audio import AudioError, load_audio
+from augmentation import at_speed
 from confidence import Training, distances
 from data_extractor import SpeechFeatures, Views
 from emotion_recognition import EmotionRecognizer, load_recognizer
@@ -151,7 +154,7 @@ SPOILED = {
     "as it is": WINDOW,
     "quiet": WINDOW * np.float32(1e-3),
     "clipped": np.clip(20 * WINDOW, -1, 1),
-    "noisy": WINDOW + np.random.default_rng(0).normal(0, 0.2, len(WINDOW)).astype(np.float32),
+    "noisy": WINDOW + np.random.default_rng(0).normal(0, 0.05, len(WINDOW)).astype(np.float32),
     "short": WINDOW[:4800],
 }
 
@@ -165,7 +168,7 @@ def test_every_road_reports_the_same(few_svc, rec, name):
         table = predict_timeline(trained, y, sr=SR, verbose=0, **window)
         sides = [recognised["warnings"], table.attrs["warnings"]]
         if trained.predictor_.sources:  # its window lacks the last frames
-            sides = [[line for line in side if "unlike" not in line] for side in sides]
+            sides = [{code: side[code] for code in side if code != "novel"} for side in sides]
         else:
             assert recognised["probabilities"] == dict(table.iloc[0][trained.emotions])
         assert sides[0] == sides[1] and bool(sides[0]) >= (name != "as it is")
@@ -216,7 +219,40 @@ def test_novelty_is_over_1_for_what_is_unlike_training(rec):
     assert np.mean(predictor.novelty(rec.X_train) > 1) < 0.05
     noise = np.random.default_rng(0).normal(0, 0.1, SR).astype(np.float32)
     assert predictor.novelty(predictor.features(noise)) > 1
-    assert "unlike" in " ".join(recognise(predictor, noise)["warnings"])
+    strange = at_speed(SOUND, 2.0)  # speech, as from a cartoon
+    assert predictor.novelty(predictor.features(strange)) > 1
+    assert "novel" in recognise(predictor, strange)["warnings"]
+    assert recognise(predictor, strange, abstain=0)["emotion"] == "unsure"
+    assert rec.predict(strange, sr=SR, abstain=0) == "unsure" != rec.predict(strange, sr=SR)
+
+
+SILENCE = np.zeros(SR, np.float32)
+NOT_SPEECH = [no_speech.sound(kind, 1) for kind in ("pink", "organ", "keyboard")] + [SILENCE]
+
+
+@pytest.mark.filterwarnings("ignore::audio.AudioWarning")
+@pytest.mark.parametrize("y", NOT_SPEECH)
+def test_a_recording_without_speech_has_no_emotion(few_svc, regressor, y):
+    found = recognise(few_svc, y)
+    assert (found["emotion"], found["confidence"], found["probabilities"]) == (None, 0.0, {})
+    assert "no-speech" in found["warnings"] and "novel" not in found["warnings"]
+    assert few_svc.predict(y, sr=SR) is None and few_svc.predict_proba(y, sr=SR) == {}
+    assert few_svc.predict(y, sr=SR, abstain=0.9) is None
+    assert math.isnan(regressor.predict(y, sr=SR))
+    assert few_svc.predict(y, sr=SR, check_speech=False) in few_svc.emotions
+
+
+def test_places_without_speech_in_a_list_are_empty(few_svc, tmp_path):
+    sf.write(tmp_path / "hum.wav", no_speech.sound("hum", 1), SR)
+    alone = few_svc.predict_proba(CLIP)
+    for _ in range(2):  # the second time from the cache
+        with Path(CLIP).open("rb") as file:
+            mixture = [CLIP, tmp_path / "hum.wav", SOUND, file, SILENCE]
+            probabilities = few_svc.predict_proba(mixture, sr=SR)
+        assert [bool(own) for own in probabilities] == [True, False, True, True, False]
+        assert list(probabilities[0].values()) == pytest.approx([*alone.values()], abs=1e-6)
+    assert few_svc.predict([tmp_path / "hum.wav", CLIP]) == [None, few_svc.predict(CLIP)]
+    assert few_svc.predict([SILENCE], sr=SR) == [None] and few_svc.predict([]) == []
 
 
 def test_a_regressor_predicts_numbers(regressor):
@@ -369,7 +405,7 @@ def test_an_ensemble_averages_its_members(ensemble, rec, bundled_clips):
     predictor = ensemble.predictor_
     assert isinstance(predictor, EnsemblePredictor) and predictor.parts == predictor.members
     clips = bundled_clips[::6]
-    X, _ = ensemble._features(clips, None)
+    X = ensemble.features_of(clips)
     each = [member.probabilities(x) for member, x in zip(predictor.members, X, strict=True)]
     np.testing.assert_array_equal(predictor.probabilities(X), np.mean(each, axis=0))
     np.testing.assert_array_equal(predictor.scores(X), predictor.probabilities(X))
@@ -438,3 +474,16 @@ def test_views_are_features_of_the_same_clips():
     left, right = views[1:]
     assert left.tolist() == [[2, 3], [4, 5]] and right.tolist() == [1, 2]
     assert [x.tolist() for x in views[[0]]] == [[[0, 1]], [0]]
+
+
+def test_adaptation_is_to_a_speaker_or_to_a_condition(few_svc, ensemble, bundled_clips):
+    own = [path for path in bundled_clips if "v21" in path][:5]
+    for rec in (few_svc, ensemble):
+        predictor = rec.predictor_
+        X = rec.features_of(own)
+        adapted = predictor.adapted(X, by="condition").probabilities(X)
+        assert not np.allclose(adapted, predictor.probabilities(X))
+        found = rec.adapt(own, by="condition").predict_proba(own)
+        assert np.allclose([[row[e] for e in predictor.labels] for row in found], adapted)
+        with pytest.raises(ValueError, match=r"Unknown by 'corpus'.*speaker, condition"):
+            rec.adapt(own, by="corpus")

@@ -10,9 +10,9 @@ import soundfile
 from conftest import ODD_ORDER as LABELS
 from conftest import REPO
 from sklearn.metrics import balanced_accuracy_score
-from test_evaluation import make_regression, make_result
 from test_metrics import plain_bootstrap
 from test_plotting import text_of
+from test_reports import make_regression, make_result
 
 import protocols
 from create_csv import list_clips
@@ -78,6 +78,59 @@ def test_groups_are_dealt_out_in_order():
             assert speakers == [f"{s:02d}" for s in range(1, n + 1)][i::6]
 
 
+def three_corpora():
+    """Two speakers of each of three corpora, four clips of each emotion; some emotions are rare."""
+    emotions = {"a": "sad happy fear bored", "b": "sad happy fear calm", "c": "sad calm"}
+    rows = [
+        (emotion, speaker, corpus)
+        for corpus, names in emotions.items()
+        for emotion in names.split()
+        for speaker in ("1", "2")
+        for _ in range(4)
+    ]
+    clips = pd.DataFrame(rows, columns=["emotion", "speaker", "corpus"])
+    return clips.sample(frac=1, random_state=0).reset_index(drop=True)
+
+
+def test_loco_leaves_out_each_corpus_with_the_emotions_that_both_sides_have():
+    clips = three_corpora()
+    shared = {  # by hand
+        "a": {"sad", "happy", "fear"},
+        "b": {"sad", "happy", "fear", "calm"},
+        "c": {"sad", "calm"},
+    }
+    folds = make_folds("loco", clips)
+    assert [fold.name for fold in folds] == list(shared)
+    for fold in folds:
+        for i, (emotion, _, corpus) in enumerate(clips.itertuples(index=False)):
+            known = emotion in shared[fold.name]
+            assert (i in fold.test) == (corpus == fold.name and known)
+            assert (i in fold.train) == (corpus != fold.name and known)
+    asked = ["calm", "bored", "sad", "fear", "happy"]
+    found = protocols.trained_emotions("loco", clips, folds, asked)
+    assert found == ["calm", "sad", "fear", "happy"]
+    assert protocols.describe("loco", clips, folds) == (
+        "leave one corpus out (loco): 72 clips of 6 speakers, each predicted by a model trained on "
+        "the other corpora, on the emotions that both have: a (fear, happy, sad); b (calm, fear, "
+        "happy, sad); c (calm, sad); without 8 clips of what one corpus alone has: a (bored)"
+    )
+    line = protocols.describe("loco", clips, folds, 30, adapt="condition")
+    assert line.endswith(
+        "; adapted to the recording condition of each corpus with 30 other unlabelled clips"
+    )
+
+
+def test_loco_needs_two_corpora_that_share_two_emotions():
+    clips = three_corpora()
+    with pytest.raises(ValueError, match=r"two corpora, and all clips here are of a\. Add"):
+        make_folds("loco", clips[clips["corpus"] == "a"])
+    with pytest.raises(ValueError, match=r"two emotions that a shares.*it shares sad"):
+        make_folds("loco", clips[clips["corpus"] != "b"])
+    apart = clips[clips["emotion"].isin(["bored", "calm"])]
+    with pytest.raises(ValueError, match="it shares none"):
+        make_folds("loco", apart)
+
+
 def test_random_folds_are_stratified_and_seeded():
     clips = many_speakers()
     first, again, other = (make_folds("random", clips, random_state=seed) for seed in (0, 0, 1))
@@ -96,7 +149,7 @@ def test_random_folds_are_stratified_and_seeded():
         ("group-1", "2 or more"),
         ("group-19", "at least 19 speakers.*largest has 18"),
         ("cross-corpus", "some of emodb, ravdess"),
-        (None, "choose from standard, loso, group-K, cross-corpus, random"),
+        (None, "choose from standard, loso, group-K, loco, cross-corpus, random"),
     ],
 )
 def test_a_protocol_that_cant_be_says_what_can(protocol, message):
@@ -322,6 +375,21 @@ def test_who_is_right_more_often_is_better_and_who_errs_less_too():
     assert (result.measure, result.probability) == ("mae", 1)
     assert result.difference == pytest.approx(-0.9)
     assert "MAE of" in str(result)
+
+
+def test_locos_are_compared_by_their_means_over_corpora():
+    first, second = make_result(seed=1), make_result(seed=2)
+    first.protocol_name = "loco"
+    with pytest.raises(ValueError, match="compare it with loco only"):
+        compare(first, second)
+    second.protocol_name = "loco"
+    result = compare(first, second)
+    means = [
+        np.mean([balanced_accuracy_score(c["emotion"], c["predicted"]) for _, c in parts])
+        for parts in (e.clips.groupby("corpus") for e in (first, second))
+    ]
+    assert result.values == pytest.approx(means)
+    assert result.low < result.difference < result.high
 
 
 def test_one_speaker_compares_without_an_interval():

@@ -94,3 +94,24 @@ def test_no_more_folds_than_speakers_and_an_error_for_one():
     assert len(tables.speaker_folds([0, 1, 0, 1], ["a", "a", "b", "b"], 5)) == 2
     with pytest.raises(ValueError, match="at least two"):
         tables.speaker_folds([0, 1], ["a", "a"])
+
+
+@pytest.mark.parametrize(
+    ("how", "speaker"),
+    [
+        ("folder", "ann"),
+        (r"^([a-z]+)_", "call"),
+        (r"_(?P<speaker>\d+)_(\w+)\.", "07"),
+        ("(?i)_(SAD)", "sad"),
+    ],
+)
+def test_the_name_of_a_recording_tells_the_speaker(how, speaker):
+    assert tables.speaker_of("some/ann/call_07_sad.wav", how) == speaker
+
+
+@pytest.mark.parametrize(
+    ("how", "words"), [("(x)", "isn't found"), ("call", "no such group"), ("(", "no such expr")]
+)
+def test_a_speaker_who_cannot_be_told_is_an_error(how, words):
+    with pytest.raises(ValueError, match=words):
+        tables.speaker_of("call_07_sad.wav", how)

@@ -14,6 +14,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import no_speech
 import numpy as np
 import pytest
 import soundfile as sf
@@ -23,7 +24,8 @@ from scipy.signal import correlate
 import commands
 from audio import load_audio
 from create_csv import list_audio
-from listening import DeviceError
+from emotion_recognition import load_recognizer
+from listening import DeviceError, Recorder
 from parameters import SAMPLE_RATE as SR
 
 CUSTOM = ["--data-dir", str(REPO / "data"), "--corpora", "custom"]
@@ -281,6 +283,20 @@ def test_the_bundled_model_chooses_among_the_emotions_that_are_wanted(run, bundl
         assert code == 0 and "sad" in out and "happy" not in out
 
 
+def test_it_may_abstain_and_needs_speech(run, model, spoken, tmp_path):
+    for mode in ([], ["--continuous"]):
+        code, out, _ = run("-m", model, "--file", spoken[0], "--abstain", "1", *mode)
+        assert code == 0 and "unsure" in out
+        code, out, _ = run("-m", model, "--file", spoken[0], *mode)
+        assert code == 0 and "unsure" not in out
+    quiet, noise = np.zeros(2 * SR), no_speech.sound("white", 1, 3.0)
+    y = np.concatenate([quiet, 0.1 * noise / noise.std(), quiet])
+    sf.write(tmp_path / "noise.wav", y, SR)
+    code, out, err = run("-m", model, "--file", tmp_path / "noise.wav", "--save", tmp_path / "kept")
+    assert code == 0 and out.startswith("no speech  (from ") and "no-speech: " in err
+    assert [path.name for path in list_audio(tmp_path / "kept")] == ["utterance_001_no-speech.wav"]
+
+
 def test_a_classifier_is_trained_on_what_is_named(run, spoken, tmp_path):
     asked = ["--file", spoken[0], "-e", "sad,happy", "-m", "KNeighborsClassifier"]
     asked += ["--features", "mfcc"]
@@ -301,6 +317,58 @@ def test_the_microphone_is_checked_before_anything_is_loaded(run, script, monkey
     monkeypatch.setattr(script, "recognizer", lambda args: 1 / 0)
     for mode in ([], ["--continuous"], ["-m", "lstm"]):
         assert run(*mode) == (1, "", "test.py: no microphone\n")
+
+
+def test_neutral_sentences_come_first(run, rec, model, bundled_clips, tmp_path):
+    """From a file, as from the microphone: five sentences, and what is predicted."""
+    clips = [path for path in bundled_clips if path.endswith("neutral.wav")][:6]
+    parts = [load_audio(padded(Path(path), tmp_path)[0]) for path in clips]
+    sf.write(tmp_path / "all.wav", np.concatenate(parts), SR)
+    kept = tmp_path / "me.ser"
+    code, out, err = run(
+        *("-m", model, "--file", tmp_path / "all.wav", "--adapt", "--save-adapted", kept)
+    )
+    assert code == 0, err
+    assert "neutral voice" in out.splitlines()[0] and "Read aloud (5 of 5)" in out
+    assert "adapted to one speaker by 5 recordings (5 labelled): " in err
+    found = next(line for line in out.splitlines() if "  (from " in line)
+    recorded = [utterance.y for utterance in Recorder([np.concatenate(parts)])]
+    adapted = rec.adapt(recorded[:5], "neutral", sr=SR)
+    assert found.split()[0] == adapted.predict(recorded[5], sr=SR)
+    again = load_recognizer(kept).predict_proba(recorded[5], sr=SR)
+    assert again == pytest.approx(adapted.predict_proba(recorded[5], sr=SR), abs=1e-5)
+
+
+def test_a_model_without_neutral_asks_for_no_neutral_sentences(run, saved, spoken):
+    code, out, err = run("-m", saved, "--file", spoken[0], "--adapt")
+    assert code == 1 and out == "" and "--adapt FOLDER" in err
+
+
+def test_adapt_to_a_folder_or_while_speaking(run, rec, model, spoken, bundled_clips, tmp_path):
+    (tmp_path / "me").mkdir()
+    for path in bundled_clips[:12]:
+        (tmp_path / "me" / Path(path).name).write_bytes(Path(path).read_bytes())
+    for mode in ([], ["--continuous"]):
+        asked = ["-m", model, "--file", spoken[0], "--adapt", tmp_path / "me", *mode]
+        code, out, err = run(*asked)
+        adapted = rec.adapt(tmp_path / "me", "names")
+        assert code == 0 and f"  adapted to {adapted.adaptation_}\n" in err
+    code, out, err = run("-m", model, "--file", spoken[0], "--continuous", "--adapt", "running")
+    assert code == 0 and out and err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--adapt", "running"], "needs --continuous"),
+        (["--adapt", "--adapt", "me"], "stand alone"),
+        (["--save-adapted", "me.ser"], "need --adapt"),
+    ],
+)
+def test_wrong_options_of_adaptation_get_one_line(run, capsys, arguments, words):
+    with pytest.raises(SystemExit):
+        run(*arguments)
+    assert words in capsys.readouterr().err
 
 
 def test_an_interruption_ends_the_continuous_mode_well(run, script, spoken, monkeypatch):

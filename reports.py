@@ -1,0 +1,409 @@
+"""What was measured: predictions with their scores, intervals, tables and pictures."""
+
+import textwrap
+from dataclasses import KW_ONLY, asdict, dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+import metrics
+import plotting
+from checks import check_name
+from metrics import CONFIDENCE, N_BINS, NO_INTERVAL, SURE, TITLES, in_words
+from protocols import Leaks
+from tables import speaker_groups
+
+
+@dataclass(eq=False)
+class Evaluation:
+    """Predictions and their scores; prints as a table, whose first line is the protocol.
+
+    `clips` has the columns path, emotion, speaker, corpus, gender, fold and predicted; for
+    classification confidence (the probability of the predicted emotion) and p_<emotion>, NaN where
+    the recognizer of a fold doesn't know the emotion; for regression target. Scores are of all
+    clips together, but in loco means over the corpora: each counts the same, and its own UAR is of
+    the emotions that it has.
+
+    Subclasses have `tallies()` (n_speakers, ...), their scores `measures` (see `with_intervals`),
+    `measure_names`, `main_measure`, which sorts speakers and compares systems, and
+    `chance_in(clips)`, the main measure of guessing.
+    """
+
+    clips: pd.DataFrame
+    emotions: list  # in the order of tables and pictures
+    _: KW_ONLY
+    protocol: str  # one line: which corpora, how split, how many speakers and clips
+    protocol_name: str  # as `evaluate` takes it
+    model: str  # name of the system
+    leaks: Leaks = field(default_factory=Leaks)
+    random_state: int = 0  # seed of the bootstrap
+
+    higher_is_better = True
+    DRAWN = ("speakers",)  # names of the methods draw_<name>
+
+    @property
+    def over_corpora(self):
+        """Whether scores are means over the corpora: bool."""
+        return self.protocol_name == "loco"
+
+    @property
+    def drawn(self):
+        """Names of the methods draw_<name> that show it best: tuple of str."""
+        return self.DRAWN
+
+    def by_corpus(self):
+        """The clips of each corpus: dict of str to DataFrame."""
+        return dict(tuple(self.clips.groupby("corpus")))
+
+    def scoring(self):
+        """What `metrics.with_intervals` takes: tallies, measures, corpora of the speakers or None.
+
+        The speakers are sorted as in `tallies`.
+        """
+        tallies = self.tallies()
+        if not self.over_corpora:
+            return tallies, self.measures, None
+        corpora = self.clips.groupby(speaker_groups(self.clips))["corpus"].first().to_numpy()
+        return *metrics.over_corpora(tallies, self.measures, corpora), corpora
+
+    def chance(self):
+        """Compute the main measure of guessing; see `chance_in`."""
+        parts = self.by_corpus().values() if self.over_corpora else [self.clips]
+        return float(np.mean([self.chance_in(clips) for clips in parts]))
+
+    @cached_property
+    def _results(self):
+        """(rows, name) to (n_speakers, n_clips, scores as of `with_intervals`)."""
+        groups = speaker_groups(self.clips)
+        speakers = self.clips.assign(all="", speaker=groups).groupby(groups).first()
+        n_clips, results = self.clips.groupby(groups).size(), {}
+        tallies, measures, corpora = self.scoring()
+        for rows in ("all", "corpus", "gender", "speaker"):
+            for name in sorted(set(speakers[rows])):
+                own = (speakers[rows] == name).to_numpy()
+                within = None if corpora is None else corpora[own]
+                scores = metrics.with_intervals(tallies[own], measures, self.random_state, within)
+                results[rows, name] = int(own.sum()), int(n_clips[own].sum()), scores
+        return results
+
+    def _frame(self, rows):
+        """A table with a line for all, each corpus, gender and speaker."""
+        index = pd.MultiIndex.from_tuples(self._results, names=["rows", "name"])
+        return pd.DataFrame(rows, index=index)
+
+    def to_frame(self):
+        """Score all clips, and those of each corpus, gender and speaker: DataFrame.
+
+        The index has rows ("all", "corpus", "gender", "speaker") and name; see `Evaluation` for
+        what loco has there. Columns are n_speakers,
+        n_clips and for each score, for example, uar, uar_low, uar_high: the bounds of its 95 %
+        interval (see `metrics.with_intervals`), NaN for one speaker.
+        """
+        return self._frame(
+            {"n_speakers": n_speakers, "n_clips": n_clips}
+            | metrics.flat({name: values[name] for name in self.measure_names})
+            for n_speakers, n_clips, values in self._results.values()
+        )
+
+    def scores(self):
+        """Score all clips: dict as uar, uar_low, uar_high, ...; None where there is no value."""
+        row = self.to_frame().drop(columns=["n_speakers", "n_clips"]).loc["all", ""]
+        return metrics.without_nan(row.to_dict())
+
+    def to_dict(self):
+        """Write what `python evaluation.py --json` prints: a dict of plain Python values."""
+        n_speakers, n_clips, _ = self._results["all", ""]
+        return {
+            "protocol": self.protocol,
+            "model": self.model,
+            "corpora": sorted(set(self.clips["corpus"])),
+            "emotions": self.emotions,
+            "n_speakers": n_speakers,
+            "n_clips": n_clips,
+            **self.scores(),
+            "chance": self.chance(),
+            "by_corpus": {name: self._of_corpus(name) for name in self.by_corpus()},
+            "leaks": asdict(self.leaks),
+        }
+
+    def _of_corpus(self, corpus):
+        """The plain values of one corpus: dict."""
+        clips, scores = self.by_corpus()[corpus], self.to_frame().loc["corpus", corpus].to_dict()
+        counts = {name: int(scores.pop(name)) for name in ("n_speakers", "n_clips")}
+        found = set(clips["emotion"])
+        emotions = [emotion for emotion in self.emotions if emotion in found]
+        facts = {"emotions": emotions, "chance": float(self.chance_in(clips))}
+        return counts | facts | metrics.without_nan(scores)
+
+    def __str__(self):
+        lines = [
+            self.protocol,
+            f"{self.model}: {', '.join(self.emotions)}",
+            *(f"leak guard: {line}" for line in self.leaks.lines()),
+            f"chance: {self._in_words(self.chance())}; in brackets {CONFIDENCE} % intervals by "
+            "speaker",
+        ]
+        return "\n".join(lines + ["\n" + table for table in self._tables()])
+
+    def __repr__(self):
+        value = self._in_words(self.scores()[self.main_measure])
+        return f"<{type(self).__name__} of {self.model}, {self.protocol_name}: {value}>"
+
+    def _repr_html_(self):
+        facts = {
+            "protocol": self.protocol,
+            "model": self.model,
+            "emotions": ", ".join(self.emotions),
+            "leak guard": f"{self.leaks}",
+            "chance": self._in_words(self.chance()),
+            "in brackets": f"{CONFIDENCE} % intervals by speaker",
+        }
+        return plotting.html_table(type(self).__name__, facts) + self.summary().to_html()
+
+    def _in_words(self, value):
+        return f"{TITLES[self.main_measure]} {value:.3f}"
+
+    def summary(self):
+        """Write the scores over all clips, per corpus and per gender in words: DataFrame."""
+        rows = {
+            self._title(*key): {"speakers": n_speakers, "clips": n_clips}
+            | {TITLES[name]: in_words(*values[name]) for name in self.measure_names}
+            for key, (n_speakers, n_clips, values) in self._results.items()
+            if key[0] != "speaker"
+        }
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+    def _title(self, rows, name):
+        if rows == "all":
+            return "mean of the corpora" if self.over_corpora else "all"
+        return f"{rows} {name}"
+
+    def _tables(self):
+        """The tables of the printed report, as text."""
+        scores = self.to_frame().loc["speaker"].rename_axis(None)
+        words = {TITLES[name]: scores[name].map(in_words) for name in self.measure_names}
+        speakers = pd.DataFrame({"clips": scores["n_clips"]} | words).to_string()
+        return [self.summary().to_string(), f"Each speaker ({NO_INTERVAL})\n{speakers}"]
+
+    def draw_speakers(self, ax=None):
+        """Draw how well each speaker is recognised, sorted, with the average and chance: Axes.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default a new figure's
+        """
+        values, title = self.to_frame().loc["speaker"][self.main_measure], TITLES[self.main_measure]
+        style = {"measure": title, "higher_is_better": self.higher_is_better, "ax": ax}
+        drawn = plotting.draw_speakers(values, self.chance(), **style)
+        return self._titled(drawn, f"{title} by speaker")
+
+    def _titled(self, ax, what):
+        """Write above a picture what it shows and the protocol."""
+        ax.set_title(self._above(what), fontsize=8)
+        return ax
+
+    def _above(self, what):
+        return "\n".join([f"{self.model}: {what}", *textwrap.wrap(self.protocol, 80)])
+
+
+class ClassificationEvaluation(Evaluation):
+    """UAR, accuracy and macro F1, recalls and confusions; see `Evaluation`."""
+
+    main_measure = "uar"
+    measure_names = ("uar", "accuracy", "macro_f1")
+    DRAWN = ("confusion_matrix", "speakers", "reliability")
+    measures = staticmethod(metrics.classification_measures)
+
+    @property
+    def drawn(self):
+        return (*self.DRAWN[:-1], "reliability_by_corpus") if self.over_corpora else self.DRAWN
+
+    def tallies(self):
+        """Count predictions; see `confusion_by_speaker`."""
+        groups, true = speaker_groups(self.clips), self.clips["emotion"]
+        return metrics.confusion_by_speaker(true, self.clips["predicted"], groups, self.emotions)
+
+    def chance_in(self, clips):
+        """Compute the UAR of guessing: 1 / n_emotions, in loco those of the corpus.
+
+        Parameters
+        ----------
+        clips : DataFrame
+            Column emotion.
+        """
+        return 1 / (clips["emotion"].nunique() if self.over_corpora else len(self.emotions))
+
+    def scores(self):
+        """Score all clips: uar, uar_low, uar_high, accuracy, ..., macro_f1, ..., ece."""
+        return super().scores() | {"ece": float(self.confidences().loc["all", ""]["ece"])}
+
+    def summary(self):
+        table = super().summary()
+        if self.over_corpora:
+            tested = self.recalls()[self.emotions].notna().sum(axis=1)
+            table.insert(2, "emotions", tested.drop("speaker", level="rows").to_numpy())
+        return table
+
+    def confidences(self):
+        """Say how far confidence can be believed, over all clips and in each corpus: DataFrame.
+
+        The index has rows ("all", "corpus") and name as that of `to_frame`; the columns are ece,
+        confidence_right, confidence_wrong, over and right_over of `metrics.confidence_measures`.
+        """
+        corpora = {
+            ("corpus", name): metrics.confidence_measures(own["confidence"], _right(own))
+            for name, own in self.by_corpus().items()
+        }
+        if self.over_corpora:
+            every = pd.DataFrame(corpora.values()).mean().to_dict()
+        else:
+            every = metrics.confidence_measures(self.clips["confidence"], _right(self.clips))
+        found = {("all", ""): every} | corpora
+        index = pd.MultiIndex.from_tuples(found, names=["rows", "name"])
+        return pd.DataFrame(found.values(), index)
+
+    def recalls(self):
+        """Compute the recall of each emotion, with the same rows as `to_frame`: DataFrame.
+
+        Columns are <emotion>, <emotion>_low, <emotion>_high; NaN where there are no clips, and no
+        bounds for one speaker.
+        """
+        return self._frame(
+            metrics.flat(dict(zip(self.emotions, values["recall"].T, strict=True)))
+            for _, _, values in self._results.values()
+        )
+
+    def confusion_matrix(self, percentage=True, labeled=True, *, bound=None):
+        """Count how the clips of each emotion were predicted, in the order of `emotions`.
+
+        Parameters
+        ----------
+        percentage, labeled : bool, default True
+            Percent of the true emotion's clips, else clips; DataFrame with rows true_<emotion> and
+            columns predicted_<emotion>, else ndarray.
+        bound : {None, "low", "high"}
+            A bound of the 95 % interval of the percentages instead; NaN for one speaker.
+
+        Raises
+        ------
+        ValueError
+            For another bound, or a bound of clips.
+        """
+        bounds = (None, "low", "high")
+        check_name(bound, bounds, "bound")
+        if bound and not percentage:
+            raise ValueError("Only percentages have bounds; leave percentage=True.")
+        values = 100 * self._results["all", ""][2]["confusion"][bounds.index(bound)]
+        if not percentage:
+            values = self.tallies().sum(axis=0)
+        return metrics.labeled_confusion(values, self.emotions) if labeled else values
+
+    def reliability(self, corpus=None):
+        """Count how often predictions of each confidence are right; see `metrics.reliability`.
+
+        Parameters
+        ----------
+        corpus : str, optional
+            Its clips only.
+
+        Raises
+        ------
+        ValueError
+            For an unknown corpus.
+        """
+        parts = {None: self.clips} | self.by_corpus()
+        clips = parts[check_name(corpus, parts, "corpus")]
+        return metrics.reliability(clips["confidence"], _right(clips))
+
+    def to_dict(self):
+        recalls = metrics.without_nan(self.recalls().loc["all", ""].to_dict())
+        by_emotion = {
+            f"per_class_recall{ending}": {e: recalls[f"{e}{ending}"] for e in self.emotions}
+            for ending in ("", "_low", "_high")
+        }
+        confusion = self.confusion_matrix(percentage=False, labeled=False).tolist()
+        return super().to_dict() | by_emotion | {"confusion": confusion}
+
+    def _of_corpus(self, corpus):
+        confidence = self.confidences().loc["corpus", corpus].to_dict()
+        return super()._of_corpus(corpus) | metrics.without_nan(confidence)
+
+    def _tables(self):
+        total, speakers = super()._tables()
+        recalls = self._results["all", ""][2]["recall"].T
+        matrix, columns = self.confusion_matrix(labeled=False), [f"as {e}" for e in self.emotions]
+        table = pd.DataFrame(matrix, self.emotions, columns).round(1)
+        table.insert(0, "clips", [(self.clips["emotion"] == e).sum() for e in self.emotions])
+        table.insert(1, "recall", [in_words(*triple) for triple in recalls])
+        recalls = f"Recall, and what percentage was taken as what\n{table.to_string(na_rep='-')}"
+        confidences = self.confidences()
+        confidences.index = [self._title(*key) for key in confidences.index]
+        titles = ["ECE", "right answers", "wrong answers", f"share over {SURE}", "right of these"]
+        words = confidences.set_axis(titles, axis=1).map(in_words).to_string()
+        errors = f"Confidence, and its calibration error (ECE, {N_BINS} bins)\n{words}"
+        return [total, recalls, errors, speakers]
+
+    def draw_confusion_matrix(self, percentage=True, *, ax=None):
+        """Draw the confusion matrix: Axes.
+
+        Parameters
+        ----------
+        percentage, ax
+            See `confusion_matrix` and `plotting.draw_confusion`.
+        """
+        matrix = self.confusion_matrix(percentage=percentage, labeled=False)
+        drawn = plotting.draw_confusion(matrix, self.emotions, ax)
+        return self._titled(drawn, "percent of the true emotion" if percentage else "clips")
+
+    def draw_reliability(self, ax=None):
+        """Draw how often predictions of each confidence are right, and how many there are: Axes.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default a new figure's
+        """
+        drawn = plotting.draw_reliability(self.reliability(), ax)
+        ece = metrics.calibration_error(self.clips["confidence"], _right(self.clips))
+        return self._titled(drawn, f"reliability, ECE {ece:.3f}")
+
+    def draw_reliability_by_corpus(self, figure=None):
+        """Draw the same in a panel for each corpus: matplotlib Figure.
+
+        Parameters
+        ----------
+        figure : matplotlib Figure, default a new one
+        """
+        eces = self.confidences().loc["corpus"]["ece"]
+        tables = {f"{name}, ECE {ece:.3f}": self.reliability(name) for name, ece in eces.items()}
+        drawn = plotting.draw_reliabilities(tables, figure)
+        drawn.suptitle(self._above("reliability in each corpus"), fontsize=8)
+        return drawn
+
+
+def _right(clips):
+    return (clips["predicted"] == clips["emotion"]).to_numpy()
+
+
+class RegressionEvaluation(Evaluation):
+    """Mean absolute error and concordance correlation; see `Evaluation`."""
+
+    main_measure = "mae"
+    measure_names = ("mae", "ccc")
+    higher_is_better = False
+    measures = staticmethod(metrics.regression_measures)
+
+    def tallies(self):
+        """Sum up targets and predictions; see `moments_by_speaker`."""
+        groups, targets = speaker_groups(self.clips), self.clips["target"]
+        return metrics.moments_by_speaker(targets, self.clips["predicted"], groups)
+
+    def chance_in(self, clips):
+        """Compute the error of always predicting the median of the targets.
+
+        Parameters
+        ----------
+        clips : DataFrame
+            Column target.
+        """
+        return (clips["target"] - clips["target"].median()).abs().mean()
