@@ -18,7 +18,8 @@ from create_csv import list_audio
 from data_extractor import ragged
 from listening import has_speech
 
-BY = "speaker", "condition"  # what the clips that a model is adapted with have in common
+BY = "speaker", "condition"
+"""What clips to adapt with may have in common: one speaker, or one microphone, room or source."""
 LIMIT = 4.0  # standard deviations at which values are cut off
 MONOTONOUS, DIVERSE = 0.3, 0.6  # diversity, relative to a training speaker's: no trust, all of it
 
@@ -225,9 +226,6 @@ class SpeakerFrameScaler:
 
 
 # what people adapt with
-
-BY = "speaker", "condition"
-"""What recordings may have in common: one speaker, or one microphone, room or source."""
 
 
 class NoSpeech(ValueError):
