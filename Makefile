@@ -34,7 +34,9 @@ bench: $(VENV)/installed-dev  ## measure speed and accuracy (over an hour, best 
 	$(PYTHON) benchmarks/bench_features.py
 	$(PYTHON) benchmarks/bench_encoder.py
 	$(PYTHON) benchmarks/bench_cache.py
-	$(PYTHON) benchmarks/bench_loco.py --without-encoder
+	$(PYTHON) benchmarks/bench_loco.py --without-encoder --picture images/loco.png
+	$(PYTHON) benchmarks/bench_one_mood.py
+	$(PYTHON) benchmarks/bench_no_speech.py
 	$(PYTHON) benchmarks/bench_accuracy.py --picture images/calibration.png
 	$(PYTHON) benchmarks/bench_accuracy.py --only networks
 	$(PYTHON) benchmarks/bench_robustness.py --picture images/robustness.png

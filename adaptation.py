@@ -17,6 +17,7 @@ from checks import check_name
 from create_csv import list_audio
 from data_extractor import ragged
 from listening import has_speech
+from metrics import mutual_information
 
 BY = "speaker", "condition"
 """What clips to adapt with may have in common: one speaker, or one microphone, room or source."""
@@ -114,24 +115,14 @@ class SpeakerScaler(BaseEstimator):
         places = Z @ offsets.T / np.maximum(np.square(offsets).sum(axis=1), 1e-12)
         return places.var(axis=0, ddof=1).mean() if len(X) > 1 else 0.0
 
-    def trust(self, X, labels=None):
-        """How far the statistics of these clips can be trusted: float from 0 to 1.
-
-        Clips of one emotion only say where that emotion is, not where the speaker's average is:
-        standardised, they would lose it. They vary less than those of a speaker of many moods.
-        Clips with a label are trusted, for what the label does is known.
+    def diversity(self, X):
+        """How much clips vary along what tells labels apart, relative to a speaker's: float.
 
         Parameters
         ----------
-        X, labels
-            See `statistics`.
+        X : ndarray (n_clips, n_features)
         """
-        unknown = np.array([label is None for label in labels or [None] * len(X)])
-        if not self.diversity_ or not unknown.any():
-            return 1.0
-        ratio = self._diversity(X[unknown]) / self.diversity_
-        share = np.clip((ratio - MONOTONOUS) / (DIVERSE - MONOTONOUS), 0, 1)
-        return float(1 - unknown.mean() * (1 - share))
+        return self._diversity(X) / self.diversity_ if self.diversity_ else 1.0
 
     def statistics(self, X, labels=None):
         """The mean and the standard deviation of one speaker: two ndarrays (n_features,).
@@ -218,11 +209,38 @@ class SpeakerFrameScaler:
         mean, log_std = np.split(middle, 2)
         return mean, np.exp(log_std)
 
-    def trust(self, X, labels=None):
-        """See `SpeakerScaler.trust`."""
-        return self.clips.trust(self._summaries(X), labels)
+    def diversity(self, X):
+        """See `SpeakerScaler.diversity`."""
+        return self.clips.diversity(self._summaries(X))
 
     transform = SpeakerScaler.transform
+
+
+def trust_in(predictor, X, labels=None):
+    """How far a Predictor can be trusted that was adapted to these clips: float from 0 to 1.
+
+    Clips of one emotion only say where that emotion is, not where the speaker's average is:
+    standardised, they would lose it. They are told apart less than those of a speaker of many
+    moods. Clips with a label are trusted, for what the label does is known.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Adapted to them.
+    X : features of the clips
+    labels : list of (str or None), optional
+        Default: all unknown.
+    """
+    unknown = np.array([label is None for label in labels or [None] * len(X)])
+    if not unknown.any():
+        return 1.0
+    fitted, own = predictor.by_speaker, X[unknown]
+    if fitted.diversity:
+        ratio = mutual_information(predictor.probabilities(own)) / fitted.diversity
+    else:
+        ratio = fitted.speakers.diversity(own)
+    share = np.clip((ratio - MONOTONOUS) / (DIVERSE - MONOTONOUS), 0, 1)
+    return float(1 - unknown.mean() * (1 - share))
 
 
 # what people adapt with

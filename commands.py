@@ -298,7 +298,9 @@ def _predict(rec, name, path, args):
     lines = [f"\n{name}: {found['emotion'] or NO_SPEECH}", bars(found["probabilities"])]
     if args.set is not None:
         row["set"] = " ".join(found.setdefault("set", []))
-        lines.append(f"  with a probability of {args.set:g} one of: {', '.join(found['set'])}")
+        if held := found.get("set_held"):
+            of = f"probability {args.set:g}, of left-out speakers measured {held:.3f}"
+            lines.append(f"  one of: {', '.join(found['set'])} ({of})")
     yield Result(found, pd.DataFrame([row]), "\n".join(filter(None, lines)))
 
 
@@ -420,9 +422,7 @@ def _parse(command, argv):
     quiet = "print no warnings of noise, clipping, telephone width, ..."
     add("--no-warnings", dest="report", action="store_false", help=quiet)
     add_model(parser)
-    adapt = (
-        "adapt first: to these (label last in a name, as in ann_3_neutral.wav), or self: to FILEs"
-    )
+    adapt = "adapt first: to these (label last in a name: ann_3_neutral.wav), or self: to FILEs"
     adapt += ", or running: to a voice while it speaks" * (command == "timeline")
     add_own = add_adapt(parser, help=adapt)
     who = f"with --adapt self, who speaks: {', '.join(SPEAKERS)}, or a pattern like '^([a-z]+)_'"
@@ -473,6 +473,8 @@ def _answer(command, argv):
                 failed = {"error": str(error)}
                 text = f"\n{name}: can't be read"
                 found = [Result({"path": name} | failed, pd.DataFrame([failed]), text)]
+            how = recs[name].adaptation_
+            found = [r._replace(document=r.document | {"adapted": how and str(how)}) for r in found]
             results += found
             if at_once:
                 _give(found, args, targets)

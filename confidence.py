@@ -4,22 +4,25 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
+from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
+from metrics import mutual_information
 from tables import corpora_of, speaker_folds
 from utils import model_scores, pipeline
 
 N_FOLDS = 5  # folds of speakers that temperature and novelty limit are fitted on
 FEWER_FOLDS = 3  # the same beside folds of three corpora or more
-FAMILIAR = 99  # percent of the clips of left-out speakers that are no novelty
+FAMILIAR = 95  # percent of the clips of left-out speakers that are no novelty
 NEAREST = 0.1  # least distance that counts: averages of clips are nearer, yet no more certain
 SHARPER = 1.5  # than the calibrated average, for the probabilities that weights are fitted by
 FEWEST_CLIPS = 50  # of a corpus that confidence is fitted on
+ROUNDING = 1e-9  # of sums of probabilities
 TOWARDS_ONE = 0.05  # nats a clip, for a power of the distance that is 0 or 2
 
 
@@ -193,12 +196,43 @@ def coverages(probabilities, truth, weights):
     >>> coverages(shares, [0] * 6 + [1] * 3 + [2], np.ones(10))[[50, 80, 100]].round(1).tolist()
     [0.0, 0.6, 0.9]
     """
-    own = probabilities[np.arange(len(truth)), truth][:, np.newaxis]
-    needed = np.where(probabilities > own, probabilities, 0).sum(axis=1)
+    needed = before(probabilities, truth)
     order = np.argsort(needed)
     ranks = np.cumsum(weights[order]) / np.sum(weights)
     places = np.searchsorted(ranks, np.arange(101) / 100 - 1e-9)
     return needed[order][np.minimum(places, len(needed) - 1)]
+
+
+def before(probabilities, truth):
+    """The probability that the classes before the true one have together: ndarray (n_clips,).
+
+    Parameters
+    ----------
+    probabilities, truth
+        See `coverages`.
+    """
+    own = probabilities[np.arange(len(truth)), truth][:, np.newaxis]
+    return np.where(probabilities > own, probabilities, 0).sum(axis=1)
+
+
+def measured_coverages(probabilities, truth, weights, folds):
+    """How often sets hold the truth in clips that didn't set their `coverages`: ndarray (101,).
+
+    Element p: the share of clips whose set for p percent, by the clips of all other folds, does.
+
+    Parameters
+    ----------
+    probabilities, truth, weights
+        See `coverages`.
+    folds : ndarray (n_clips,)
+        Which clips were left out together; at least two.
+    """
+    needed, held = before(probabilities, truth), np.zeros(101)
+    for fold in np.unique(folds):
+        own = folds == fold
+        table = coverages(probabilities[~own], truth[~own], weights[~own])
+        held += weights[own] @ (needed[own, np.newaxis] <= table + ROUNDING)
+    return held / weights.sum()
 
 
 def smallest_set(probabilities, needed):
@@ -216,8 +250,8 @@ def smallest_set(probabilities, needed):
     ['happy', 'sad']
     """
     names = sorted(probabilities, key=probabilities.get, reverse=True)
-    before = np.cumsum([0, *(probabilities[name] for name in names[:-1])])
-    return names[: np.searchsorted(before, needed + 1e-9, side="right")]
+    earlier = np.cumsum([0, *(probabilities[name] for name in names[:-1])])
+    return names[: np.searchsorted(earlier, needed + ROUNDING, side="right")]
 
 
 def distances(X, scaler, limit=10.0):
@@ -273,9 +307,11 @@ class Fitted:
     temperature : (float, float) or None
         See `temperature_by_distance`; None where the model calibrates itself.
     limit : float or None
-        Distance that 99 in 100 clips of left-out speakers don't exceed.
-    coverages : ndarray (101,) or None
-        See `coverages`.
+        Distance that 95 in 100 clips of left-out speakers don't exceed.
+    coverages, measured_coverages : ndarray (101,) or None
+        See `coverages` and `measured_coverages`; None where there were no two folds.
+    diversity : float or None
+        The `mutual_information` of the clips of a left-out speaker, in the median.
     """
 
     speakers: Any
@@ -284,6 +320,24 @@ class Fitted:
     temperature: tuple | None = None
     limit: float | None = None
     coverages: Any = None
+    measured_coverages: Any = None
+    diversity: float | None = None
+
+    def distances(self, X, Z=None):
+        """How far clips are from the training clips: ndarray (n_clips,).
+
+        By the model, where it has such a method, else by `distances`.
+
+        Parameters
+        ----------
+        X : array (n_clips, ...)
+            Features; of a speaker that is adapted to, standardised.
+        Z : array (n_clips, ...), optional
+            The same, scaled, where it is known.
+        """
+        if not (hasattr(self.model, "distances") and len(X)):
+            return distances(X, self.scaler)
+        return self.model.distances(self.scaler.transform(X) if Z is None else Z)
 
     def temperatures(self, distances):
         """The divisors of the scores of clips: (n_clips, 1), or 1 where the model has its own.
@@ -298,8 +352,11 @@ class Fitted:
         factor, power = self.temperature
         return factor * np.maximum(distances, NEAREST)[:, np.newaxis] ** power
 
-    def needed(self, coverage):
-        """How much probability may be before an emotion of a set, see `coverages`: float.
+    def sets(self, coverage):
+        """What sets of emotions need to hold the truth with this probability: two floats.
+
+        How much probability may be before an emotion of a set (see `coverages`), and how often such
+        sets held the truth of left-out clips (see `measured_coverages`).
 
         Parameters
         ----------
@@ -312,12 +369,15 @@ class Fitted:
         """
         if not 0 <= coverage <= 1:
             raise ValueError(f"coverage is a probability from 0 to 1; got {coverage!r}.")
-        if self.coverages is None:
+        if self.measured_coverages is None:
             raise ValueError(
-                "This model doesn't know how often its sets hold the truth: networks, and files of "
-                "earlier versions, don't. Train a recommended or a scikit-learn model anew."
+                "This model doesn't know how often its sets hold the truth: networks, files of "
+                "earlier versions and models of few clips don't. Train a recommended or a "
+                "scikit-learn model anew, on more clips."
             )
-        return float(np.interp(100 * coverage, np.arange(101), self.coverages))
+        tables = self.coverages, self.measured_coverages
+        needed, held = (np.interp(100 * coverage, np.arange(101), table) for table in tables)
+        return float(needed), float(held)
 
     def to_file(self):
         """The attributes by the names that files have: dict."""
@@ -379,13 +439,18 @@ class Training:
         total = (1 + adaptable) * n_fits
         bar = tqdm(total=total, desc="Training", unit="fit", disable=not self.verbose, leave=False)
         with bar:
-            far = [
-                distances(self.split.X[held_out], self.scaler().fit(self._with_copies(train)))
-                for train, held_out in speakers
-            ]
-            limit = np.percentile(np.concatenate(far), FAMILIAR)
-            general = replace(self._calibrated(folds, False, bar), limit=limit)
+            general = self._calibrated(folds, False, bar)
+            if general.limit is None:
+                general = replace(general, limit=self._limit(speakers))
             return general, self._calibrated(folds, True, bar) if adaptable else None
+
+    def _limit(self, folds):
+        """The novelty limit where no models of folds are fitted: float."""
+        far = [
+            distances(self.split.X[held_out], self.scaler().fit(self._with_copies(train)))
+            for train, held_out in folds
+        ]
+        return np.percentile(np.concatenate(far), FAMILIAR)
 
     def one(self, train=slice(None), by_speaker=False):
         """Fit scaler and model on some clips: Fitted.
@@ -463,13 +528,13 @@ class Training:
             np.concatenate([held_out for _, held_out in own]) for own in (speakers, corpora) if own
         ]
         if n_blocks(self.model) > 1:
-            scores = [fold.model.log_probabilities(Z) for fold, Z, _ in left_out[: len(speakers)]]
+            scores = [fold.model.log_probabilities(Z) for fold, _, Z in left_out[: len(speakers)]]
             own = np.concatenate(scores, axis=1), columns[rows[0]], groups[rows[0]]
             weights = block_weights(*own)
             for fold in (fitted, *(fold for fold, *_ in left_out)):
                 fold.model.weights_ = weights
-        scores = np.concatenate([on_columns(fold.model, Z, classes) for fold, Z, _ in left_out])
-        far = np.concatenate([far for *_, far in left_out])
+        scores = np.concatenate([on_columns(fold.model, Z, classes) for fold, _, Z in left_out])
+        far = np.concatenate([fold.distances(X, Z) for fold, X, Z in left_out])
         kinds = groups, corpora_of(groups)
         counts = [
             compute_sample_weight("balanced", kind[own]) / len(own)
@@ -477,24 +542,34 @@ class Training:
         ]
         truth, counts = columns[np.concatenate(rows)], np.concatenate(counts)
         factor, power = temperature_by_distance(scores, far, truth, counts)
-        found = replace(fitted, temperature=(factor, power))
+        limit = np.percentile(far[: len(rows[0])], FAMILIAR)
+        found = replace(fitted, temperature=(factor, power), limit=limit)
         shares = softmax(scores / found.temperatures(far), axis=1)
-        return replace(found, coverages=coverages(shares, truth, counts))
+        whose = groups[rows[0]]
+        diverse = [mutual_information(shares[: len(whose)][whose == g]) for g in np.unique(whose)]
+        found = replace(found, diversity=float(np.median(diverse)))
+        if len(left_out) < 2:
+            return found
+        places = np.repeat(np.arange(len(left_out)), [len(Z) for *_, Z in left_out])
+        measured = measured_coverages(shares, truth, counts, places)
+        held = coverages(shares, truth, counts)
+        return replace(found, coverages=held, measured_coverages=measured)
 
     def _left_out(self, folds, by_speaker, bar):
-        """Fit on the rest of each fold: list of Fitted, its clips' scaled features, distances."""
+        """Fit on the rest of each fold: list of Fitted, its clips' features, and scaled."""
         X, _, groups, _ = self.split
 
         def predicted(train, held_out):
             fold, Z = self.one(train, by_speaker), X[held_out]
             if by_speaker:
                 Z = fold.speakers.transform(Z, groups[held_out])
-            return fold, fold.scaler.transform(Z), distances(Z, fold.scaler)
+            return fold, Z, fold.scaler.transform(Z)
 
         work, found = Parallel(self.n_jobs, prefer="threads", return_as="generator"), []
-        for result in work(delayed(predicted)(*fold) for fold in folds):
-            found.append(result)
-            bar.update()
+        with threadpool_limits(1 if effective_n_jobs(self.n_jobs) > 1 else None):
+            for result in work(delayed(predicted)(*fold) for fold in folds):
+                found.append(result)
+                bar.update()
         return found
 
 

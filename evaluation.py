@@ -4,6 +4,7 @@
     python evaluation.py --corpus ravdess --protocol group-6 --model recommended --calibrate 10
     python evaluation.py --corpus emodb,ravdess,tess,nemo --protocol loco
     python evaluation.py --corpus emodb,ravdess --protocol loco --adapt condition --calibrate 30
+    python evaluation.py --corpus emodb --noisy                # in noise, rooms, by telephone
     python evaluation.py --corpus emodb --train-corpora ravdess,tess --protocol cross-corpus \\
         --emotions angry,happy,sad,neutral,calm --label-map calm=neutral
     python evaluation.py --corpus emodb --model SVC --leakage
@@ -20,6 +21,7 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,6 +34,7 @@ from adaptation import BY
 from checks import check_name, moved
 from corpora import gender, help_line, wishes
 from create_csv import labelled_clips
+from data_extractor import SpeechFeatures
 from deep_emotion_recognition import named_recognizer
 from emotion_recognition import EmotionRecognizer, Recognizer
 from parameters import CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES, REGRESSORS
@@ -41,7 +44,15 @@ from tables import COLUMNS, map_labels, speaker_groups
 from utils import AS_FEATURES, emotion_scale, encoder_option, names_option
 
 
-def evaluate(system, protocol="loso", *, calibrate=0, adapt="speaker", **settings):
+class State(NamedTuple):
+    """How held-out clips are predicted; see `evaluate`."""
+
+    calibrate: int | str = 0
+    adapt: str = "speaker"
+    noisy: bool = False
+
+
+def evaluate(system, protocol="loso", *, calibrate=0, adapt="speaker", noisy=False, **settings):
     """Score a recognizer by a protocol: ClassificationEvaluation or RegressionEvaluation.
 
     A leak guard compares both sides of every fold (see `protocols.find_leaks`). Then a fresh
@@ -63,8 +74,11 @@ def evaluate(system, protocol="loso", *, calibrate=0, adapt="speaker", **setting
     adapt : {"speaker", "condition"}
         To each speaker, with that speaker's clips, or to the recording condition of each corpus,
         with clips of any of its speakers.
+    noisy : bool, default False
+        Predict a copy of each clip in noise, in a room or by telephone, as training with noisy=1
+        has of its own clips; see `augmentation.noisy_copy`.
     **settings
-        See `evaluate_adapted`.
+        See `evaluate_states`.
 
     Raises
     ------
@@ -74,14 +88,14 @@ def evaluate(system, protocol="loso", *, calibrate=0, adapt="speaker", **setting
         For an unknown name, clips that the protocol can't cut, corpora whose labels differ, an
         emotion that a fold can't be trained on, or calibrate without normalize="speaker".
     """
-    (result,) = evaluate_adapted(system, protocol, [(calibrate, adapt)], **settings)
+    (result,) = evaluate_states(system, protocol, [(calibrate, adapt, noisy)], **settings)
     return result
 
 
-def evaluate_adapted(
+def evaluate_states(
     system,
     protocol,
-    adaptations,
+    states,
     *,
     train_corpora=None,
     test_corpora=None,
@@ -91,14 +105,14 @@ def evaluate_adapted(
     verbose=1,
     **options,
 ):
-    """Score a recognizer in several states of adaptation, trained once: list of Evaluation.
+    """Score a recognizer in several states, trained once: list of Evaluation.
 
     Parameters
     ----------
     system, protocol
         See `evaluate`.
-    adaptations : list of (calibrate, adapt)
-        One evaluation each; see `evaluate`.
+    states : list of State, or tuples like it
+        One evaluation each.
     train_corpora, test_corpora : list of str, optional
         For "cross-corpus"; training defaults to all corpora that aren't tested on.
     label_map : dict of str to (str or None), optional
@@ -113,8 +127,9 @@ def evaluate_adapted(
         Settings of the EmotionRecognizer that an estimator is wrapped in: emotions, features, ...
     """
     kind, _ = parse_protocol(protocol)
-    for way in adaptations:
-        _check_adaptation(*way)
+    states = [State(*state) for state in states]
+    for state in states:
+        _check_adaptation(state.calibrate, state.adapt)
     if label_map and kind != "cross-corpus":
         raise ValueError(f"label_map is for 'cross-corpus', not {protocol!r}.")
     rec = _recognizer(system, options)
@@ -130,22 +145,22 @@ def evaluate_adapted(
         "leaks": protocols.guard(protocol, clips, folds),
         "random_state": random_state,
     }
-    spared = {} if any(n for n, _ in adaptations) else {"normalize": None}  # a second fit
+    spared = {} if any(state.calibrate for state in states) else {"normalize": None}  # a fit
     fresh = rec.untrained(emotions=emotions, verbose=0, **spared)
-    predicted = [[] for _ in adaptations]
+    predicted = [[] for _ in states]
     for fold in tqdm(folds, desc=protocol, unit="fold", disable=not verbose):
         fitted = _fit(fresh, clips.iloc[fold.train][COLUMNS], rec.comparison_ is not None)
         rows = clips.iloc[fold.test][COLUMNS].assign(fold=fold.name)
-        for found, way in zip(predicted, adaptations, strict=True):
-            found.append(_predict_fold(fitted, rows, *way, random_state))
+        for found, state in zip(predicted, states, strict=True):
+            found.append(_predict_fold(fitted, rows, state, random_state))
     return [
         (ClassificationEvaluation if rec.classification else RegressionEvaluation)(
             pd.concat(found).sort_index(kind="stable"),
             emotions,
-            protocol=protocols.describe(protocol, clips, folds, n, label_map, adapt),
+            protocol=protocols.describe(protocol, clips, folds, label_map, *state),
             **shared,
         )
-        for found, (n, adapt) in zip(predicted, adaptations, strict=True)
+        for found, state in zip(predicted, states, strict=True)
     ]
 
 
@@ -186,9 +201,11 @@ def _recognizer(system, options):
     return EmotionRecognizer(system, **(defaults | options))
 
 
-def _predict_fold(fitted, rows, calibrate, adapt, random_state):
+def _predict_fold(fitted, rows, state, random_state):
     """Predict the test clips of a fold: the rows with their predictions."""
-    predictor, X = fitted.predictor_, fitted.features_of(rows["path"].tolist())
+    calibrate, adapt, noisy = state
+    predictor, paths = fitted.predictor_, rows["path"].tolist()
+    X = _noisy_features(fitted, paths) if noisy else fitted.features_of(paths)
     if calibrate == 0:
         return _predict(predictor, X, rows)
     groups = speaker_groups(rows) if adapt == "speaker" else rows["corpus"].to_numpy()
@@ -200,6 +217,13 @@ def _predict_fold(fitted, rows, calibrate, adapt, random_state):
             adapted = predictor.adapted(X[few], by=adapt) if len(few) else predictor
             predicted.append(_predict(adapted, X[own[block]], rows.iloc[own[block]]))
     return pd.concat(predicted)
+
+
+def _noisy_features(fitted, paths):
+    """The features of a noisy copy of each clip, as `features_of`."""
+    predictor, settings = fitted.predictor_, {"n_jobs": fitted.n_jobs}
+    measures = [SpeechFeatures(p.names, p.functionals, **settings) for p in predictor.parts]
+    return predictor.joined([m.extract(paths, "raise", noisy=0)[0] for m in measures])
 
 
 def _predict(predictor, X, rows):
@@ -232,6 +256,8 @@ def _parse_args(argv):
     add("--calibrate", type=_count, default=0, metavar="N", help=counts)
     whose = "adapt to each speaker (default), or to the recording condition of each corpus"
     add("--adapt", choices=BY, default="speaker", help=whose)
+    noisy = "predict a copy of each clip in noise, in a room or by telephone"
+    add("--noisy", action="store_true", help=noisy)
     emotions = f"default: all of the corpora, with --regression {','.join(DEFAULT_EMOTIONS)}"
     add("--emotions", type=names_option, help=emotions)
     balance = "train on as many clips of each emotion; standard: test, too"
@@ -289,7 +315,7 @@ def _evaluate(args, protocol):
         args.model, random_state=args.seed, verbose=0, **data, **kind, **vectors
     )
     sides = {"train_corpora": args.train_corpora, "test_corpora": args.corpus} if cross else {}
-    settings = {"calibrate": args.calibrate, "adapt": args.adapt, "name": args.model}
+    settings = {name: getattr(args, name) for name in State._fields} | {"name": args.model}
     settings |= {"label_map": args.label_map, "random_state": args.seed}
     settings |= {"verbose": 0 if args.json else 1}
     return evaluate(system, protocol, **sides, **settings)
@@ -301,6 +327,8 @@ def _pictures(evaluation, args, folder):
     parts = [corpora, evaluation.protocol_name, evaluation.model]
     if args.calibrate:
         parts.append(f"adapted-{'condition-' * (args.adapt != 'speaker')}{args.calibrate}")
+    if args.noisy:
+        parts.append("noisy")
     stem, names = Path(folder) / "_".join(parts), evaluation.drawn
     return {f"{stem}_{name}.png": getattr(evaluation, f"draw_{name}") for name in names}
 

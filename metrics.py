@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+from scipy.stats import entropy
 from sklearn.metrics import fbeta_score
 
 CONFIDENCE = 95  # percent
@@ -276,6 +277,21 @@ def reliability(confidence, right, n_bins=N_BINS):
         columns = {"confidence": confidences / n_clips, "accuracy": hits / n_clips}
     shape = {"low": edges[:-1], "high": edges[1:], "n_clips": n_clips.astype(int)}
     return pd.DataFrame(shape | columns)
+
+
+def mutual_information(probabilities):
+    """How surely clips are told apart: between clip and class, in nats: float.
+
+    Parameters
+    ----------
+    probabilities : ndarray (n_clips, n_classes)
+
+    Examples
+    --------
+    >>> mutual_information(np.eye(2)).round(3), mutual_information(np.full((2, 2), 0.5))
+    (np.float64(0.693), np.float64(0.0))
+    """
+    return entropy(probabilities.mean(axis=0)) - entropy(probabilities, axis=1).mean()
 
 
 def calibration_error(confidence, right, n_bins=N_BINS):

@@ -71,7 +71,7 @@ HOMES = "models", "adaptation", "deep_emotion_recognition"  # modules with class
 FORMER_HOMES = "emotion_recognition", "deep_emotion_recognition"  # their modules in older files
 CARD = """\
 # A speech emotion recognizer
-
+{measured}
 | | |
 |---|---|
 {rows}
@@ -114,7 +114,8 @@ def plain(cls=None, *, formerly=()):
     Parameters
     ----------
     cls : type
-        The parameters that its `not_saved` names depend on the machine; no file has them.
+        The parameters that its `not_saved` names depend on the machine; no file has them. Its
+        `older` has what a file means that lacks an attribute: pairs.
     formerly : tuple of str
         Names of the class in older files.
     """
@@ -378,6 +379,7 @@ def _to_object(name, state):
     parameters = inspect.signature(cls).parameters.items()
     value = cls(**{n: None for n, p in parameters if p.default is p.empty})
     state = _saved(cls, state)
+    state |= {name: x for name, x in getattr(cls, "older", ()) if name not in state}
     if "__setstate__" in vars(cls):  # scikit-learn's would compare versions
         value.__setstate__(state)
     else:
@@ -559,7 +561,8 @@ def model_card(record):
     record : dict
         model, hears (features), says (emotions), protocol: str; corpora: name to (n_clips,
         n_speakers); clips: emotion to n_clips; score: dict of name, name_low, name_high to number
-        or None; versions: see `versions`; adaptation: `adaptation.Adaptation`, or None.
+        or None; versions: see `versions`; adaptation: `adaptation.Adaptation`, or None; measured:
+        see `Evaluation.recorded`.
     """
     corpora = record["corpora"].items()
     trained_on = [f"{name}: clips {n:,}, speakers {speakers}" for name, (n, speakers) in corpora]
@@ -578,6 +581,7 @@ def model_card(record):
         error = "" if score.get("ece") is None else f", ECE {score['ece']:.3f}"
         rows["score"] = f"{scores_in_words(score)}{error}; in brackets 95 % intervals by speaker"
     return CARD.format(
+        measured=record.get("measured") or "",
         rows="\n".join(f"| {name} | {text} |" for name, text in rows.items()),
         licences="\n".join(f"- {licence}" for licence in licences(record["corpora"])),
     )
@@ -600,12 +604,14 @@ class Savable:
         ----------
         path : path
             Usually *.ser; an existing file is replaced.
-        measured : evaluation.Evaluation, optional
-            Its protocol and scores are saved in place of those of the test part.
+        measured : evaluation.Evaluation, or dict of str to Evaluation, optional
+            Its protocol and scores, the first's of several, are saved in place of those of the test
+            part. With names they are the first table of the card.
         """
         record = self._record()
         if measured is not None:
-            record = record | {"protocol": measured.protocol, "score": measured.scores()}
+            named = measured if isinstance(measured, dict) else {}
+            record = record | next(iter(named.values()), measured).recorded(named)
         data = pack({"record": record, "recognizer": self._content()}, model_card(record))
         with naming(path):
             restored(**unpack(data), encoder=AS_FEATURES)  # raises if the file couldn't be loaded

@@ -17,12 +17,13 @@ from features import FRAMES, FUNCTIONALS, Contour, feature_names
 from utils import two_sided
 
 RIDGE = 1000  # penalty of the recommended regressor, for some thousand standardised features
-FEWEST_SAMPLED = 600  # clips that principal components are found by, or three for each component
+FEWEST_SAMPLED = 600  # clips that principal components are found by, or two for each component
 LIMIT = 4.0  # standard deviations at which values are cut off
 FARTHEST = 10.0  # the same, for the distance of a clip: single outlying columns count little
 NEAREST = 0.1  # least distance that counts
-FEWEST_CLIPS = 100  # of a corpus that has a model of its own
-POOLED = 0.6  # what the evidence of all clips counts beside the average of the corpora
+FEWEST_OF_CORPUS = 100  # clips of a corpus that has a model of its own
+EXPECTED = 20  # directions in which the training clips vary most; at most a tenth of their number
+STEP = 2.0**-12  # of the coordinates of these: rounded ones take a third of the room in a file
 VOICED = -0.5, -0.75  # standardised harmonicity and energy above which a frame is voiced
 FEWEST = 6  # frames of a kind; a clip with fewer is summed up over all frames
 KERNELS = 300  # random convolutions at each dilation
@@ -54,6 +55,9 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
     classes_ : ndarray (n_classes,)
     coef_ : ndarray (n_features, n_classes)
     intercept_ : ndarray (n_classes,)
+    centre_ : ndarray (n_features,)
+    axes_ : ndarray (n_features, n_axes) float32
+        Orthonormal but for the rounding; see `EXPECTED`.
 
     Examples
     --------
@@ -61,6 +65,8 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
     >>> EmotionLDA().fit(X, np.repeat(["sad", "happy"], 30)).predict(X[[0, 59]]).tolist()
     ['sad', 'happy']
     """
+
+    older = (("axes_", None),)
 
     def __init__(self, n_components=400, shrinkage=0.3, clip=LIMIT):
         self.n_components = n_components
@@ -102,6 +108,9 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
         directions = np.linalg.solve(covariance, means.T)
         self.coef_ = axes @ directions
         self.intercept_ = -0.5 * np.einsum("ij,ji->i", means, directions) - centre @ self.coef_
+        first = axes.shape[1] - min(EXPECTED, min(X.shape) // 10)
+        main = np.round(axes[:, first:] / STEP) * STEP
+        self.centre_, self.axes_ = centre, main.astype(np.float32)
         return self
 
     def decision_function(self, X):
@@ -123,6 +132,22 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
         X : ndarray (n_clips, n_features)
         """
         return np.clip(X, -self.clip, self.clip) @ self.coef_ + self.intercept_
+
+    def distances(self, X):
+        """Mean square of what is unlike the training clips: ndarray (n_clips,).
+
+        Where training clips vary most others do, too, in every room and language. So what `axes_`
+        explain doesn't count (a principal component analysis's reconstruction error).
+
+        Parameters
+        ----------
+        X : ndarray (n_clips, n_features)
+        """
+        if self.axes_ is None:
+            return _mean_square(X)
+        Z = np.clip(X, -FARTHEST, FARTHEST, dtype=np.float64) - self.centre_
+        expected = np.square(Z @ self.axes_).sum(axis=1)
+        return (np.square(Z).sum(axis=1) - expected) / Z.shape[1]
 
     def predict(self, X):
         """The likeliest class of each clip: ndarray (n_clips,).
@@ -157,6 +182,8 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
         on speakers that were left out.
     n_components, shrinkage, clip
         See `EmotionLDA`.
+    pooled : float
+        What the evidence of all clips counts beside the average of that of the corpora.
 
     Attributes
     ----------
@@ -174,14 +201,17 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
     (['sad', 'happy'], [0.5, 0.5])
     """
 
-    corpora_ = ()  # of models in older files
+    older = (("corpora_", ()), ("pooled", 0.6))
 
-    def __init__(self, blocks, weights=None, n_components=400, shrinkage=0.3, clip=LIMIT):
+    def __init__(
+        self, blocks, weights=None, n_components=400, shrinkage=0.3, clip=LIMIT, pooled=0.3
+    ):
         self.blocks = blocks
         self.weights = weights
         self.n_components = n_components
         self.shrinkage = shrinkage
         self.clip = clip
+        self.pooled = pooled
 
     def fit(self, X, y, corpora=None):
         """Learn the classes.
@@ -215,12 +245,14 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
         self.classes_ = self.models_[0].classes_
         self.weights_ = weights / weights.sum()
         self.corpora_ = [] if corpora is None else self._by_corpus(X, y, np.asarray(corpora))
+        for model in self.models_ if self.corpora_ else ():  # theirs say how far a clip is
+            model.axes_ = model.axes_[:, :0]
         return self
 
     def _by_corpus(self, X, y, corpora):
         """Mean, scale and model of each corpus that is large enough, if there are two such."""
         each = [corpora == name for name in np.unique(corpora)]
-        each = [own for own in each if own.sum() >= FEWEST_CLIPS and len(np.unique(y[own])) > 1]
+        each = [own for own in each if own.sum() >= FEWEST_OF_CORPUS and len(np.unique(y[own])) > 1]
         if len(each) < 2:
             return []
         found, model = [], clone(self).set_params(n_components=max(1, self.n_components // 2))
@@ -237,7 +269,7 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
         """Log likelihoods by block (n_blocks, n_clips, n_classes), over the distances; these."""
         scores, far = [], []
         for model, block in zip(self.models_, self._split(X), strict=True):
-            far.append(np.square(np.clip(block, -FARTHEST, FARTHEST)).mean(axis=1))
+            far.append(_mean_square(block))
             scores.append(model.likelihoods(block) / np.maximum(far[-1], 1)[:, np.newaxis])
         return np.array(scores), np.array(far)
 
@@ -277,7 +309,26 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
             total[:, own] += share[:, np.newaxis] * evidence(weighted)
             counts[:, own] += share[:, np.newaxis]
         pooled = evidence(np.tensordot(self.weights_, self._likelihoods(X)[0], axes=1))
-        return one_sided(total / (counts + 1) + POOLED * pooled)
+        return one_sided(total / (counts + 1) + self.pooled * pooled)
+
+    def distances(self, X):
+        """How far clips are from the nearest corpus: ndarray (n_clips,).
+
+        The geometric mean of the blocks' `EmotionLDA.distances`, with the weights of the blocks.
+
+        Parameters
+        ----------
+        X : ndarray (n_clips, n_features)
+        """
+        if self.models_[0].axes_ is None:
+            return _mean_square(X)
+        views = [(model, (X - mean) / scale) for mean, scale, model in self.corpora_]
+        far = [
+            [part.distances(block) for part, block in zip(m.models_, m._split(Z), strict=True)]
+            for m, Z in views or [(self, X)]
+        ]
+        logs = np.log(np.maximum(far, NEAREST))
+        return np.exp(np.tensordot(self.weights_, logs, axes=(0, 1)).min(axis=0))
 
     predict = EmotionLDA.predict
 
@@ -302,6 +353,11 @@ def evidence(likelihoods):
     return softmax(likelihoods / 2, axis=1) + np.tanh(likelihoods / 5) / 2
 
 
+def _mean_square(X):
+    """Of the columns of each clip, cut off at `FARTHEST`: ndarray (n_clips,)."""
+    return np.square(np.clip(X, -FARTHEST, FARTHEST)).mean(axis=1)
+
+
 def one_sided(scores):
     """The inverse of `utils.two_sided`: (n_clips, n_classes), or (n_clips,) for two classes.
 
@@ -317,15 +373,14 @@ def _principal_axes(X, n_components):
 
     Of many clips a sample decides: the time grows with the square of their number.
     """
-    n_sampled = max(FEWEST_SAMPLED, 3 * n_components)
+    n_sampled = max(FEWEST_SAMPLED, 2 * n_components)
     if len(X) > n_sampled:
         X = X[np.random.default_rng(0).choice(len(X), n_sampled, replace=False)]
     wide = len(X) < X.shape[1]
     products = X @ X.T if wide else X.T @ X
-    n = len(products)
-    first = max(0, n - n_components)
-    variances, axes = scipy.linalg.eigh(products, subset_by_index=[first, n - 1])
+    variances, axes = scipy.linalg.eigh(products, driver="evd", overwrite_a=True)
     kept = variances > max(variances[-1] * 1e-6, 1e-12)
+    kept[: max(0, len(products) - n_components)] = False
     axes = axes[:, kept]
     return X.T @ (axes / np.sqrt(variances[kept])) if wide else axes
 

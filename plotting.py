@@ -192,7 +192,7 @@ def draw_speakers(values, chance, *, measure, higher_is_better=True, ax=None):
     return ax
 
 
-def draw_reliability(table, ax=None):
+def draw_reliability(table, ax=None, after=None):
     """Draw how often predictions of each confidence are right, and their shares: matplotlib Axes.
 
     Parameters
@@ -200,6 +200,8 @@ def draw_reliability(table, ax=None):
     table : DataFrame (n_bins,)
         See `metrics.reliability`.
     ax : matplotlib Axes, default a new figure's
+    after : DataFrame (n_bins,), optional
+        The same of the clips after adaptation, as a second curve.
     """
     table, ax = table[table["n_clips"] > 0], ax or new_axes(height=5)
     ax.plot([0, 1], [0, 1], color="grey", ls="--", label="perfect calibration")
@@ -207,6 +209,9 @@ def draw_reliability(table, ax=None):
     style = {"align": "edge", "color": "lightgrey", "label": "share of the clips"}
     ax.bar(table["low"], heights, widths, **style)
     ax.plot(table["confidence"], table["accuracy"], "o-", label="share that is right")
+    if after is not None:
+        after = after[after["n_clips"] > 0]
+        ax.plot(after["confidence"], after["accuracy"], "s-", label="and after adaptation")
     ax.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="share")
     ax.legend(loc="upper left")
     return ax
@@ -217,15 +222,15 @@ def draw_reliabilities(tables, figure=None):
 
     Parameters
     ----------
-    tables : dict of str to DataFrame
-        Title to what `draw_reliability` takes.
+    tables : dict of str to (DataFrame, DataFrame or None)
+        Title to what `draw_reliability` takes, before and after adaptation.
     figure : matplotlib Figure, default a new one
     """
     n_columns = min(3, len(tables))
     n_rows = -(-len(tables) // n_columns)
     figure = figure or new_figure(1 + 3.2 * n_columns, 1 + 3 * n_rows)
-    for i, (title, table) in enumerate(tables.items(), start=1):
-        ax = draw_reliability(table, figure.add_subplot(n_rows, n_columns, i))
+    for i, (title, (table, after)) in enumerate(tables.items(), start=1):
+        ax = draw_reliability(table, figure.add_subplot(n_rows, n_columns, i), after)
         ax.set_title(title, fontsize=9)
         if i > 1:
             ax.get_legend().remove()

@@ -18,10 +18,10 @@ from scipy.special import softmax
 from sklearn.exceptions import NotFittedError
 
 import model_file
-from adaptation import BY, standardised, usable
+from adaptation import BY, standardised, trust_in, usable
 from audio import load_audio
 from checks import check_name
-from confidence import Fitted, decided, distances, smallest_set
+from confidence import Fitted, decided, smallest_set
 from data_extractor import SpeechFeatures, Views, copies_of, find_speech, kept, ragged
 from features import FRAMES, extract, feature_names, is_encoder, sources
 from kernels import SpectralFrames
@@ -62,7 +62,7 @@ class Predictor:
     speaker : (ndarray, ndarray) or None
         Mean and standard deviation (n_columns,) of the speaker that it is adapted to.
     trust : float
-        What the adapted probabilities count beside the others; see `SpeakerScaler.trust`.
+        What the adapted probabilities count beside the others; see `adaptation.trust_in`.
     versions : dict of str to str
         Libraries and feature versions that it was fitted with.
     probe : dict
@@ -179,12 +179,9 @@ class Predictor:
         if self.trust < 1 and self.classification:
             return np.log(self.probabilities(X))
         if self.trust < 1:
-            own = replace(self, trust=1.0).scores(X)
-            return self.trust * own + (1 - self.trust) * self.unadapted().scores(X)
-        Z = self.fitted.scaler.transform(self._by_speaker(X))
-        if not self.classification:
-            return self.fitted.model.predict(Z)
-        return model_scores(self.fitted.model, Z)
+            return self._mixed("scores", X)
+        model, Z = self.fitted.model, self.fitted.scaler.transform(self._by_speaker(X))
+        return model_scores(model, Z) if self.classification else model.predict(Z)
 
     def probabilities(self, X, like=None):
         """Calibrated probabilities of the labels.
@@ -200,9 +197,15 @@ class Predictor:
         ndarray (n_clips, n_labels)
         """
         if self.trust < 1:
-            own = replace(self, trust=1.0).probabilities(X, like)
-            return self.trust * own + (1 - self.trust) * self.unadapted().probabilities(X, like)
-        return softmax(self.scores(X) / self._temperatures(X if like is None else like), axis=1)
+            return self._mixed("probabilities", X, like)
+        far = self.fitted.distances(self._by_speaker(X if like is None else like))
+        return softmax(self.scores(X) / self.fitted.temperatures(far), axis=1)
+
+    def _mixed(self, method, *arguments):
+        """The answers of the adapted and of the unadapted model; see `trust`."""
+        pair = replace(self, trust=1.0), self.unadapted()
+        own, other = (getattr(predictor, method)(*arguments) for predictor in pair)
+        return self.trust * own + (1 - self.trust) * other
 
     def novelty(self, X):
         """How far clips are from the training clips.
@@ -214,9 +217,9 @@ class Predictor:
         Returns
         -------
         ndarray (n_clips,)
-            Over 1 is farther than 99 in 100 clips of speakers that were left out.
+            Over 1 is farther than 95 in 100 clips of speakers that were left out.
         """
-        return distances(X, self.general.scaler) / self.general.limit
+        return self.general.distances(X) / self.general.limit
 
     def adapted(self, X, labels=None, by="speaker"):
         """A Predictor for one speaker or one recording condition.
@@ -244,16 +247,18 @@ class Predictor:
             check_name(label, self.emotions, "emotion")
         if labels is not None and not self.classification:
             labels = [label and emotion_scale(self.emotions)[label] for label in labels]
-        known, speakers = (X, labels), self.by_speaker.speakers
-        return replace(self, speaker=speakers.statistics(*known), trust=speakers.trust(*known))
+        speaker = self.by_speaker.speakers.statistics(X, labels)
+        adapted = replace(self, speaker=speaker, trust=1.0)
+        return replace(adapted, trust=trust_in(adapted, X, labels))
 
     def unadapted(self):
         """The one for any speaker."""
         return replace(self, speaker=None, trust=1.0)
 
-    def needed(self, coverage):
-        """See `Fitted.needed`; for an ensemble the largest of its members'."""
-        return max(part.fitted.needed(coverage) for part in self.parts)
+    def sets(self, coverage):
+        """See `Fitted.sets`; for an ensemble the most cautious of its members'."""
+        needed, held = zip(*(part.fitted.sets(coverage) for part in self.parts), strict=True)
+        return max(needed), min(held)
 
     def predict(self, X):
         """The likeliest label of each clip, or its number: ndarray (n_clips,).
@@ -277,12 +282,6 @@ class Predictor:
 
     def _by_speaker(self, X):
         return X if self.speaker is None else standardised(X, *self.speaker)
-
-    def _temperatures(self, X):
-        """The divisors of the scores; see `Fitted.temperatures`."""
-        return self.fitted.temperatures(distances(self._by_speaker(X), self.fitted.scaler))
-
-    # files
 
     def _with_probe(self, X):
         """The same Predictor with a probe, by which a file of it is checked."""
@@ -520,11 +519,9 @@ class Predicts:
     def predict_proba(self, audio, *, sr=None, check_speech=True):
         """Predict the probability of each emotion in a recording.
 
-        It is a softmax of the model's decision values, or of the logarithms of its own
-        probabilities, over a temperature (Guo et al. 2017, On Calibration of Modern Neural
-        Networks) that grows with the distance of a clip from the training clips. It was fitted to
-        clips of speakers that were left out, each of whom counts the same. The most probable
-        emotion is the one that `predict` returns.
+        It is a softmax of the model's decision values over a temperature that grows with the
+        distance of a clip from the training clips; see `confidence.temperature_by_distance`. The
+        most probable emotion is the one that `predict` returns.
 
         Parameters
         ----------
@@ -557,10 +554,10 @@ class Predicts:
         audio, sr
             See `predict`; without speech the list is empty.
         coverage : float from 0 to 1
-            For speakers like those left out in training; see `confidence.coverages`.
+            For speakers like those left out in training; see `Fitted.sets`.
         """
         self._check_probabilities()
-        needed = self.predictor_.needed(coverage)
+        needed, _ = self.predictor_.sets(coverage)
 
         def answer(X):
             shares = self.predictor_.probabilities(X)
@@ -662,7 +659,7 @@ def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
     abstain : float, optional
         The answer is "unsure" where the likeliest emotion is less probable, or the clip is novel.
     coverage : float, optional
-        Give the set of emotions, too; see `Predicts.predict_set`.
+        Give `set`, see `Predicts.predict_set`, and `set_held`, how often such sets held the truth.
 
     Returns
     -------
@@ -696,5 +693,7 @@ def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
         "probabilities": shares,
         "warnings": report.warnings(bool(novelty > 1)),
     }
-    sets = {} if coverage is None else {"set": smallest_set(shares, predictor.needed(coverage))}
-    return found | sets
+    if coverage is not None:
+        needed, found["set_held"] = predictor.sets(coverage)
+        found["set"] = smallest_set(shares, needed)
+    return found

@@ -458,7 +458,7 @@ def describe_split(train_rows, test_rows, train_groups, test_groups):
     return f"{line}, none of them heard in training"
 
 
-def describe(protocol, clips, folds, calibrate=0, label_map=None, adapt="speaker"):
+def describe(protocol, clips, folds, label_map=None, calibrate=0, adapt="speaker", noisy=False):
     """Describe a protocol in one line: corpora, clips, speakers, labels, adaptation: str.
 
     Parameters
@@ -469,6 +469,8 @@ def describe(protocol, clips, folds, calibrate=0, label_map=None, adapt="speaker
         Clips that the model is adapted with.
     adapt : {"speaker", "condition"}
         What it is adapted to: each speaker, or each corpus.
+    noisy : bool
+        Whether copies of the clips are predicted.
     """
     kind, _ = parse_protocol(protocol)
     train = clips.iloc[folds[0].train]
@@ -493,6 +495,8 @@ def describe(protocol, clips, folds, calibrate=0, label_map=None, adapt="speaker
     if label_map:
         changes = [f"{old} as {new}" if new else f"without {old}" for old, new in label_map.items()]
         line += f"; labels: {', '.join(changes)}"
+    if noisy:
+        line += "; a copy of each in noise, in a room or by telephone"
     if not calibrate:
         return line
     target, whose = {

@@ -464,7 +464,8 @@ def predict_timeline(
 def _table(timeline, sound, rows, report):
     columns = ["start", "end", "emotion", "confidence", *timeline.predictor.emotions]
     table = TimelineTable(rows, columns=columns)
-    novel = bool(rows) and np.median(timeline.novelties) > 1
+    # a window at the beginning of an utterance is short, and thus farther than whole clips
+    novel = bool(rows) and np.percentile(timeline.novelties, 25) > 1
     warnings = sound.warnings(novel, speech=bool(rows)) if report else {}
     warnings.pop("long", None)  # that a timeline is better
     table.attrs = {"duration": timeline.duration, "warnings": warnings}

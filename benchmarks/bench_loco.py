@@ -11,8 +11,8 @@ Each corpus is predicted by the recommended recognizer as it learned from the ot
 emotions that both have: as it is, adapted to the recording condition with 30 of the corpus's clips,
 to each speaker with 10 clips, and with all. The clips are unlabelled, and never the scored one,
 except in the last. Each recognizer is trained once for all four. The 95 % intervals are resampled
-by speaker. The picture is the reliability of the first in each corpus. Features are cached; after
-the first run it takes some minutes for each corpus on two cores.
+by speaker. The picture is the reliability in each corpus, before and after 10 clips. Features are
+cached; after the first run it takes some minutes for each corpus on two cores.
 """
 
 import argparse
@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from corpora import CORPORA, find_data_dir, groups, how_to_get, wishes
 from create_csv import labelled_clips, list_clips
 from emotion_recognition import recommended
-from evaluation import evaluate_adapted
+from evaluation import evaluate_states
 from metrics import SURE, in_words
 from plotting import save_figure
 from utils import names_option
@@ -40,6 +40,8 @@ STATES = {
     "by speaker, all clips": ("all", "speaker"),
 }
 """Number of clips to adapt with, and what they have in common; see `evaluation.evaluate`."""
+
+DRAWN = "as it is", "by speaker, 10 clips"
 
 MEASURES = {
     "uar": "UAR",
@@ -81,7 +83,7 @@ def bench(args):
     settings = {"random_state": args.seed, "verbose": 0 if args.json else 1}
     ways = [*STATES.values()]
     return {
-        name: dict(zip(STATES, evaluate_adapted(rec, "loco", ways, **settings), strict=True))
+        name: dict(zip(STATES, evaluate_states(rec, "loco", ways, **settings), strict=True))
         for name, rec in systems.items()
     }
 
@@ -154,7 +156,8 @@ def main(argv=None):
     except (ValueError, OSError) as error:
         sys.exit(f"bench_loco.py: {error}")
     if args.picture:
-        save_figure(found["recommended"]["as it is"].draw_reliability_by_corpus(), args.picture)
+        plain, ten = (found["recommended"][state] for state in DRAWN)
+        save_figure(plain.draw_reliability_by_corpus(after=ten), args.picture)
     if args.json:
         plain = {
             name: {state: evaluation.to_dict() for state, evaluation in states.items()}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from conftest import bundled_clip
+from sklearn.linear_model import Ridge
 
 from adaptation import (
     Adaptation,
@@ -20,7 +21,10 @@ from adaptation import (
     usable,
 )
 from audio import load_audio
-from data_extractor import ragged
+from confidence import Training
+from data_extractor import Split, ragged
+from models import EmotionLDA
+from predictor import Predictor
 
 EMOTIONS = ["sad", "happy"]
 
@@ -246,13 +250,36 @@ def voices(n_speakers=8, n_clips=24):
     return X + np.repeat(3 * rng.normal(size=(n_speakers, 20)), n_clips, axis=0), groups, y
 
 
-def test_clips_of_one_emotion_are_not_trusted():
+def test_clips_of_one_emotion_vary_less_than_a_speaker():
     X, groups, y = voices()
     known, new = groups != "speaker0", groups == "speaker0"
     scaler = SpeakerScaler().fit(X[known], groups[known], y[known])
-    assert scaler.trust(X[new]) == 1
-    assert scaler.trust(X[new & (y == "angry")]) < 0.2
-    assert scaler.trust(X[new][:1]) == 0  # nobody knows what a single clip is
-    assert scaler.trust(X[new & (y == "angry")], ["angry"] * 8) == 1
-    half = [*["angry"] * 4, *[None] * 4]
-    assert 0.4 < scaler.trust(X[new & (y == "angry")], half) < 0.7
+    assert scaler.diversity(X[new]) > 0.6
+    assert scaler.diversity(X[new & (y == "angry")]) < 0.35
+    assert scaler.diversity(X[new][:1]) == 0
+    older = SpeakerScaler()  # before it was fitted, or of a file of before
+    assert older.diversity(X[new]) == 1
+
+
+@pytest.mark.parametrize("classification", [True, False])
+def test_clips_of_one_emotion_are_not_trusted(classification):
+    X, groups, y = voices()
+    known, new = groups != "speaker0", groups == "speaker0"
+    targets = y if classification else np.searchsorted(["angry", "happy", "sad"], y).astype(float)
+    split = Split(X[known], targets[known], groups[known], None)
+    model = EmotionLDA() if classification else Ridge()
+    training = Training(
+        split, model, speaker_scaler=SpeakerScaler, classification=classification, n_jobs=1
+    )
+    fits = dict(zip(("general", "by_speaker"), training.fit(), strict=True))
+    assert (fits["by_speaker"].diversity is not None) == classification
+    emotions = ["angry", "happy", "sad"] if classification else ["sad", "neutral", "happy"]
+    predictor = Predictor((), None, emotions, classification, **fits)
+    angry = new & (y == "angry")
+    label = "angry" if classification else "sad"
+    assert predictor.adapted(X[new]).trust == 1
+    assert predictor.adapted(X[angry]).trust < 0.2
+    assert predictor.adapted(X[new][:1]).trust == 0  # nobody knows what a single clip is
+    assert predictor.adapted(X[angry], [label] * 8).trust == 1
+    half = predictor.adapted(X[angry], [*[label] * 4, *[None] * 4])
+    assert 0.4 < half.trust < 0.7

@@ -363,6 +363,8 @@ def test_adapt_to_a_folder_and_keep_it(run, by_model, odd_rec, callers, tmp_path
     assert "by 3 recordings (2 labelled): " in err  # neutral is none of its emotions
     _, out, _ = run("predict", HAPPY, "-m", kept, "--json")
     assert json.loads(out)[0]["probabilities"] == pytest.approx(found[HAPPY], abs=1e-6)
+    assert json.loads(out)[0]["adapted"] == str(adapted.adaptation_)
+    assert json.loads(run("predict", HAPPY, "--json")[1])[0]["adapted"] is None
 
 
 def test_adapt_to_several_files_by_what_they_share(by_model, odd_rec, callers):
@@ -461,7 +463,9 @@ def test_predict_gives_the_set_that_holds_the_truth(run, documents):
     shares = large["probabilities"]
     assert large["set"] == sorted(shares, key=shares.get, reverse=True)[: len(large["set"])]
     _, out, _ = run("predict", HAPPY, "--set", "0.95")
-    assert f"with a probability of 0.95 one of: {', '.join(large['set'])}" in out
+    of = f"probability 0.95, of left-out speakers measured {large['set_held']:.3f}"
+    assert f"  one of: {', '.join(large['set'])} ({of})" in out
+    assert 0.85 < large["set_held"] <= 1
     code, out, _ = run("predict", HAPPY, "--set", "0.95", "--csv")
     assert code == 0 and out.splitlines()[0].endswith(",set")
 

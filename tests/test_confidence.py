@@ -15,6 +15,7 @@ from confidence import (
     cross_entropy,
     decided,
     distances,
+    measured_coverages,
     smallest_set,
     temperature,
     temperature_by_distance,
@@ -202,9 +203,9 @@ def test_sets_hold_the_truth_as_often_as_they_promise():
     first, second = slice(0, 4000), slice(4000, None)
     table = coverages(shares[first], truth[first], np.ones(4000))
     assert table.shape == (101,) and (np.diff(table) >= 0).all()
-    fitted = Fitted(None, None, None, coverages=table)
+    fitted = Fitted(None, None, None, coverages=table, measured_coverages=table)
     for coverage in (0.8, 0.9, 0.95):
-        needed = fitted.needed(coverage)
+        needed, _ = fitted.sets(coverage)
         sets = [smallest_set(dict(enumerate(row)), needed) for row in shares[second]]
         held = np.mean([true in own for true, own in zip(truth[second], sets, strict=True)])
         assert held == pytest.approx(coverage, abs=0.02)
@@ -212,9 +213,28 @@ def test_sets_hold_the_truth_as_often_as_they_promise():
     assert (coverages(shares[first], truth[first], weights) != table).any()
     for wrong in (-0.1, 1.5):
         with pytest.raises(ValueError, match="from 0 to 1"):
-            fitted.needed(wrong)
-    with pytest.raises(ValueError, match="how often its sets"):
-        Fitted(None, None, None).needed(0.9)
+            fitted.sets(wrong)
+    with pytest.raises(ValueError, match="models of few clips"):
+        Fitted(None, None, None).sets(0.9)
+
+
+def test_coverage_is_measured_on_folds_that_had_no_part_in_it():
+    """By hand; and sets of a fold unlike the others hold its truth less often than asked."""
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet(np.full(4, 0.7), size=3000)
+    folds, weights = np.repeat([0, 1, 2], 1000), rng.random(3000)
+    truth = drawn(shares, rng)
+    truth[folds == 2] = shares[folds == 2].argmin(axis=1)
+    measured = measured_coverages(shares, truth, weights, folds)
+    held = np.zeros(3000, dtype=bool)
+    for fold in range(3):
+        own = folds == fold
+        table = coverages(shares[~own], truth[~own], weights[~own])
+        sets = [smallest_set(dict(enumerate(row)), table[80]) for row in shares[own]]
+        held[own] = [true in found for true, found in zip(truth[own], sets, strict=True)]
+    assert measured.shape == (101,)
+    assert measured[80] == pytest.approx(np.average(held, weights=weights))
+    assert measured[80] < 0.75 < np.average(held[folds < 2], weights=weights[folds < 2])
 
 
 def test_distances_of_vectors_and_of_frames():

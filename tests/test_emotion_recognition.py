@@ -814,7 +814,7 @@ def test_a_loaded_recognizer_shows_what_its_file_says(few_svc, bundled, tmp_path
     request.getfixturevalue("idle")
     assert "; trained on 63 clips of 7 speakers of custom; UAR 0." in shown(loaded)
     assert shown(loaded).endswith("; " + loaded.record_["protocol"] + ">")
-    assert "1 speaker of tess, 550 clips of 6 speakers of turev" in shown(bundled)
+    assert "1 speaker of tess, 550 clips of 6 speakers of turev; UAR 0." in shown(bundled)
 
 
 def test_a_regressor_shows_its_scale_and_its_error():
@@ -1024,8 +1024,25 @@ def test_the_bundled_model_needs_no_training_and_no_tensorflow(bundled, tmp_path
     )
     emotion, modules = done.stdout.splitlines()
     assert emotion == bundled.predict(CLIP) in bundled.emotions and modules == "[]"
-    assert (REPO / "models/default.ser").stat().st_size < 12e6
-    assert "not for commercial use" in (REPO / "models/default.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["default", "free"])
+def test_bundled_models_say_first_how_good_they_are(name):
+    path = REPO / "models" / f"{name}.ser"
+    assert path.stat().st_size < 12e6
+    rec, card = load_recognizer(path), path.with_suffix(".md").read_text()
+    assert card == rec.card() and rec.noisy == 1
+    above = card.split("| model |")[0]
+    rows = [line.strip("| ").split(" | ") for line in above.splitlines() if line.startswith("| ")]
+    scores = {row[0]: float(row[3].split(" (")[0]) for row in rows[1:-1]}
+    assert scores["strangers, of the same corpora"] == pytest.approx(rec.score_["uar"], abs=6e-4)
+    assert {"… female", "… male", "… EMO-DB, German"} <= set(scores)
+    assert scores["strangers, adapted to each with 10 clips"] > 0.7
+    unseen = {what for what in scores if "unseen" in what}
+    assert len(unseen) == (5 if name == "default" else 0)
+    assert ("not for commercial use" in card) == (name == "default")
+    needed, held = rec.predictor_.sets(0.9)
+    assert 0 <= needed < 1 and held > 0.8
 
 
 @pytest.mark.slow
@@ -1055,8 +1072,20 @@ def test_sounds_that_are_no_speech_are_novel_and_real_strangers_are_not(real_dat
     for sound in sounds:
         y = 0.3 * sound / np.abs(sound).max() + 1e-4 * rng.standard_normal(48000)
         novel.append(rec.listen(y.astype(np.float32))[1])
-    assert np.mean(np.array(strangers) < 1) >= 0.95
+    assert np.mean(np.array(strangers) < 1) >= 0.85  # the limit is where 0.95 are expected
     assert np.mean(np.array(novel) > 1) >= 0.9
+
+
+@pytest.mark.slow
+def test_clips_of_another_corpus_are_novel_more_often_than_those_of_strangers(real_data):
+    settings = {"emotions": ["angry", "sad", "neutral", "happy"], "verbose": 0}
+    rec = recommended(**settings, corpora=["emodb", "nemo"], data_dir=real_data).train()
+    assert len(rec.predictor_.general.model.corpora_) == 2
+    strangers = rec.predictor_.novelty(rec.X_test) > 1
+    other = rec.untrained(corpora=["ravdess"])
+    other.load_data()
+    others = rec.predictor_.novelty(other.X_test) > 1
+    assert strangers.mean() <= 0.15 and others.mean() >= 0.4
 
 
 # augmented copies

@@ -363,7 +363,7 @@ def test_loco_adapts_to_speakers_or_conditions_without_the_predicted_clips(three
 def test_several_adaptations_are_trained_once_and_are_those_of_evaluate(three_corpora):
     parrot = Parrot(three_corpora, FIVE, normalize="speaker")
     ways = [(0, "speaker"), (8, "condition"), ("all", "speaker")]
-    found = evaluation.evaluate_adapted(parrot, "loco", ways, verbose=0)
+    found = evaluation.evaluate_states(parrot, "loco", ways, verbose=0)
     assert len(parrot.log["fit"]) == 3
     for result, (n, adapt) in zip(found, ways, strict=True):
         alone = evaluate(parrot, "loco", calibrate=n, adapt=adapt, verbose=0)

@@ -42,13 +42,14 @@ import model_file
 import models
 import utils
 from audio import load_audio
+from augmentation import noisy_copy
 from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer
 from emotion_recognition import EmotionRecognizer, load_recognizer, recommended
-from evaluation import evaluate
+from evaluation import State, evaluate, evaluate_states
 from features import SPEECH_FEATURES, feature_names, is_encoder
 from model_file import ModelFileError, ModelFileWarning, model_card, pack, read, unpack
 from models import EmotionLDA
-from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, REGRESSORS
+from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, REGRESSORS, SAMPLE_RATE
 from utils import make_estimator
 
 TINY = {"n_estimators": 4, "max_iter": 5, "max_depth": 3}
@@ -493,6 +494,36 @@ def test_another_evaluation_can_be_kept(tmp_path):
         assert f"{text} {measured.scores()[name]:.3f}" in loaded.card()
 
 
+def test_evaluations_with_names_are_the_first_table_of_the_card(tmp_path):
+    """By gender and corpus for the first of a protocol; in noise, from the noisy copies."""
+    rec = recommended(normalize=None, noisy=1, **FEW, **BUNDLED).train()
+    plain, noisy = evaluate_states(rec, "group-3", [State(), State(noisy=True)], verbose=0)
+    loaded = load_recognizer(
+        rec.save(tmp_path / "m.ser", measured={"strangers": plain, "in noise": noisy})
+        and tmp_path / "m.ser"
+    )
+    assert loaded.protocol_ == plain.protocol
+    above, table = loaded.card().split("| model |")[0], plain.to_frame()
+    assert (
+        "don't decide about people" in above and "| recordings | speakers | clips | UAR |" in above
+    )
+    rows = [line.split(" | ") for line in above.splitlines() if line.startswith("| ")][1:-1]
+    names = "| strangers", "| … your own recordings, any language", "| in noise"
+    assert tuple(row[0] for row in rows) == names  # the gender of these is unknown
+    assert rows[1][3].startswith(f"{table.loc[('corpus', 'custom'), 'uar']:.3f} (")
+    assert [row[2] for row in rows] == [str(len(plain.clips))] * 3
+    assert rows[0][4] == f"{plain.scores()['ece']:.3f} |"
+    assert "a copy of each in noise, in a room or by telephone" in noisy.protocol
+    by_hand = rec.untrained(verbose=0)
+    fold = noisy.clips["fold"] == noisy.clips["fold"].iloc[0]
+    paths = noisy.clips.loc[fold, "path"].tolist()
+    train = by_hand.clips()
+    by_hand.fit(train[~train["path"].isin(paths)])
+    copies = [noisy_copy(load_audio(path)) for path in paths]
+    expected = by_hand.predict(copies, sr=SAMPLE_RATE, check_speech=False)
+    assert noisy.clips.loc[fold, "predicted"].tolist() == expected
+
+
 def test_without_test_clips_nothing_is_claimed(tmp_path):
     everything = recommended(normalize=None, **FEW, **BUNDLED)
     everything.fit(everything.clips())
@@ -537,7 +568,7 @@ def other_versions(path, tmp_path, changed, **versions):
 
 
 def scaled(path, key, factor):
-    """The last array that the header names so, times a number: the first may have no weight."""
+    """All arrays that the header names so, times a number: one may have no weight."""
     header = json.loads(members(path)["header.json"])
     found = []
 
@@ -547,8 +578,8 @@ def scaled(path, key, factor):
         return node
 
     json.loads(json.dumps(header), object_hook=look)
-    array = np.load(io.BytesIO(members(path)[found[-1]]))
-    return {found[-1]: model_file._from_array(array * factor)}
+    arrays = {name: np.load(io.BytesIO(members(path)[name])) for name in found}
+    return {name: model_file._from_array(array * factor) for name, array in arrays.items()}
 
 
 def test_a_model_that_computes_something_else_is_refused_or_named(path, tmp_path):

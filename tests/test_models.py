@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import model_file
 import speech_features
 from audio import load_audio
 from data_extractor import ragged
@@ -135,7 +136,7 @@ def test_corpora_give_evidence_of_the_labels_that_they_have():
         nearness.append(1 / far)
     nearness = 3 * np.array(nearness) / np.sum(nearness, axis=0)
     _, pooled, _ = weighted(X, y, 8, new)
-    expected = 0.6 * worth(pooled)
+    expected = 0.3 * worth(pooled)
     for i, label in enumerate(model.classes_):
         total, count = 0, 0
         for (classes, z), near in zip(found, nearness, strict=True):
@@ -157,6 +158,68 @@ def test_what_corpora_have_in_common_holds_for_another():
         )
         assert alone.corpora_ == []
     assert several.predict(X[~known]).shape == (120,)
+
+
+def unexplained(X, new, n_axes):
+    """Mean square of what `n_axes` principal components of X leave of new clips; by SVD."""
+    X, new = np.clip(X, -4, 4), np.clip(new, -10, 10)
+    axes = np.linalg.svd(X - X.mean(axis=0))[2][:n_axes]
+    left = new - X.mean(axis=0)
+    left = left - left @ axes.T @ axes
+    return np.square(left).mean(axis=1)
+
+
+def test_distance_is_what_the_main_directions_of_the_training_clips_leave():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 40)) * np.linspace(0.5, 2, 40)
+    y, new = rng.integers(3, size=300), 3 * rng.normal(size=(50, 40))
+    found = EmotionLDA().fit(X, y).distances(new)
+    np.testing.assert_allclose(found, unexplained(X, new, 4), rtol=1e-3)  # a tenth of 40
+    few = EmotionLDA().fit(X[:, :5], y)
+    assert few.axes_.shape == (5, 0)
+    np.testing.assert_allclose(few.distances(new[:, :5]), unexplained(X[:, :5], new[:, :5], 0))
+
+
+def as_of_an_older_file(model):
+    """A copy without what older files don't have, as it is read."""
+    state = dict(vars(model))
+    if isinstance(model, EmotionLDA):
+        del state["axes_"], state["centre_"]
+    else:
+        del state["pooled"]
+        state["models_"] = list(map(as_of_an_older_file, model.models_))
+        corpora = [(*scaling, as_of_an_older_file(own)) for *scaling, own in model.corpora_]
+        state["corpora_"] = corpora
+    return model_file._to_object(type(model).__name__, state)
+
+
+def test_models_of_older_files_answer_as_they_did():
+    X, y, corpora = corpora_and_clips([("angry", "happy", "sad")] * 3)
+    model = BlockLDA((6, 9), n_components=8).fit(X, y, corpora)
+    older = as_of_an_older_file(model)
+    same = BlockLDA((6, 9), n_components=8, pooled=0.6).fit(X, y, corpora)
+    np.testing.assert_array_equal(older.decision_function(X), same.decision_function(X))
+    assert (older.decision_function(X) != model.decision_function(X)).any()
+    mean_squares = np.square(np.clip(X, -10, 10)).mean(axis=1)
+    np.testing.assert_allclose(older.distances(X), mean_squares)
+    np.testing.assert_allclose(older.models_[0].distances(X), mean_squares)
+
+
+def test_distance_is_to_the_nearest_corpus_where_the_model_listens():
+    X, y, corpora = corpora_and_clips([("angry", "happy", "sad")] * 3)
+    X = np.hstack([X, X[:, ::-1] + X])  # 30 columns, of which 20 are a block
+    model = BlockLDA((10, 20), (3, 1), n_components=8).fit(X, y, corpora)
+    new, each = X[::7] + 1, []
+    for name in "abc":
+        scaler = StandardScaler().fit(X[corpora == name])
+        own, Z = scaler.transform(X[corpora == name]), scaler.transform(new)
+        far = unexplained(own[:, :10], Z[:, :10], 1), unexplained(own[:, 10:], Z[:, 10:], 2)
+        each.append(far[0] ** 0.75 * far[1] ** 0.25)
+    np.testing.assert_allclose(model.distances(new), np.min(each, axis=0), rtol=1e-3)
+    assert all(part.axes_.shape[1] == 0 for part in model.models_)  # needed by none
+    alone = BlockLDA((10, 20), n_components=8).fit(X, y)
+    far = unexplained(X[:, :10], new[:, :10], 1) * unexplained(X[:, 10:], new[:, 10:], 2)
+    np.testing.assert_allclose(alone.distances(new), np.sqrt(far), rtol=1e-3)
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

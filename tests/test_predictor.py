@@ -185,7 +185,12 @@ def test_probabilities_are_a_softmax_over_a_temperature(trained, bundled_clips):
     assert scores.shape == probabilities.shape == (len(X), 3)
     Z = X if predictor.speaker is None else standardised(X, *predictor.speaker)
     factor, power = predictor.fitted.temperature
-    far = np.maximum(distances(Z, predictor.fitted.scaler), 0.1)[:, np.newaxis]
+    fitted = predictor.fitted
+    if hasattr(fitted.model, "distances"):
+        far = fitted.model.distances(fitted.scaler.transform(Z))
+    else:
+        far = distances(Z, fitted.scaler)
+    far = np.maximum(far, 0.1)[:, np.newaxis]
     np.testing.assert_allclose(probabilities, softmax(scores / (factor * far**power), axis=1))
     like = predictor.probabilities(X, like=X[:1])
     np.testing.assert_allclose(like, softmax(scores / (factor * far[0] ** power), axis=1))

@@ -114,7 +114,7 @@ def test_loco_leaves_out_each_corpus_with_the_emotions_that_both_sides_have():
         "the other corpora, on the emotions that both have: a (fear, happy, sad); b (calm, fear, "
         "happy, sad); c (calm, sad); without 8 clips of what one corpus alone has: a (bored)"
     )
-    line = protocols.describe("loco", clips, folds, 30, adapt="condition")
+    line = protocols.describe("loco", clips, folds, None, 30, "condition")
     assert line.endswith(
         "; adapted to the recording condition of each corpus with 30 other unlabelled clips"
     )

@@ -316,6 +316,10 @@ def test_pictures_have_the_numbers_of_the_tables(pyplot):
 def test_in_loco_each_corpus_has_its_own_panel():
     loco = make_loco()
     assert loco.drawn == ("confusion_matrix", "speakers", "reliability_by_corpus")
+    figure = loco.draw_reliability_by_corpus(after=loco)
+    lines = [line for ax in figure.axes for line in ax.lines]
+    assert [line.get_label() for line in lines].count("and after adaptation") == len(figure.axes)
+    assert ", adapted 0." in figure.axes[0].get_title()
     figure = loco.draw_reliability_by_corpus()
     eces = loco.confidences().loc["corpus"]["ece"]
     titles = [ax.get_title() for ax in figure.axes]
