@@ -34,7 +34,6 @@ from adaptation import BY
 from checks import check_name, moved
 from corpora import gender, help_line, wishes
 from create_csv import labelled_clips
-from data_extractor import SpeechFeatures
 from deep_emotion_recognition import named_recognizer
 from emotion_recognition import EmotionRecognizer, Recognizer
 from parameters import CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES, REGRESSORS
@@ -205,7 +204,7 @@ def _predict_fold(fitted, rows, state, random_state):
     """Predict the test clips of a fold: the rows with their predictions."""
     calibrate, adapt, noisy = state
     predictor, paths = fitted.predictor_, rows["path"].tolist()
-    X = _noisy_features(fitted, paths) if noisy else fitted.features_of(paths)
+    X = fitted.features_of(paths, noisy=0 if noisy else None)
     if calibrate == 0:
         return _predict(predictor, X, rows)
     groups = speaker_groups(rows) if adapt == "speaker" else rows["corpus"].to_numpy()
@@ -217,13 +216,6 @@ def _predict_fold(fitted, rows, state, random_state):
             adapted = predictor.adapted(X[few], by=adapt) if len(few) else predictor
             predicted.append(_predict(adapted, X[own[block]], rows.iloc[own[block]]))
     return pd.concat(predicted)
-
-
-def _noisy_features(fitted, paths):
-    """The features of a noisy copy of each clip, as `features_of`."""
-    predictor, settings = fitted.predictor_, {"n_jobs": fitted.n_jobs}
-    measures = [SpeechFeatures(p.names, p.functionals, **settings) for p in predictor.parts]
-    return predictor.joined([m.extract(paths, "raise", noisy=0)[0] for m in measures])
 
 
 def _predict(predictor, X, rows):

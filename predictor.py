@@ -450,20 +450,20 @@ class Predicts:
             raise NotFittedError(f"This {type(self).__name__} isn't trained yet; call train().")
         return self.predictor_
 
-    def features_of(self, recordings, sr=None):
+    def features_of(self, recordings, sr=None, noisy=None):
         """The features of recordings, as the methods of `predictor_` take them.
 
         Parameters
         ----------
-        recordings, sr
-            A list; see `predict`.
+        recordings, sr, noisy
+            A list; see `predict`, and `SpeechFeatures.extract` for noisy copies.
         """
         predictor, views = self._check_trained(), []
         settings = {"sr": sr, "n_jobs": self.n_jobs, "verbose": self.verbose}
         recordings = kept(recordings)
         for part in predictor.parts:
             measure = SpeechFeatures(part.names, part.functionals, **settings)
-            views.append(measure.transform(copies_of(recordings)))
+            views.append(measure.extract(copies_of(recordings), "raise", noisy=noisy)[0])
         return predictor.joined(views)
 
     def _answered(self, audio, sr, check_speech, answer, nothing):

@@ -27,6 +27,7 @@ from create_csv import labelled_clips
 from emotion_recognition import recommended
 from protocols import make_folds
 from tables import speaker_groups
+from utils import names_option
 
 FEWEST = 5  # clips of a set, else it is left out
 WAYS = "as they are", "fully adapted", "adapted as by rec.adapt"
@@ -82,7 +83,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     add = parser.add_argument
     add("--n", type=int, default=10, help="clips of a set (default 10)")
-    add("--corpora", type=lambda text: text.split(","), help="default: the six that are there")
+    add("--corpora", type=names_option, help="default: the six that are there")
     add("--seed", type=int, default=0, help="of the draws (default 0)")
     add("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
     args = parser.parse_args(argv)

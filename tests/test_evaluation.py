@@ -75,7 +75,7 @@ class Parrot(Recognizer):
     def predictor_(self):
         return None if self.known is None else self
 
-    def features_of(self, paths):
+    def features_of(self, paths, sr=None, noisy=None):
         return np.array(paths, dtype=object)
 
     def adapted(self, paths, *, by):
