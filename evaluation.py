@@ -82,7 +82,7 @@ def evaluate(system, protocol="loso", *, calibrate=0, adapt="speaker", noisy=Fal
     Raises
     ------
     LeakError
-        If loso, group-K, loco or cross-corpus have a speaker or identical audio on both sides.
+        If loso, group-K, loco or cross-corpus have a speaker or a recording on both sides.
     ValueError
         For an unknown name, clips that the protocol can't cut, corpora whose labels differ, an
         emotion that a fold can't be trained on, or calibrate without normalize="speaker".

@@ -15,6 +15,7 @@ import metrics
 from audio import AudioError, AudioWarning, load_audio
 from checks import check_name
 from corpora import sentence
+from fingerprints import copies, fingerprint
 from metrics import CONFIDENCE, NO_INTERVAL, TITLES
 from plotting import html_table
 from tables import PARTITIONS, balanced, check_two_speakers, speaker_groups
@@ -294,7 +295,7 @@ class Leaks:
     """What is on both sides of a split; prints as text, and is true for speakers and audio."""
 
     speakers: tuple = ()  # each one corpus/speaker
-    audio: tuple = ()  # each one a training file, and the test file with the same samples
+    audio: tuple = ()  # each one a training file, and a test file that is a copy of it
     sentences: tuple = ()  # each one corpus/sentence
 
     def __bool__(self):
@@ -310,7 +311,7 @@ class Leaks:
         both = "on both sides of the split"
         found = {
             f"the same speaker {both}": self.speakers,
-            f"identical audio {both}": [" = ".join(pair) for pair in self.audio],
+            f"the same recording {both}": [" = ".join(pair) for pair in self.audio],
             f"the same sentence {both} (acted corpora share theirs)": self.sentences,
         }
         lines = [f"{what}: {_listed(names)}" for what, names in found.items() if names]
@@ -332,19 +333,19 @@ def _listed(names):
 def find_leaks(train_rows, test_rows):
     """Find speakers, recordings and sentences that are on both sides of a split: Leaks.
 
-    Recordings are compared by their samples at 16 kHz: a copy is found under another name or
-    speaker, and in another lossless format. A file that can't be read equals no other. Sentences
-    come from file names (`corpora.sentence`).
+    A copy of a recording is found under another name or speaker, and in another form (see
+    `audio_digests`). A file that can't be read equals no other. Sentences come from file names
+    (`corpora.sentence`).
 
     Parameters
     ----------
     train_rows, test_rows : DataFrame
-        Columns path, speaker, corpus. With a column digest (`audio_digests`) no file is read.
+        Columns path, speaker, corpus. With digest (`audio_digests`) in both no file is read.
     """
-    train_rows, test_rows = (
-        rows if "digest" in rows else rows.assign(digest=audio_digests(rows["path"]))
-        for rows in (train_rows, test_rows)
-    )
+    if "digest" not in train_rows or "digest" not in test_rows:
+        digests = audio_digests([*train_rows["path"], *test_rows["path"]])
+        train_rows = train_rows.assign(digest=digests[: len(train_rows)])
+        test_rows = test_rows.assign(digest=digests[len(train_rows) :])
     known = train_rows.dropna(subset="digest").set_index("digest")["path"].to_dict()
     again = test_rows[test_rows["digest"].isin(list(known))]
     return Leaks(
@@ -362,6 +363,9 @@ def _sentences(rows):
 def audio_digests(paths, n_jobs=-1, verbose=0):
     """Hash recordings' samples at 16 kHz with 16 bits: list of str, None for what can't be read.
 
+    Copies in another codec, at another rate or level, or with another beginning have the hash of
+    the first of them; see `fingerprints.copies`.
+
     Parameters
     ----------
     paths : list of path
@@ -370,20 +374,22 @@ def audio_digests(paths, n_jobs=-1, verbose=0):
     """
     paths = list(paths)
     threads = Parallel(n_jobs, prefer="threads", return_as="generator")
-    digests = threads(delayed(_digest)(path) for path in paths)
-    bar = tqdm(digests, "Looking for leaks", len(paths), unit="clip", disable=not verbose)
+    found = threads(delayed(_digest)(path) for path in paths)
+    bar = tqdm(found, "Looking for leaks", len(paths), unit="clip", disable=not verbose)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AudioWarning)  # of silence
-        return list(bar)
+        digests, prints = zip(*bar, strict=True) if paths else ((), ())
+    return [digests[first] for first in copies(prints)]
 
 
 def _digest(path):
+    """The hash of a recording, None if it can't be read, and its fingerprint."""
     try:
         y = load_audio(path)
     except AudioError:
-        return None
+        return None, fingerprint(np.zeros(0))
     samples = np.clip(np.round(y * 32768), -32768, 32767).astype("<i2")
-    return hashlib.sha256(samples.tobytes()).hexdigest()[:32]
+    return hashlib.sha256(samples.tobytes()).hexdigest()[:32], fingerprint(y)
 
 
 def with_digests(clips, n_jobs=-1, verbose=0):

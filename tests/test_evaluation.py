@@ -467,7 +467,9 @@ def test_other_protocols_report_the_copy(with_copy, protocol):
     assert len(result.clips) in (25, 88)
     if protocol == "standard":
         assert result.leaks.audio == ((original, copy),)
-        assert f"leak guard: identical audio on both sides of the split: {original}" in str(result)
+        assert f"leak guard: the same recording on both sides of the split: {original}" in str(
+            result
+        )
     else:
         assert "custom/v01" in result.leaks.speakers
         assert "leak guard: the same speaker on both sides of the split: custom/v01" in str(result)

@@ -1,0 +1,186 @@
+"""Fingerprints of recordings: a copy is found whatever its codec, rate, level and beginning.
+
+    prints = [fingerprint(load_audio(path)) for path in paths]
+    copies(prints)                         # [0, 1, 0]: the third recording is the first once more
+
+A recording's loudness in three bands over time tells it from all others, also from the same
+sentence of the same speaker: copies correlate with 0.988 or more at the best lag, others with 0.983
+at most (4,500 clips of six corpora, copies as MP3, AAC and Opus, at 8 kHz, clipped, cut). Pairs
+worth comparing are found by their loudest moments (after Wang 2003, An industrial-strength audio
+search algorithm, whose moments are peaks of the spectrum).
+"""
+
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from scipy import signal, sparse
+from scipy.spatial import cKDTree
+
+from parameters import SAMPLE_RATE
+
+EDGES = 300, 700, 1500, 3000  # Hz, of the bands: telephones and 8 kHz leave them alone
+RATE = 200  # values a second
+SMOOTH = 7  # values: what lies between two of them changes little
+FLOOR = 1e-4  # of the highest power: codecs and rounding change what is softer
+MOMENTS = 8  # of a recording
+NEAR = 40  # values before and after a moment that describe it
+N_DCT = 12  # numbers that do so
+CLOSE = 0.05  # distance between the descriptions of one moment in two copies, at most
+NEIGHBOURS = 5  # descriptions that are looked at for each
+SAME = 0.987  # correlation of copies, at least
+SHORTEST = 0.3  # seconds in common
+SHARED = 0.6  # of the shorter recording, in common
+
+
+class Fingerprint(NamedTuple):
+    """What tells a recording from others.
+
+    Attributes
+    ----------
+    curves : ndarray (n, 3) uint8
+        Loudness in each band, `RATE` times a second, relative to the highest.
+    moments : ndarray (n_moments,) int
+        Rows of the curves that are loudest around them; none in silence.
+    descriptions : ndarray (n_moments, N_DCT) float32
+        Of the curves around each.
+    """
+
+    curves: np.ndarray
+    moments: np.ndarray
+    descriptions: np.ndarray
+
+
+SILENT = Fingerprint(np.zeros((0, 3), np.uint8), np.zeros(0, int), np.zeros((0, N_DCT), "f4"))
+"""Of a recording without sound, or a shorter one: a copy of none."""
+
+
+@lru_cache
+def _filters():
+    return [
+        signal.butter(2, band, "bandpass", fs=SAMPLE_RATE, output="sos") for band in pairwise(EDGES)
+    ]
+
+
+@lru_cache
+def _cosines():
+    time = (np.arange(2 * NEAR) + 0.5) / (2 * NEAR)
+    cosines = np.cos(np.pi * np.outer(time, np.arange(N_DCT)))
+    return cosines / np.linalg.norm(cosines, axis=0)
+
+
+def fingerprint(y):
+    """Compute the fingerprint of a recording: Fingerprint.
+
+    Parameters
+    ----------
+    y : ndarray (n_samples,) of float at 16 kHz
+    """
+    width = SAMPLE_RATE // RATE
+    n = len(y) // width
+    if n < SHORTEST * RATE:
+        return SILENT
+    bands = [signal.sosfilt(band, y)[: n * width].reshape(n, width) for band in _filters()]
+    power = np.stack([np.square(band).mean(axis=1) for band in bands], axis=1)
+    highest = power.max()
+    if not highest:
+        return SILENT
+    power = signal.convolve(power, _bell(SMOOTH), "same", "direct")
+    curves = (power / highest + FLOOR) ** 0.25  # loudness grows like that
+    scale = 255 / curves.max()
+    curves = np.round(curves * scale).astype(np.uint8)
+    loudness = curves.mean(axis=1)
+    moments = _loudest(loudness)
+    padded = np.pad(loudness, NEAR, constant_values=scale * FLOOR**0.25)
+    around = padded[moments[:, np.newaxis] + np.arange(2 * NEAR)]
+    around /= np.linalg.norm(around, axis=1, keepdims=True)
+    return Fingerprint(curves, moments, (around @ _cosines()).astype(np.float32))
+
+
+def _bell(n):
+    """A column of weights that add up to 1: ndarray (n, 1)."""
+    weights = np.hanning(n + 2)[1:-1, np.newaxis]
+    return weights / weights.sum()
+
+
+def _loudest(loudness):
+    """The highest peaks of the loudness averaged over 0.1 s: ndarray (at most MOMENTS,)."""
+    smooth = np.convolve(loudness, _bell(RATE // 10)[:, 0], "same")
+    peaks, _ = signal.find_peaks(smooth)
+    peaks = peaks if len(peaks) else np.array([smooth.argmax()])
+    return peaks[np.argsort(-smooth[peaks], kind="stable")[:MOMENTS]]
+
+
+def copies(prints):
+    """Find the recordings that are copies of others: ndarray (n,) of int, the first of its copies.
+
+    Parameters
+    ----------
+    prints : list of Fingerprint
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> loudness = np.interp(np.arange(32000) / 1600, np.arange(20), rng.random(20))
+    >>> y = rng.normal(size=32000) * loudness
+    >>> copies([fingerprint(each) for each in (y, y[::-1], 0.1 * y[800:])]).tolist()
+    [0, 1, 0]
+    """
+    pairs = np.array([(i, j) for i, j, lag in _candidates(prints) if _alike(prints, i, j, lag)])
+    ones, pairs = np.ones(len(pairs), bool), pairs.reshape(-1, 2).T
+    graph = sparse.coo_array((ones, pairs), shape=(len(prints),) * 2)
+    _, first, own = np.unique(
+        sparse.csgraph.connected_components(graph)[1], return_index=True, return_inverse=True
+    )
+    return first[own]
+
+
+def _candidates(prints):
+    """Pairs with similar moments, and the lag between these: ndarray (n, 3) of int, i < j.
+
+    Of recordings with more than three moments two have to be similar at the same lag.
+    """
+    n_moments = np.array([len(p.moments) for p in prints], int)
+    if not n_moments.sum():
+        return np.zeros((0, 3), int)
+    owners = np.repeat(np.arange(len(prints)), n_moments)
+    places = np.concatenate([p.moments for p in prints])
+    points = np.concatenate([p.descriptions for p in prints])
+    _, nearest = cKDTree(points).query(
+        points, NEIGHBOURS + 1, distance_upper_bound=CLOSE, workers=-1
+    )
+    a, column = np.nonzero(nearest < len(points))
+    b = nearest[a, column]
+    a, b = a[owners[a] < owners[b]], b[owners[a] < owners[b]]
+    lags = places[a] - places[b]
+    pairs = np.stack([owners[a], owners[b], lags], axis=1)
+    pairs = np.concatenate([pairs, pairs + [0, 0, 1]])  # a lag's neighbour counts as the same
+    found, counts = np.unique(pairs, axis=0, return_counts=True)
+    several = n_moments[found[:, :2]].min(axis=1) > 3
+    return found[counts >= 1 + several]
+
+
+def _alike(prints, i, j, lag):
+    """Whether two curves are the same at about this lag: bool."""
+    first, second = (prints[k].curves.astype(np.float32) for k in (i, j))
+    found = [_correlation(first, second, lag + step) for step in range(-3, 3)]
+    best = int(np.argmax(found))
+    if 0 < best < len(found) - 1:  # the peak is between the values (a parabola's)
+        before, peak, after = found[best - 1 : best + 2]
+        bend = before - 2 * peak + after
+        if min(before, after) > 0 and bend < 0:
+            return peak - (before - after) ** 2 / (8 * bend) >= SAME
+    return found[best] >= SAME
+
+
+def _correlation(first, second, lag):
+    """Of what the second has `lag` values later than the first: float, -1 for too little."""
+    first, second = first[max(lag, 0) :], second[max(-lag, 0) :]
+    n = min(len(first), len(second))
+    whole = min(len(first) + max(lag, 0), len(second) + max(-lag, 0))
+    if n < max(SHORTEST * RATE, SHARED * whole):
+        return -1.0
+    first, second = (x[:n] - x[:n].mean(axis=0) for x in (first, second))
+    norm = np.sqrt(np.square(first).sum() * np.square(second).sum())
+    return float((first * second).sum() / norm) if norm else -1.0
