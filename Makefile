@@ -43,6 +43,7 @@ bench: $(VENV)/installed-dev  ## measure speed and accuracy (over an hour, best 
 	$(PYTHON) benchmarks/bench_each_feature.py
 	$(PYTHON) benchmarks/bench_timeline.py
 	$(PYTHON) benchmarks/bench_grid.py
+	$(PYTHON) benchmarks/bench_leaks.py
 	$(PYTHON) benchmarks/bench_versions.py
 
 lint: $(VENV)/installed-dev  ## check style and formatting

@@ -87,12 +87,21 @@ def fingerprint(y):
     if not highest:
         return SILENT
     power = signal.convolve(power, _bell(SMOOTH), "same", "direct")
-    curves = (power / highest + FLOOR) ** 0.25  # loudness grows like that
-    scale = 255 / curves.max()
-    curves = np.round(curves * scale).astype(np.uint8)
+    return described((power / highest + FLOOR) ** 0.25)  # loudness grows like that
+
+
+def described(curves):
+    """The fingerprint of a recording whose curves are known: Fingerprint.
+
+    Parameters
+    ----------
+    curves : ndarray (n, 3)
+        Loudness in each band.
+    """
+    curves = np.round(curves * (255 / curves.max())).astype(np.uint8)
     loudness = curves.mean(axis=1)
     moments = _loudest(loudness)
-    padded = np.pad(loudness, NEAR, constant_values=scale * FLOOR**0.25)
+    padded = np.pad(loudness, NEAR, constant_values=255 * FLOOR**0.25)
     around = padded[moments[:, np.newaxis] + np.arange(2 * NEAR)]
     around /= np.linalg.norm(around, axis=1, keepdims=True)
     return Fingerprint(curves, moments, (around @ _cosines()).astype(np.float32))
