@@ -17,7 +17,7 @@ from test_reports import make_regression, make_result
 import protocols
 from create_csv import list_clips
 from data_extractor import load_data
-from protocols import Leaks, compare, find_leaks, make_folds
+from protocols import Leaks, compare, find_leaks, guard, make_folds
 from tables import COLUMNS, speaker_groups
 
 
@@ -294,6 +294,27 @@ def test_the_real_corpora_share_sentences_but_no_recordings(real_data):
             leaks = find_leaks(clips[~held_out], clips[held_out])
             assert not leaks
             assert len([s for s in leaks.sentences if s.startswith(corpus)]) == n_sentences
+
+
+GIVEN_AWAY = {  # what the number of a label may do to its clips
+    "length": lambda y, n: np.resize(y, 16000 + 1000 * n),
+    "loudness": lambda y, n: y * 2.0**-n,
+    "silence before": lambda y, n: np.pad(y, (1000 * n, 0)),
+    "silence after": lambda y, n: np.pad(y, (0, 1000 * n)),
+}
+
+
+@pytest.mark.parametrize("fact", GIVEN_AWAY)
+def test_labels_that_the_recording_gives_away_are_named(custom, tmp_path, fact):
+    emotions, paths = sorted(set(custom["emotion"])), []
+    for i, (path, emotion) in enumerate(zip(custom["path"], custom["emotion"], strict=True)):
+        y, rate = soundfile.read(path)
+        paths.append(str(tmp_path / f"{i}.wav"))
+        soundfile.write(paths[-1], GIVEN_AWAY[fact](y, emotions.index(emotion)), rate)
+    clips, folds = protocols.with_digests(custom.assign(path=paths)), make_folds("group-3", custom)
+    lines = guard("group-3", clips, folds).lines()
+    assert any(f"{fact} alone (average recall" in line for line in lines), lines
+    assert "silence" not in str(guard("group-3", protocols.with_digests(custom), folds))
 
 
 def test_leaks_are_text_in_notebooks():
