@@ -137,8 +137,22 @@ def printable(text, kept=""):
     )
 
 
+def is_label(text):
+    """Whether a text is a short line without control characters, as labels and speakers are: bool.
+
+    Parameters
+    ----------
+    text : object
+        Bytes of a file name that aren't Unicode are no fault.
+    """
+    if not isinstance(text, str) or len(text) > LONGEST_LABEL:
+        return False
+    text = text.encode(errors="replace").decode()
+    return printable(text) == text
+
+
 def check_label(label, what):
-    """Return a label, or the name of a speaker or a corpus, if it is a short line of plain text.
+    """Return a label, or the name of a speaker or a corpus, if it `is_label`.
 
     Parameters
     ----------
@@ -149,16 +163,14 @@ def check_label(label, what):
     Raises
     ------
     ValueError
-        If it isn't text, has characters that `printable` escapes, or too many of them.
+        If it isn't.
     """
-    if not isinstance(label, str):
-        raise ValueError(f"{what} is text; got {printable(repr(label))[:LONGEST_LABEL]}")
-    if len(label) > LONGEST_LABEL or printable(label) != label:
-        raise ValueError(
-            f"{what} is a line of at most {LONGEST_LABEL} characters, none of them control "
-            f"characters; got '{printable(label[:LONGEST_LABEL])}'. Rename it."
-        )
-    return label
+    if is_label(label):
+        return label
+    raise ValueError(
+        f"{printable(what)} is one line of at most {LONGEST_LABEL} characters, none of them a "
+        f"control character; got {printable(repr(label))[:LONGEST_LABEL]}. Rename it."
+    )
 
 
 # files
@@ -197,7 +209,7 @@ def open_file(path, limit=None, buffering=-1):
         If it isn't there, or may not be read.
     """
     _check_regular(path, os.stat(path), limit)  # noqa: PTH116  (opening a device may start it)
-    file = open(path, "rb", buffering, opener=_without_waiting)  # noqa: PTH123, SIM115
+    file = open(path, "rb", buffering, opener=_without_waiting)  # noqa: SIM115
     try:
         _check_regular(path, os.fstat(file.fileno()), limit)  # it may be another one by now
     except BaseException:
