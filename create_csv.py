@@ -16,6 +16,11 @@ is --data-dir, else the environment variable SER_DATA_DIR, else `data/` beside t
     data/train-custom/<speaker>_..._<emotion>.wav, data/test-custom/...   your own
 """
 
+if __name__ == "__main__":  # Ctrl-C ends it in one line, also while it imports
+    from checks import end_at_interrupt
+
+    end_at_interrupt("create_csv.py")
+
 import json
 import sys
 import tempfile

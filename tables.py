@@ -55,7 +55,7 @@ def read_desc_file(path):
     missing = {"path", "emotion"} - set(rows.columns)
     if missing:
         raise ValueError(f"{path} has no column {' and '.join(sorted(missing))}.")
-    rows = rows.map(lambda cell: QUOTED.sub(r"\1", str(cell)))
+    rows = _with_texts(rows, lambda cell: QUOTED.sub(r"\1", str(cell)))
     if "speaker" not in rows:
         rows["speaker"] = [Path(p).stem.split("_")[0] for p in rows["path"]]
     if "corpus" not in rows:
@@ -78,7 +78,7 @@ def write_desc_file(rows, path):
         Folders on the way are made.
     """
     with replacing(path) as temporary:
-        rows[COLUMNS].map(quoted).to_csv(temporary, index=False, errors=NAME_ERRORS)
+        _with_texts(rows[COLUMNS], quoted).to_csv(temporary, index=False, errors=NAME_ERRORS)
 
 
 def quoted(cell):
@@ -108,8 +108,15 @@ def to_csv(table, raw=False):
         spreadsheet acts upon names or labels (see `checks.printable` and `quoted`).
     """
     if not raw:
-        table = table.map(_shown).rename(columns=_shown)
+        table = _with_texts(table, _shown).rename(columns=_shown)
     return table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
+
+
+def _with_texts(table, change):
+    """The table with every text in it changed."""
+    columns = table.select_dtypes(exclude="number")
+    new = {c: pd.Series([change(x) for x in table[c]], table.index, TEXT) for c in columns}
+    return table.assign(**new)
 
 
 def _shown(cell):
