@@ -40,7 +40,7 @@ from listening import DeviceError, NothingHeard
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES
 from plotting import bars, save_figure
 from predictor import recognise
-from tables import NAME_ERRORS, SPEAKERS, speaker_of, to_csv
+from tables import NAME_ERRORS, SPEAKERS, TEXT, speaker_of, to_csv
 from utils import AS_FEATURES, among, encoder_option, names_option, probability_option
 
 PROGRAM = "emotion_recognition.py"
@@ -507,7 +507,7 @@ def _csv(results, raw):
     tables = []
     for document, table, *_ in results:
         place = {key: document[key] for key in ("path", "channel") if key in document}
-        tables.append(pd.DataFrame(place, index=table.index).join(table))
+        tables.append(pd.DataFrame(place, index=table.index, dtype=TEXT).join(table))
     table = pd.concat(tables, ignore_index=True)
     return to_csv(table[sorted(table, key=lambda column: column == "error")], raw)
 

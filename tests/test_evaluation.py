@@ -566,8 +566,9 @@ def test_results_are_printed_before_pictures_are_drawn(capsys, monkeypatch, tmp_
         raise OSError("disk full")
 
     monkeypatch.setattr(plotting, "save_figure", fail)
-    arguments = f"--model SVC --protocol standard {FEW} --pictures".split()
-    assert evaluation.main([*DATA, *arguments, str(tmp_path)]) == 1
+    arguments = f"--corpus custom --model SVC --protocol standard {FEW} --pictures".split()
+    three = ["--emotions", "sad,neutral,happy"]
+    assert evaluation.main([*DATA, *three, *arguments, str(tmp_path)]) == 1
     out, err = capsys.readouterr()
     assert out.startswith("standard split of custom: trained on 63 clips")
     assert err == "evaluation.py: disk full\n"
