@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -491,3 +492,30 @@ def test_histograms_choose_the_emotions_by_their_number():
     for wrong in (1, 10):
         with pytest.raises(ValueError, match="n_classes is from 2 to 9"):
             gs.plot_histograms(n_classes=wrong, **options)
+
+
+def test_a_journal_of_another_shape_is_passed_over(tmp_path):
+    path = tmp_path / "scores.jsonl"
+    lines = [
+        "this data",
+        "5",
+        "null",
+        "{}",
+        '["a"]',
+        '["a", "b"]',
+        '[["a"], 1]',
+        '["b", 0.5]',
+        "\udcff",
+    ]
+    path.write_bytes("\n".join(lines).encode(errors="surrogateescape"))
+    assert gs.Journal(path, "this data", resume=True).scores["b"] == 0.5
+    path.write_bytes(b"\xff\xfe\n")
+    assert gs.Journal(path, "this data", resume=True).scores == {}
+
+
+def test_a_result_is_not_added_to_a_file_of_another_shape(tmp_path):
+    path = tmp_path / "best_classifiers.pickle"
+    path.write_bytes(pickle.dumps({"not": "a list"}))
+    with pytest.raises(ValueError, match="no list of tuned results"):
+        gs.save_result({"estimator": "SVC", "params": {}, "score": 1.0}, path)
+    assert pickle.loads(path.read_bytes()) == {"not": "a list"}
