@@ -234,7 +234,7 @@ def _write(source, target):
 
 def _checksum(path):
     checksum = 0
-    with path.open("rb") as file, wave.open(file) as wav:
+    with open_file(path) as file, wave.open(file) as wav:
         while samples := wav.readframes(2**20):
             checksum = zlib.crc32(samples, checksum)
     return checksum
