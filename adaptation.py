@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 
 import model_file
 from audio import AudioError, stream_audio
-from checks import check_name
+from checks import check_name, printable
 from create_csv import list_audio
 from data_extractor import ragged
 from listening import has_speech
@@ -354,7 +354,7 @@ def usable(recordings, labels, emotions, sr=None):
             left_out[str(name)] = reason.removeprefix(f"{name!r}: ")
         else:
             kept.append((recording if is_path else y, label))
-    lines = [f"{name}: {reason}" for name, reason in left_out.items()]
+    lines = [printable(f"{name}: {reason}") for name, reason in left_out.items()]
     if not kept:
         raise NoSpeech(
             f"There is no speech to adapt to in {', '.join(lines[:3])}{', ...' * (len(lines) > 3)}."

@@ -11,6 +11,7 @@ import contextlib
 import io
 import os
 import re
+import selectors
 import shutil
 import stat
 import struct
@@ -25,6 +26,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 
+from checks import SourceError, open_file, printable
 from parameters import SAMPLE_RATE
 
 MIN_RATE, MAX_RATE = 1_000, 768_000
@@ -35,6 +37,12 @@ BLOCK_SAMPLES = 2**18
 
 FFMPEG_TIMEOUT = 60.0
 """Seconds within which ffmpeg has to deliver each block."""
+
+STREAM_TIMEOUT = 60.0
+"""Seconds within which a pipe has to deliver its next byte, or end."""
+
+STREAM_LIMIT = 2**32
+"""Bytes that are taken from what is no file with a path: as many as a WAV can hold."""
 
 # Containers only. Left out on purpose: playlists (hls, concat, dash, sdp) and image sequences,
 # through which a text named .wav would have ffmpeg open other files.
@@ -183,12 +191,58 @@ def stream_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, block_duration=60.0, m
         yield held
 
 
+def duration_of(source, orig_sr=None):
+    """Seconds of a source by its header; None where they aren't known before it is decoded.
+
+    Parameters
+    ----------
+    source, orig_sr
+        See `load_audio`. An open file can't be read twice: None.
+    """
+    with contextlib.suppress(*SOURCE_ERRORS, TypeError, ZeroDivisionError):
+        if _is_array(source):
+            return len(source) / orig_sr
+        if _is_path(source):
+            with _opened(Path(source)) as file, _sound(file, source) as sound:
+                return sound.frames / sound.samplerate if sound.frames < UNKNOWN_FRAMES else None
+    return None
+
+
+def copy_stream(source, target):
+    """Copy what is no file with a path, within limits: stdin, a pipe, an open file.
+
+    Parameters
+    ----------
+    source, target : binary file objects
+
+    Raises
+    ------
+    AudioError
+        If the source is a device, keeps silent for `STREAM_TIMEOUT` s, or gives more than
+        `STREAM_LIMIT` bytes.
+    """
+    with _naming(source):
+        _copy(source, target)
+
+
+@contextlib.contextmanager
+def _naming(source):
+    """Turn what goes wrong with a source into an AudioError that names it."""
+    try:
+        yield
+    except AudioError as error:
+        raise AudioError(f"{_describe(source)}: {error}") from error.__cause__
+    except SOURCE_ERRORS as error:
+        reason = printable(error) or type(error).__name__
+        raise AudioError(f"{_describe(source)}: can't be read ({reason}); {ADVICE}") from error
+
+
 def _chunks(source, sr, orig_sr, mono=True):
     """Yield (n,) float32 at `sr`: decoded, mixed down, resampled, checked. Raises AudioError.
 
     Not mono: (n, n_channels).
     """
-    try:
+    with _naming(source):
         _check_rate(sr)
         n_samples = 0
         for chunk in _resampled(_decoded(source, orig_sr), sr, mono):
@@ -198,11 +252,6 @@ def _chunks(source, sr, orig_sr, mono=True):
             yield chunk
         if not n_samples:
             raise AudioError("holds no samples; record it again or leave it out")
-    except AudioError as error:
-        raise AudioError(f"{_describe(source)}: {error}") from error.__cause__
-    except SOURCE_ERRORS as error:
-        reason = str(error) or type(error).__name__
-        raise AudioError(f"{_describe(source)}: can't be read ({reason}); {ADVICE}") from error
 
 
 def _resampled(blocks, sr, mono=True):
@@ -248,7 +297,12 @@ def _describe(source):
         return repr(os.fspath(source))
     if hasattr(source, "read"):
         return f"file object {getattr(source, 'name', type(source).__name__)!r}"
-    return f"array of shape {np.shape(source)}" if _is_array(source) else repr(source)[:80]
+    if not _is_array(source):
+        return repr(source)[:80]
+    shape = getattr(source, "shape", None)  # a list's may be unknown: its rows differ in length
+    return (
+        f"{type(source).__name__} of {len(source)}" if shape is None else f"array of shape {shape}"
+    )
 
 
 def _is_path(source):
@@ -284,7 +338,10 @@ def _decoded(source, orig_sr):
 def _from_array(source, orig_sr):
     if orig_sr is None:
         raise AudioError("an array needs its sampling rate: pass orig_sr, in Hz")
-    y = np.asarray(source)
+    try:
+        y = np.asarray(source)
+    except (TypeError, ValueError) as error:
+        raise AudioError(f"no array of samples ({error}); give rows of one length") from error
     if y.ndim not in (1, 2) or (y.ndim == 2 and y.size and y.shape[1] > y.shape[0]):
         raise AudioError("give (n_samples,) or (n_samples, n_channels); transpose it?")
     if y.size:
@@ -312,8 +369,42 @@ def _from_file_object(source):
     with tempfile.TemporaryDirectory(prefix="audio-") as folder:
         copy = Path(folder, "audio")
         with copy.open("wb") as file:
-            shutil.copyfileobj(source, file)
+            _copy(source, file)
         yield from _from_path(copy)
+
+
+def _copy(source, target):
+    is_pipe, n_bytes = _is_pipe(source), 0
+    read = getattr(source, "read1", source.read) if is_pipe else source.read  # what is there
+    while (not is_pipe or _has_more(source)) and (data := read(BLOCK_SAMPLES)):
+        n_bytes += len(data)
+        if n_bytes > STREAM_LIMIT:
+            raise AudioError(f"gives more than {STREAM_LIMIT:,} bytes; save it as a file first")
+        target.write(data)
+
+
+def _is_pipe(source):
+    """Whether an open file may keep silent for ever; raises for a device.
+
+    Objects that aren't files of the system, such as those of network libraries, have time limits
+    of their own.
+    """
+    raw = getattr(source, "raw", source)
+    if not isinstance(raw, io.FileIO):
+        return False
+    mode = os.fstat(raw.fileno()).st_mode
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise AudioError("is a device; record from it to a file, or pipe its sound in")
+    return os.name == "posix" and not stat.S_ISREG(mode)
+
+
+def _has_more(pipe):
+    """Wait for the next byte of a pipe, or for its end."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        if not selector.select(STREAM_TIMEOUT):
+            raise AudioError(f"no byte came in {STREAM_TIMEOUT:g} s; end what writes it earlier")
+    return True
 
 
 def _from_path(path):
@@ -321,9 +412,8 @@ def _from_path(path):
     with _opened(path) as file:
         _check_complete(file)
         file.seek(0)
-        try:  # through the handle, so that libsndfile guesses nothing from the name
-            handle = file.fileno() if os.name == "posix" else str(path)
-            sound = _ForwardOnly(handle, closefd=False)
+        try:
+            sound = _sound(file, path)
         except (sf.LibsndfileError, TypeError) as error:
             yield from _from_ffmpeg(path, getattr(error, "error_string", error))
             return
@@ -337,18 +427,22 @@ def _from_path(path):
 def _opened(path):
     """Open a regular file that isn't empty, unbuffered, or raise an AudioError."""
     try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise AudioError("is a directory; give one of the files in it")
-        if not stat.S_ISREG(status.st_mode):
-            raise AudioError("isn't a regular file; open it and pass the file object")
-        if not status.st_size:
-            raise AudioError("is empty (0 bytes); record or copy it again")
-        return path.open("rb", buffering=0)
+        file = open_file(path, buffering=0)
+    except SourceError as error:
+        raise AudioError(error.strerror) from None
     except FileNotFoundError:
         raise AudioError("no such file; check the spelling and the working directory") from None
     except PermissionError:
         raise AudioError("not readable by this user; check its permissions (chmod +r)") from None
+    if not os.fstat(file.fileno()).st_size:
+        file.close()
+        raise AudioError("is empty (0 bytes); record or copy it again")
+    return file
+
+
+def _sound(file, path):
+    """Open a file by its handle, so that libsndfile guesses nothing from the name."""
+    return _ForwardOnly(file.fileno() if os.name == "posix" else str(path), closefd=False)
 
 
 class _ForwardOnly(sf.SoundFile):
@@ -386,7 +480,7 @@ def _has_xing_tag(path):
 
     http://gabriel.mp3-tech.org/mp3infotag.html; bit 0 of its flags: the number is there.
     """
-    with path.open("rb") as file:
+    with _opened(path) as file:
         magic, *digits = struct.unpack("3s3x4B", file.read(10).ljust(10))
         file.seek(
             10 + sum(d << 7 * (3 - i) for i, d in enumerate(digits)) if magic == b"ID3" else 0
@@ -454,6 +548,7 @@ def _from_ffmpeg(path, reason, strict=True):
     if process.returncode or "File ended prematurely" in errors:  # the latter: Matroska, WebM
         first = (errors or f"code {process.returncode}, limit {FFMPEG_TIMEOUT} s").splitlines()[0]
         first = first.rpartition("] ")[2].partition(" '")[0]  # without address and details
+        first = printable(first)
         raise AudioError(f"not audio, or damaged (libsndfile: {reason} ffmpeg: {first}.); {ADVICE}")
 
 

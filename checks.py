@@ -1,11 +1,24 @@
-"""What every module needs: names that are checked, files that are written whole, moved names."""
+"""What every module needs: checked names and text, one gate for files, command lines, moved names.
 
+Whatever opens a file that a user, a table or another file names does so by `open_file`, whatever
+prints a name or a label does so by `printable`, and every command line runs in `guarded`.
+"""
+
+import argparse
 import difflib
 import os
+import signal
+import stat
+import sys
 import tempfile
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+
+ERRORS = ImportError, ValueError, OSError  # that a user can mend
+LONGEST_LABEL = 200  # characters
+READABLE = "\u200c\u200d\u00a0\u3000"
+"""Characters that no terminal acts upon and that Python calls unprintable: joiners, wide spaces."""
 
 
 def check_name(name, legal, what):
@@ -94,6 +107,146 @@ def renamed(options, legal, former, what="option"):
     return options
 
 
+# text
+
+
+def printable(text, kept=""):
+    """Text for a terminal, a warning or an error: str, in which nothing acts but can only be read.
+
+    Control characters, line breaks, changes of direction and undecodable bytes become \\x1b, \\n,
+    \\u202e, \\udcff. Letters of all languages stay.
+
+    Parameters
+    ----------
+    text : object
+        Such as the name of a file, a label, or what somebody has written in a file.
+    kept : str
+        Characters that stay, too, such as a line break.
+
+    Examples
+    --------
+    >>> print(printable("żal\\x1b[2J\\n.wav"))
+    żal\\x1b[2J\\n.wav
+    """
+    text = str(text)
+    if text.isprintable():
+        return text
+    kept += READABLE
+    return "".join(
+        c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def is_label(text):
+    """Whether a text is a short line without control characters, as labels and speakers are: bool.
+
+    Parameters
+    ----------
+    text : object
+        Bytes of a file name that aren't Unicode are no fault.
+    """
+    if not isinstance(text, str) or len(text) > LONGEST_LABEL:
+        return False
+    text = text.encode(errors="replace").decode()
+    return printable(text) == text
+
+
+def check_label(label, what):
+    """Return a label, or the name of a speaker or a corpus, if it `is_label`.
+
+    Parameters
+    ----------
+    label : str
+    what : str
+        What it is, for the message.
+
+    Raises
+    ------
+    ValueError
+        If it isn't.
+    """
+    if is_label(label):
+        return label
+    raise ValueError(
+        f"{printable(what)} is one line of at most {LONGEST_LABEL} characters, none of them a "
+        f"control character; got {printable(repr(label))[:LONGEST_LABEL]}. Rename it."
+    )
+
+
+# files
+
+
+class SourceError(OSError):
+    """What can't be read as a file: `strerror` says why and what to do, `str` names it, too."""
+
+    def __str__(self):
+        return f"{str(self.args[0])!r} {self.strerror}"
+
+
+def open_file(path, limit=None, buffering=-1):
+    """Open a regular file for reading: the gate for all files whose names come from outside.
+
+    A device may never end and a FIFO never begin, so they aren't opened. What is no file and yet
+    wanted (stdin, a pipe, an open file) goes through `audio.copy_stream`, which has limits.
+
+    Parameters
+    ----------
+    path : path
+    limit : int, optional
+        Bytes; a larger file is refused.
+    buffering : int
+        See `open`; 0 gives a raw file.
+
+    Returns
+    -------
+    binary file object
+
+    Raises
+    ------
+    SourceError
+        If it isn't a regular file, or too large.
+    OSError
+        If it isn't there, or may not be read.
+    """
+    _check_regular(path, os.stat(path), limit)  # noqa: PTH116  (opening a device may start it)
+    file = open(path, "rb", buffering, opener=_without_waiting)  # noqa: SIM115
+    try:
+        _check_regular(path, os.fstat(file.fileno()), limit)  # it may be another one by now
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _without_waiting(path, flags):
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _check_regular(path, status, limit):
+    if stat.S_ISDIR(status.st_mode):
+        raise SourceError(path, "is a directory; give one of the files in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise SourceError(path, "isn't a regular file; give a file, or pipe its content in")
+    if limit is not None and status.st_size > limit:
+        raise SourceError(path, f"has {status.st_size:,} bytes; {limit:,} are the most")
+
+
+def read_file(path, limit):
+    """Read a whole file through `open_file`: bytes.
+
+    Parameters
+    ----------
+    path : path
+    limit : int
+        Bytes; a larger file is refused.
+    """
+    with open_file(path, limit) as file:
+        data = file.read(limit + 1)  # it may have grown
+    if len(data) > limit:
+        raise SourceError(path, f"grows while it is read; {limit:,} bytes are the most")
+    return data
+
+
 @contextmanager
 def replacing(path):
     """A temporary path beside `path` that takes its place only if the block succeeds.
@@ -121,6 +274,89 @@ def replacing(path):
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+# command lines
+
+
+def make_parser(program, description):
+    """Make a parser whose errors are one line: argparse.ArgumentParser.
+
+    Parameters
+    ----------
+    program, description : str
+    """
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(program, description=description, formatter_class=form)
+    parser.error = lambda text: parser.exit(2, f"{program}: {printable(text)} (see --help)\n")
+    return parser
+
+
+def complain(program, error):
+    """Print an error on stderr, in one line.
+
+    Parameters
+    ----------
+    program, error : str, or what becomes one
+    """
+    print(f"{program}: {printable(' '.join(str(error).split()))}", file=sys.stderr, flush=True)
+
+
+def end_at_interrupt(program):
+    """Make Ctrl-C end the process in one line with exit code 130, until `guarded` takes over.
+
+    A program calls this before its imports, which take seconds and have nothing to clean up. It
+    leaves a process alone that ignores Ctrl-C, as one in the background of a shell does.
+
+    Parameters
+    ----------
+    program : str
+    """
+
+    def end(*_):
+        os.write(2, f"{program}: interrupted\n".encode())
+        os._exit(130)  # an exception could be lost in the import of some library
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, end)
+        end_at_interrupt.handler = end
+
+
+end_at_interrupt.handler = None
+
+
+def guarded(program, work, *args, errors=ERRORS, advice=""):
+    """Run a command line with its errors in one line: int, the exit code.
+
+    It is 0 only for success, 1 for an error, 130 after Ctrl-C.
+
+    Parameters
+    ----------
+    program : str
+    work, *args : callable that returns the exit code (or None for 0), and its arguments
+    errors : tuple of exception classes
+        Those that the user can mend.
+    advice : str
+        What to do after Ctrl-C.
+    """
+    try:
+        if (end := end_at_interrupt.handler) and signal.getsignal(signal.SIGINT) is end:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        code = work(*args)
+        sys.stdout.flush()
+        return code or 0
+    except KeyboardInterrupt:
+        complain(program, f"interrupted{advice and '; '}{advice}")
+        return 130
+    except BrokenPipeError:  # nobody reads any more, as after `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
+        return 1
+    except errors as error:
+        complain(program, error)
+        return 1
+
+
+# names that moved
 
 
 def moved(module, places):

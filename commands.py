@@ -4,9 +4,13 @@ All of them, and test.py, get the options that choose a model from `add_model`, 
 from `recognizer`; the options of adaptation from `add_adapt`, and the adapted model from `adapted`.
 """
 
+if __name__ == "__main__":  # Ctrl-C ends it in one line, also while it imports
+    from checks import end_at_interrupt
+
+    end_at_interrupt("emotion_recognition.py")
+
 import argparse
 import json
-import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -18,13 +22,14 @@ from typing import NamedTuple
 import pandas as pd
 from tqdm.auto import tqdm
 
+import checks
 import emotion_recognition
 import evaluation
 import explain
 import timeline
 from adaptation import BY, NoSpeech
 from audio import AudioError, load_audio
-from checks import check_name, moved, replacing
+from checks import check_name, complain, make_parser, moved, printable, replacing
 from corpora import CORPORA, find_data_dir, help_line, wishes
 from create_csv import found_recordings, labelled_clips
 from deep_emotion_recognition import named_recognizer
@@ -35,7 +40,7 @@ from listening import DeviceError, NothingHeard
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES
 from plotting import bars, save_figure
 from predictor import recognise
-from tables import SPEAKERS, speaker_of
+from tables import NAME_ERRORS, SPEAKERS, TEXT, speaker_of, to_csv
 from utils import AS_FEATURES, among, encoder_option, names_option, probability_option
 
 PROGRAM = "emotion_recognition.py"
@@ -43,23 +48,10 @@ MODELS = (*RECIPES, *(name.removesuffix("Classifier") for name in CLASSIFIERS))
 """Names of recipes: models that are trained when a command line asks for them."""
 TRAINING = "corpora", "features", "data_dir", "no_balance", "speeds", "noisy", "seed"
 """Arguments of `add_model` that only a recipe takes."""
-ERRORS = ImportError, ValueError, OSError, DeviceError, NothingHeard  # that the user can mend
+ERRORS = *checks.ERRORS, DeviceError, NothingHeard
 
 
 # options
-
-
-def make_parser(program, description):
-    """Make a parser whose errors are one line: argparse.ArgumentParser.
-
-    Parameters
-    ----------
-    program, description : str
-    """
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(program, description=description, formatter_class=form)
-    parser.error = lambda text: parser.exit(2, f"{parser.prog}: {text} (see --help)\n")
-    return parser
 
 
 _MODEL = (
@@ -295,7 +287,7 @@ def _predict(rec, name, path, args):
     row = {"emotion": found["emotion"], "confidence": found["confidence"]}
     row |= {"warnings": " ".join(found["warnings"])}
     row |= {emotion: found["probabilities"].get(emotion) for emotion in emotions}
-    lines = [f"\n{name}: {found['emotion'] or NO_SPEECH}", bars(found["probabilities"])]
+    lines = [f"\n{printable(name)}: {found['emotion'] or NO_SPEECH}", bars(found["probabilities"])]
     if args.set is not None:
         row["set"] = " ".join(found.setdefault("set", []))
         if held := found.get("set_held"):
@@ -348,7 +340,7 @@ def _timeline(rec, name, path, args):
         rows = [chosen(row) for row in whole.to_dict("records")]
         table = pd.DataFrame(rows, columns=[*whole.columns[:4], *(args.emotions or rec.emotions)])
         table.attrs = whole.attrs
-        title = f"{name}, channel {channel + 1}" if split else name
+        title = f"{printable(name)}{f', channel {channel + 1}' * split}"
         spans = timeline.segments(table).to_string(index=False, float_format="{:.2f}".format)
         text = f"\n{title}: {len(rows)} rows in {table.attrs['duration']:.1f} s\n"
         text += spans if rows else "  no speech"
@@ -380,7 +372,7 @@ def _explain(rec, name, path, args):
     document["effects"] = [row.dropna().to_dict() for _, row in table.iterrows()]
     document.pop("said", None)
     draw = partial(explain.draw_explanation, path, table)
-    yield Result(document, table, f"\n{name}\n{explain.to_text(table)}", draw)
+    yield Result(document, table, f"\n{printable(name)}\n{explain.to_text(table)}", draw)
 
 
 # the three commands
@@ -420,6 +412,8 @@ def _parse(command, argv):
     add("--write", type=names_option, action="extend", metavar="FORMATS", help=write)
     add("--output", metavar="FOLDER", help="where --write writes; default: beside each recording")
     quiet = "print no warnings of noise, clipping, telephone width, ..."
+    raw = "CSV with names as they are: those that begin with = + - @ may run in a spreadsheet"
+    add("--raw-csv", action="store_true", help=raw)
     add("--no-warnings", dest="report", action="store_false", help=quiet)
     add_model(parser)
     adapt = "adapt first: to these (label last in a name: ann_3_neutral.wav), or self: to FILEs"
@@ -471,7 +465,7 @@ def _answer(command, argv):
                 found = list(COMMANDS[command].results(recs[name], name, path, args))
             except AudioError as error:
                 failed = {"error": str(error)}
-                text = f"\n{name}: can't be read"
+                text = f"\n{printable(name)}: can't be read"
                 found = [Result({"path": name} | failed, pd.DataFrame([failed]), text)]
             how = recs[name].adaptation_
             found = [r._replace(document=r.document | {"adapted": how and str(how)}) for r in found]
@@ -489,31 +483,33 @@ def _give(results, args, targets):
     if form == "json":
         _print(json.dumps([result.document for result in results], indent=1))
     elif form == "csv":
-        _print(_csv(results), end="")
+        _print(_csv(results, args.raw_csv), end="")
     for result in results:
         document = result.document
         by_row = form == "jsonl" and "rows" in document  # which have been printed, one by one
         if form == "text":
-            _print(result.text)
+            _print(printable(result.text, "\n"))
         elif form == "jsonl" and not by_row:
             _print(json.dumps(document))
         if form in ("text", "csv") or by_row:
             for code, sentence in document.get("warnings", {}).items():
                 _note(f"  {document['path']}: {code}: {sentence}")
         if "error" in document:
-            _complain(PROGRAM, document["error"])
+            _complain(document["error"])
         else:
             _write(result, args, targets)
 
 
-def _csv(results):
+def _csv(results, raw):
     """One table of all results, which says what each row is of: str."""
+    if raw and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors=NAME_ERRORS)  # as the system spells them
     tables = []
     for document, table, *_ in results:
         place = {key: document[key] for key in ("path", "channel") if key in document}
-        tables.append(pd.DataFrame(place, index=table.index).join(table))
+        tables.append(pd.DataFrame(place, index=table.index, dtype=TEXT).join(table))
     table = pd.concat(tables, ignore_index=True)
-    return timeline.to_csv(table[sorted(table, key=lambda column: column == "error")])
+    return to_csv(table[sorted(table, key=lambda column: column == "error")], raw)
 
 
 def _write(result, args, targets):
@@ -531,9 +527,12 @@ def _write(result, args, targets):
         if form == "png":
             save_figure(draw(), target)
         else:
-            text = f"{json.dumps(document, indent=1)}\n" if form == "json" else to_text(table)
+            how = {"raw": args.raw_csv} if form == "csv" else {}
+            text = (
+                f"{json.dumps(document, indent=1)}\n" if form == "json" else to_text(table, **how)
+            )
             with replacing(target) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+                temporary.write_text(text, encoding="utf-8", errors=NAME_ERRORS)
         _note(f"  written: {target}")
 
 
@@ -543,7 +542,12 @@ def _print(text, **how):
 
 
 def _note(text):
-    _print(text, file=sys.stderr)
+    _print(printable(text), file=sys.stderr)
+
+
+def _complain(error):
+    with tqdm.external_write_mode(sys.stderr):
+        complain(PROGRAM, error)
 
 
 # training
@@ -598,7 +602,7 @@ def _train(argv):
         rec.untrained(verbose=0).fit(rec.clips()).save(args.save, measured=measured)
     errors = [prediction["error"] for prediction in predictions if "error" in prediction]
     for error in errors:
-        _complain(PROGRAM, error)
+        _complain(error)
     return int(bool(errors))
 
 
@@ -636,41 +640,24 @@ def _print_report(rec, predictions):
     print(rec.confusion_matrix().round(1).to_string())
     for prediction in predictions:
         emotion = prediction.get("emotion", "can't be read") or NO_SPEECH
-        lines = [f"\n{prediction['path']}: {emotion}", bars(prediction.get("probabilities", {}))]
+        lines = [
+            f"\n{printable(prediction['path'])}: {emotion}",
+            bars(prediction.get("probabilities", {})),
+        ]
         print("\n".join(filter(None, lines)))
 
 
 # running
 
 
-def _complain(program, error):
-    """Print an error in one line."""
-    _note(f"{program}: {' '.join(str(error).split())}")
-
-
 def guarded(program, work, *args):
-    """Run a command line with any of `ERRORS` in one line: int, the exit code.
-
-    It is 0 only for success, 1 for an error, 130 after Ctrl-C.
+    """Run a command line, see `checks.guarded`, with the errors of microphones in one line, too.
 
     Parameters
     ----------
-    program : str
-    work, *args : callable that returns the exit code, and its arguments
+    program, work, *args
     """
-    try:
-        code = work(*args)
-        sys.stdout.flush()
-        return code
-    except KeyboardInterrupt:
-        _complain(program, "interrupted")
-        return 130
-    except BrokenPipeError:  # nobody reads any more, as after `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
-        return 1
-    except ERRORS as error:
-        _complain(program, error)
-        return 1
+    return checks.guarded(program, work, *args, errors=ERRORS)
 
 
 def main(argv=None):

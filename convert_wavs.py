@@ -11,7 +11,11 @@ Targets that are converted already are skipped: an interrupted run continues whe
 exit code is 0 only if nothing failed.
 """
 
-import argparse
+if __name__ == "__main__":  # Ctrl-C ends it in one line, also while it imports
+    from checks import end_at_interrupt
+
+    end_at_interrupt("convert_wavs")
+
 import json
 import os
 import sys
@@ -26,6 +30,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from audio import AudioError, stream_audio
+from checks import complain, guarded, make_parser, open_file
 from parameters import SAMPLE_RATE
 
 _SUFFIXES = (
@@ -208,7 +213,7 @@ def _check_targets(jobs, force):
 
 def _is_converted(path):
     try:
-        with path.open("rb") as file, wave.open(file) as wav:
+        with open_file(path) as file, wave.open(file) as wav:
             return wav.getparams()[:3] == WAV_PARAMS
     except (wave.Error, EOFError, OSError):
         return False
@@ -229,7 +234,7 @@ def _write(source, target):
 
 def _checksum(path):
     checksum = 0
-    with path.open("rb") as file, wave.open(file) as wav:
+    with open_file(path) as file, wave.open(file) as wav:
         while samples := wav.readframes(2**20):
             checksum = zlib.crc32(samples, checksum)
     return checksum
@@ -243,9 +248,11 @@ def main(arguments=None):
     arguments : list of str, optional
         In place of those of the process.
     """
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    return guarded("convert_wavs", _run, arguments)
+
+
+def _run(arguments):
+    parser = make_parser("convert_wavs", __doc__)
     parser.add_argument("source", metavar="SOURCE", help="a folder, or a file")
     parser.add_argument("target", metavar="TARGET", help="the folder, or the WAV, to write")
     parser.add_argument("-r", "--remove", action="store_true", help="delete converted sources")
@@ -254,13 +261,9 @@ def main(arguments=None):
     parser.add_argument("-j", "--jobs", type=int, default=-1, help=jobs)
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     options = parser.parse_args(arguments)
-    try:
-        report = convert_audios(
-            options.source, options.target, options.remove, force=options.force, n_jobs=options.jobs
-        )
-    except (OSError, ValueError) as error:
-        print(f"convert_wavs: {error}", file=sys.stderr)
-        return 1
+    report = convert_audios(
+        options.source, options.target, options.remove, force=options.force, n_jobs=options.jobs
+    )
     n_skipped = sum(report["skipped"].values())
     why = ", ".join(f"{n} {reason}" for reason, n in report["skipped"].items())
     n_failed = len(report["failed"])
@@ -268,7 +271,7 @@ def main(arguments=None):
     print(json.dumps(report) if options.json else summary)
     for path, reason in report["failed"].items():
         line = reason if repr(path) in reason else f"{path!r}: {reason}"
-        print(f"failed: {line}", file=sys.stderr)
+        complain("failed", line)
     return 1 if report["failed"] else 0
 
 

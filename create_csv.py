@@ -16,9 +16,12 @@ is --data-dir, else the environment variable SER_DATA_DIR, else `data/` beside t
     data/train-custom/<speaker>_..._<emotion>.wav, data/test-custom/...   your own
 """
 
-import argparse
+if __name__ == "__main__":  # Ctrl-C ends it in one line, also while it imports
+    from checks import end_at_interrupt
+
+    end_at_interrupt("create_csv.py")
+
 import json
-import shutil
 import sys
 import tempfile
 import warnings
@@ -28,10 +31,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from checks import check_name, moved
+from audio import copy_stream
+from checks import check_name, guarded, is_label, make_parser, moved, printable
 from corpora import describe, find_data_dir, groups, how_to_get
 from parameters import AVAILABLE_EMOTIONS
-from tables import COLUMNS, PARTITIONS, TEXT, read_desc_file, write_desc_file
+from tables import COLUMNS, PARTITIONS, TEXT, listed_once, read_desc_file, write_desc_file
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 CORPUS_GROUPS = groups()
@@ -70,7 +74,7 @@ def found_recordings(wanted):
                 paths = [Path(folder, "stdin")]
                 if "stdin" not in found:
                     with paths[0].open("wb") as file:
-                        shutil.copyfileobj(sys.stdin.buffer, file)
+                        copy_stream(sys.stdin.buffer, file)
             elif path.exists():
                 paths = list_audio(path) if path.is_dir() else [path]
             else:
@@ -112,8 +116,9 @@ def list_clips(group, *, data_dir=None, train_size=0.8):
         for partition, folder in known[group].folders.items()
         for path in list_audio(find_data_dir(data_dir) / folder)
     ]
-    rows = [(*row, partition) for _, row, partition in found if row]
-    if unreadable := [name for name, row, _ in found if not row]:
+    plain = [row and all(map(is_label, row[1:])) for _, row, _ in found]
+    rows = [(*row, part) for (_, row, part), ok in zip(found, plain, strict=True) if ok]
+    if unreadable := [printable(f[0]) for f, ok in zip(found, plain, strict=True) if not ok]:
         warnings.warn(
             f"{len(unreadable)} {group} file(s) left out, there is no emotion in their names: "
             f"{', '.join(unreadable[:10])}{', ...' if len(unreadable) > 10 else ''}",
@@ -164,11 +169,11 @@ def labelled_clips(wishes, *, data_dir=None, verbose=1, desc_files=None):
         elif wish:
             raise FileNotFoundError(absent(group, data_dir))
         elif verbose and groups()[group].offered:
-            print(absent(group, data_dir))
+            print(printable(absent(group, data_dir)))
     if not tables:
         lines = " ".join(absent(group, data_dir) for group in groups())
         raise FileNotFoundError(f"No recordings to train on in {data_dir}. {lines}")
-    rows = pd.concat(tables)
+    rows = listed_once(pd.concat(tables, ignore_index=True))
     parts = [rows[rows["partition"] == partition] for partition in PARTITIONS]
     return pd.concat(parts, ignore_index=True).astype(TEXT)
 
@@ -178,7 +183,7 @@ def _read(group, desc_files, data_dir):
     if desc_files is not None:
         name = desc_files.get(group, groups()[group].name)
         paths = {part: desc_file(part, name, data_dir) for part in PARTITIONS}
-        if all(path.is_file() for path in paths.values()):
+        if all(path.exists() for path in paths.values()):
             parts = [read_desc_file(path).assign(partition=part) for part, path in paths.items()]
             return pd.concat(parts, ignore_index=True)
     return list_clips(group, data_dir=data_dir)
@@ -302,7 +307,7 @@ def _write(group, emotions, train_name, test_name, verbose, data_dir, train_size
     clips = list_clips(group, data_dir=data_dir, train_size=train_size)
     if clips.empty:
         if verbose:
-            print(absent(group, data_dir))
+            print(printable(absent(group, data_dir)))
         return {}
     if emotions is not None:
         clips = clips[clips["emotion"].isin(emotions)]
@@ -314,7 +319,9 @@ def _write(group, emotions, train_name, test_name, verbose, data_dir, train_size
         write_desc_file(rows, path)
         written[partition] = rows
         if verbose:
-            print(f"[+] {len(rows):5d} clips, {rows.speaker.nunique():3d} speakers: {path}")
+            print(
+                f"[+] {len(rows):5d} clips, {rows.speaker.nunique():3d} speakers: {printable(path)}"
+            )
     return written
 
 
@@ -387,16 +394,18 @@ def count_clips(written):
 
 
 def main(argv=None):
-    """The command line; see the module's docstring.
+    """Run the command line, see the module's docstring: int, the exit code.
 
     Parameters
     ----------
     argv : list of str, optional
         Default those of the process.
     """
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    return guarded("create_csv.py", _run, argv)
+
+
+def _run(argv):
+    parser = make_parser("create_csv.py", __doc__)
     add = parser.add_argument
     add("--emotions", help="comma-separated; default: all that occur")
     add("--data-dir", help="the data folder")
@@ -406,10 +415,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     emotions = args.emotions.split(",") if args.emotions else None
     settings = emotions, None, None, not args.json, args.data_dir, args.train_size
-    try:
-        table = count_clips([_write(group, *settings) for group in groups()])
-    except (ValueError, OSError) as error:
-        sys.exit(f"create_csv.py: {error}")
+    table = count_clips([_write(group, *settings) for group in groups()])
     if args.json:
         counts = table.iloc[:-1].reset_index()  # all but the totals
         print(json.dumps({"clips": counts.to_dict("records")}))
@@ -428,4 +434,4 @@ __getattr__ = moved(
 )
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -26,12 +26,12 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from tqdm.auto import tqdm
 
 import features as ft
-from audio import AudioError, AudioWarning, load_audio
+from audio import AudioError, AudioWarning, copy_stream, load_audio
 from checks import check_name, moved
 from feature_cache import VERSION, FeatureCache, cache_settings
 from listening import has_speech
 from parameters import DEFAULT_EMOTIONS, SAMPLE_RATE, SPEECH_FROM, SPEECH_MEASURES
-from tables import balanced, read_desc_file, speaker_groups
+from tables import balanced, listed_once, read_desc_file, speaker_groups
 from utils import AS_FEATURES, emotion_scale, enabled, extract_batch, with_encoder
 
 BATCH_SIZE = 16  # clips in one task: long enough to be worth sending to another process
@@ -406,7 +406,14 @@ def _warn_left_out(lines):
 
 def kept(recordings):
     """Recordings with open files, which can be read but once, in memory: list."""
-    return [io.BytesIO(x.read()) if hasattr(x, "read") else x for x in recordings]
+    return [_in_memory(x) if hasattr(x, "read") else x for x in recordings]
+
+
+def _in_memory(file):
+    copied = io.BytesIO()
+    copy_stream(file, copied)
+    copied.seek(0)
+    return copied
 
 
 def copies_of(recordings):
@@ -549,6 +556,7 @@ def load_split(
     """
     if not classification:
         emotion_scale(emotions)  # raises before hours of extraction, not after
+    rows = listed_once(rows)
     rows = rows[rows["emotion"].isin(list(emotions))]
     X, read = extract_features(rows["path"], features, functionals=functionals, **extraction)
     rows = rows[read]

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from checks import check_name
+from checks import SourceError, check_name, read_file
 from parameters import SAMPLE_RATE
 
 BUNDLED = "whisper-base"
@@ -517,17 +517,11 @@ def _bundled_session(precision):
 def _read(path):
     """The content of an ONNX file, and its sha256."""
     try:
-        size = path.stat().st_size
-        if size > LARGEST:
-            raise EncoderError(
-                f"{path} has {size / 1e6:.0f} MB; an encoder has {LARGEST / 1e6:.0f} MB at most. "
-                "Export it in float16 or int8, or take a smaller one."
-            )
-        content = path.read_bytes()
+        content = read_file(path, LARGEST)
     except OSError as error:
-        raise EncoderError(
-            f"{path} can't be read ({error.strerror}); check the path of the encoder."
-        ) from error
+        too_large = isinstance(error, SourceError) and path.is_file()
+        advice = "Export it in float16 or int8" if too_large else "Check the path of the encoder"
+        raise EncoderError(f"{path} can't be read ({error.strerror}). {advice}.") from error
     return content, hashlib.sha256(content).hexdigest()
 
 

@@ -14,10 +14,14 @@
 The table's first line is the protocol. The pictures go to `results/`, unless --pictures says where.
 """
 
+if __name__ == "__main__":  # Ctrl-C ends it in one line, also while it imports
+    from checks import end_at_interrupt
+
+    end_at_interrupt("evaluation.py")
+
 import argparse
 import json
 import numbers
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -31,7 +35,7 @@ from tqdm.auto import tqdm
 import plotting
 import protocols
 from adaptation import BY
-from checks import check_name, moved
+from checks import check_name, guarded, make_parser, moved
 from corpora import gender, help_line, wishes
 from create_csv import labelled_clips
 from deep_emotion_recognition import named_recognizer
@@ -234,8 +238,7 @@ def _predict(predictor, X, rows):
 
 
 def _parse_args(argv):
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    parser = make_parser("evaluation.py", __doc__)
     add = parser.add_argument
     recipes = "; ".join(f"{name} ({text})" for name, text in RECIPES.items())
     tuned = ", ".join(name.removesuffix("Classifier") for name in CLASSIFIERS)
@@ -356,21 +359,13 @@ def _run(args):
 
 
 def main(argv=None):
-    """Run the command line; see the module's docstring.
+    """Run the command line, see the module's docstring: int, the exit code.
 
     Parameters
     ----------
     argv : list of str, default sys.argv[1:]
     """
-    try:
-        _run(_parse_args(argv))
-    except BrokenPipeError:  # `... | head` has read enough; nothing else may be flushed to it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, OSError) as error:
-        sys.exit(f"evaluation.py: {error}")
-    except KeyboardInterrupt:
-        print("evaluation.py: interrupted", file=sys.stderr)
-        sys.exit(130)
+    return guarded("evaluation.py", lambda: _run(_parse_args(argv)))
 
 
 __getattr__ = moved(
@@ -394,4 +389,4 @@ __getattr__ = moved(
 )
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -17,12 +17,14 @@ from pathlib import Path
 import numpy as np
 
 import features as ft
-from checks import replacing
+from checks import open_file, printable, replacing
 
 VERSION = 1  # raised when `audio.load_audio` or `augmentation` returns other samples
 SQL_VARIABLES = 500  # names in one query: SQLite allows 999 everywhere
 SEALED = 0x2144DF1C  # the CRC-32 of any bytes that end in their own CRC-32
 FRESH = 2  # seconds; a clip edited twice within a file system's tick has the same stamp
+LARGEST = 2**32  # bytes; no larger file is looked up: to hash it would take longer than it is worth
+BLOCK = 2**20  # bytes that are hashed at a time
 WAIT = 60  # seconds to wait for another process's write
 TABLES = (
     "clips (path BLOB PRIMARY KEY, stamp TEXT, digest BLOB)",
@@ -95,18 +97,28 @@ class FeatureCache:
 
     def _open_instead(self, error):
         """Replace a file that fails: by a new one if it is damaged, else by a copy in memory."""
-        if isinstance(error, (OSError, sqlite3.OperationalError)):
-            warnings.warn(
-                f"{self.path} can't be written ({error}); new features are not kept. "
-                "Set SER_CACHE_DIR to a folder of your own.",
-                stacklevel=4,
-            )
-            memory = sqlite3.connect(":memory:")
-            with suppress(sqlite3.Error):
-                uri = f"{self.path.absolute().as_uri()}?mode=ro"
-                with closing(sqlite3.connect(uri, uri=True)) as file:
-                    file.backup(memory)
+        if not isinstance(error, (OSError, sqlite3.OperationalError)):
+            try:
+                return self._replaced()
+            except (OSError, sqlite3.Error) as second:
+                error = f"it is damaged, and not to be replaced: {second}"
+        warnings.warn(
+            f"{printable(self.path)} can't be written ({error}); new features are not kept. "
+            "Set SER_CACHE_DIR to a folder of your own.",
+            stacklevel=4,
+        )
+        memory = sqlite3.connect(":memory:")
+        with suppress(sqlite3.Error):
+            uri = f"{self.path.absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(uri, uri=True)) as file:
+                file.backup(memory)
+        try:
             return _with_tables(memory)
+        except sqlite3.Error:  # what was copied is damaged, too
+            return _with_tables(sqlite3.connect(":memory:"))
+
+    def _replaced(self):
+        """Set a damaged file aside and open a new one."""
         with closing(sqlite3.connect(self.path.with_suffix(".lock"), timeout=WAIT)) as lock:
             lock.execute("BEGIN EXCLUSIVE")  # only one of several processes sets the file aside
             if _file_id(self.path) == self._file_id:  # else another one has already done it
@@ -114,7 +126,7 @@ class FeatureCache:
                 with replacing(self.path) as new:  # has its tables first: journals go by names
                     _with_tables(sqlite3.connect(new)).close()
                     self.path.replace(damaged)
-                warnings.warn(f"{self.path} was damaged; kept as {damaged.name}", stacklevel=4)
+                warnings.warn(f"{self.path} was damaged; kept as {damaged.name}", stacklevel=5)
             db = _with_tables(sqlite3.connect(self.path, timeout=WAIT))
             self._file_id = _file_id(self.path)
         return db
@@ -161,7 +173,7 @@ class FeatureCache:
         rows = []
         for path in stamps.keys() - found.keys():
             with suppress(OSError):
-                found[path] = hashlib.sha256(Path(path).read_bytes()).digest()[:16]
+                found[path] = _hash(path)
                 stamp, changed = stamps[path]
                 if changed < settled:
                     rows.append((os.fsencode(path), stamp, found[path]))
@@ -231,6 +243,15 @@ def _checksum(digest, settings, vector):
     return zlib.crc32(vector, zlib.crc32(digest + settings.encode()))
 
 
+def _hash(path):
+    """The content hash of a file: 16 bytes."""
+    digest = hashlib.sha256()
+    with open_file(path, LARGEST, buffering=0) as file:
+        while data := file.read(BLOCK):
+            digest.update(data)
+    return digest.digest()[:16]
+
+
 def _file_id(path):
     """The inode, which differs for another file of the same name; None where there is no file."""
     with suppress(OSError):
@@ -243,7 +264,7 @@ def _stamp(path):
 
     The stamp changes when a file is edited or replaced, even if its size and date were put back.
     """
-    with suppress(OSError):
+    with suppress(OSError, ValueError):  # the latter: a NUL in the name
         stat = os.stat(path)  # noqa: PTH116 - Path(path).stat() takes three times as long
         stamp = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
         return stamp, max(stat.st_mtime_ns, stat.st_ctime_ns)

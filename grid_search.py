@@ -13,7 +13,11 @@ best third of them a third, and the best third of these all. Candidates that one
 together and begin at a third of the clips, ensembles with their smallest size.
 """
 
-import argparse
+if __name__ == "__main__":  # Ctrl-C ends it in one line, also while it imports
+    from checks import end_at_interrupt
+
+    end_at_interrupt("grid_search.py")
+
 import datetime
 import hashlib
 import importlib.metadata
@@ -37,7 +41,7 @@ from sklearn.model_selection import ParameterGrid
 from sklearn.preprocessing import StandardScaler
 from tqdm.auto import tqdm
 
-from checks import check_name, moved, replacing
+from checks import check_name, guarded, make_parser, moved, printable, replacing
 from data_extractor import task
 from emotion_recognition import SCORES, SCORING, EmotionRecognizer
 from features import RECOMMENDED_FEATURES
@@ -55,8 +59,8 @@ from utils import (
     make_estimator,
     names_option,
     pipeline,
-    read_plain_pickle,
     results_path,
+    tuned_results,
 )
 
 SEARCHES = ("halving", "grid")
@@ -219,12 +223,14 @@ class Journal:
         self.path, self.scores = path, {}
         if path is None:
             return
-        lines = path.read_text().splitlines() if resume and path.is_file() else []
+        there = resume and path.is_file()
+        lines = path.read_text(errors="replace").splitlines() if there else []
         if lines and lines[0] == fingerprint:
             for line in lines[1:]:
-                with suppress(ValueError):  # the line that was being written when it was killed
+                # ValueError: the line that was being written when it was killed
+                with suppress(ValueError, TypeError):
                     key, value = json.loads(line)
-                    self.scores[key] = value
+                    self.scores[str(key)] = float(value)
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = [json.dumps([key, value]) for key, value in self.scores.items()]
         path.write_text("\n".join([fingerprint, *rows]) + "\n")
@@ -397,7 +403,7 @@ def save_result(result, path):
     ----------
     result, path : dict of `plain_result`, Path
     """
-    kept = read_plain_pickle(path) if path.is_file() else []
+    kept = tuned_results(path) if path.is_file() else []
     kept = [r for r in kept if r["estimator"] != result["estimator"]]
     with replacing(path) as temporary:
         temporary.write_bytes(pickle.dumps([*kept, result]))
@@ -546,8 +552,7 @@ def _measures(truth, predicted, beta):
 
 
 def _parse_args(argv):
-    form = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
+    parser = make_parser("grid_search.py", __doc__)
     add, default = parser.add_argument, "default %(default)s"
     add("--models", help="comma-separated; default: all eight")
     add("--emotions", default=",".join(EMOTION_SCALES[0]), help=default)
@@ -597,32 +602,30 @@ def _tuned(args):
 
 
 def main(argv=None):
-    """Run the command line; see the module's docstring.
+    """Run the command line, see the module's docstring: int, the exit code.
 
     Parameters
     ----------
     argv : list of str, optional
         Default: those of the program.
     """
+    return guarded("grid_search.py", _run, argv, advice="--resume goes on from here")
+
+
+def _run(argv):
     args = _parse_args(argv)
-    try:
-        results = _tuned(args)
-    except (ImportError, ValueError, OSError) as error:
-        sys.exit(f"grid_search.py: {error}")
-    except KeyboardInterrupt:
-        print("grid_search.py: interrupted; --resume goes on from here", file=sys.stderr)
-        sys.exit(130)
+    results = _tuned(args)
     if args.json:
         print(json.dumps(results))
         return
     measure = "MAE" if args.regression else "UAR"
     for r in results:
         print(f"{r['estimator']:28s} {measure} {r['score']:.3f} ± {r['std']:.3f}  {r['params']}")
-    print(f"[+] saved in {results_path(not args.regression, args.output)}")
+    print(f"[+] saved in {printable(results_path(not args.regression, args.output))}")
 
 
-__getattr__ = moved(__name__, {"corpora": "corpora_options"})
+__getattr__ = moved(__name__, {"corpora": "corpora_options", "utils": "read_plain_pickle"})
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,12 +1,17 @@
-"""Labelled clips as tables: DataFrames with the columns path, emotion, speaker and corpus."""
+"""Labelled clips as tables: DataFrames with the columns path, emotion, speaker and corpus.
 
+Also the one writer of CSV for spreadsheets, `to_csv`.
+"""
+
+import os
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from checks import check_name, replacing
+from checks import check_label, check_name, open_file, printable, replacing
 
 COLUMNS = ["path", "emotion", "speaker", "corpus"]
 PARTITIONS = ("train", "test")
@@ -14,6 +19,11 @@ NAME_ERRORS = "surrogateescape"  # how Python spells file names that aren't Unic
 SPEAKERS = {"folder": lambda path: Path(path).resolve().parent.name}
 """What finds the speaker of a recording by its path, beside regular expressions."""
 TEXT = object  # pandas's own strings can't hold such names where pyarrow makes them
+LARGEST = 2**30  # bytes of a desc_file: some ten million clips
+FORMULA = re.compile(r"(^|;)(?='*[=+\-@\t\r＝＋－＠])")
+"""Where a cell is run by a spreadsheet; behind ; too, which separates cells in some countries."""
+QUOTED = re.compile(r"(^|;)'(?='*[=+\-@\t\r＝＋－＠])")
+"""The same places after `quoted`."""
 
 
 def read_desc_file(path):
@@ -28,19 +38,31 @@ def read_desc_file(path):
     Raises
     ------
     FileNotFoundError, ValueError
-        If it isn't there, or lacks a column.
+        If it isn't there, lacks a column, or has labels of other than plain text.
+    OSError
+        If it isn't a regular file, or has more than `LARGEST` bytes.
     """
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"No desc_file at {path}; `python create_csv.py` writes them.")
-    rows = pd.read_csv(path, dtype=TEXT, keep_default_na=False, encoding_errors=NAME_ERRORS)
+    try:
+        with open_file(path, LARGEST) as file:
+            how = {"dtype": TEXT, "keep_default_na": False, "encoding_errors": NAME_ERRORS}
+            rows = pd.read_csv(file, **how)
+    except FileNotFoundError as error:
+        hint = "`python create_csv.py` writes them."
+        raise FileNotFoundError(f"No desc_file at {path}; {hint}") from error
+    except ValueError as error:
+        raise ValueError(f"{path} is no table ({error}); write it anew.") from error
     missing = {"path", "emotion"} - set(rows.columns)
     if missing:
         raise ValueError(f"{path} has no column {' and '.join(sorted(missing))}.")
+    rows = _with_texts(rows, lambda cell: QUOTED.sub(r"\1", str(cell)))
     if "speaker" not in rows:
         rows["speaker"] = [Path(p).stem.split("_")[0] for p in rows["path"]]
     if "corpus" not in rows:
         rows["corpus"] = "custom"
+    for column in COLUMNS[1:]:
+        for label in rows[column].unique():
+            check_label(label, f"{path}: {column}")
     rows["path"] = pd.Series([str(path.parent / p) for p in rows["path"]], dtype=TEXT)
     return rows[COLUMNS]
 
@@ -56,7 +78,76 @@ def write_desc_file(rows, path):
         Folders on the way are made.
     """
     with replacing(path) as temporary:
-        rows[COLUMNS].to_csv(temporary, index=False, errors=NAME_ERRORS)
+        _with_texts(rows[COLUMNS], quoted).to_csv(temporary, index=False, errors=NAME_ERRORS)
+
+
+def quoted(cell):
+    """A cell of a CSV file that no spreadsheet runs: ' goes before what begins a formula.
+
+    Parameters
+    ----------
+    cell : object
+        Only text is changed. `read_desc_file` takes the ' away.
+
+    Examples
+    --------
+    >>> quoted("=1+1"), quoted("a-b"), quoted(-0.5)
+    ("'=1+1", 'a-b', -0.5)
+    """
+    return FORMULA.sub(r"\1'", cell) if isinstance(cell, str) else cell
+
+
+def to_csv(table, raw=False):
+    """Write a table of results as CSV: str.
+
+    Parameters
+    ----------
+    table : DataFrame
+    raw : bool
+        Write text as it is. Default: escaped and quoted, so that neither a terminal nor a
+        spreadsheet acts upon names or labels (see `checks.printable` and `quoted`).
+    """
+    if not raw:
+        table = _with_texts(table, _shown).rename(columns=_shown)
+    return table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
+
+
+def _with_texts(table, change):
+    """The table with every text in it changed."""
+    columns = table.select_dtypes(exclude="number")
+    new = {c: pd.Series([change(x) for x in table[c]], table.index, TEXT) for c in columns}
+    return table.assign(**new)
+
+
+def _shown(cell):
+    return quoted(printable(cell)) if isinstance(cell, str) else cell
+
+
+def listed_once(rows):
+    """The clips of a table, each once, as it is listed first: DataFrame.
+
+    Parameters
+    ----------
+    rows : DataFrame (n_clips,)
+        Columns path and emotion.
+
+    Warns
+    -----
+    UserWarning
+        Says how many are listed again, and how many of these with another label.
+    """
+    places = pd.Series([os.path.abspath(p) for p in rows["path"]], rows.index, TEXT)  # noqa: PTH100
+    again = places.duplicated()
+    if not again.any():
+        return rows
+    first = places.map(rows["emotion"].set_axis(places)[~again.to_numpy()])
+    n_other = (first != rows["emotion"])[again].sum()
+    warnings.warn(
+        f"{again.sum()} clip(s) are listed again, {n_other} of them with another label; each clip "
+        "counts once, as it is listed first.",
+        stacklevel=3,
+    )
+    return rows[~again]
 
 
 def speaker_of(path, how):
@@ -87,7 +178,7 @@ def speaker_of(path, how):
         found = pattern.search(Path(path).name)
         if found is not None and found[group]:
             return found[group]
-        problem = f"isn't found in the name of {path}"
+        problem = f"isn't found in the name of {printable(path)}"
     except (re.error, IndexError) as error:
         problem = f"is no such expression ({error})"
     raise ValueError(
@@ -246,7 +337,7 @@ class Clips:
 
         Its columns are path, emotion, speaker, corpus, partition ("train" or "test").
         """
-        rows = self._rows().drop_duplicates("path")
+        rows = self._rows()
         return rows[rows["emotion"].isin(self.emotions)].reset_index(drop=True)
 
     def load_data(self):

@@ -13,6 +13,11 @@
 The microphone needs PyAudio, which needs PortAudio: `make mic` installs both.
 """
 
+if __name__ == "__main__":  # Ctrl-C ends it in one line, also while it imports
+    from checks import end_at_interrupt
+
+    end_at_interrupt("test.py")
+
 import argparse
 import itertools
 import sys
@@ -22,7 +27,7 @@ import numpy as np
 import soundfile as sf
 
 from audio import stream_audio
-from checks import moved, replacing
+from checks import make_parser, moved, printable, replacing
 from commands import (
     NO_SPEECH,
     adapted,
@@ -31,7 +36,6 @@ from commands import (
     add_model,
     among,
     guarded,
-    make_parser,
     recognizer,
 )
 from confidence import decided
@@ -145,7 +149,7 @@ def _save(y, emotion, folder):
     path = next(p for p in paths if not any(folder.glob(f"{p.stem[:13]}_*.wav")))
     with replacing(path) as temporary:
         sf.write(temporary, y, SAMPLE_RATE, format="WAV", subtype="PCM_16")
-    print(f"  saved: {path}", flush=True)
+    print(f"  saved: {printable(path)}", flush=True)
 
 
 def _predict_on(rec, source, args):

@@ -18,24 +18,24 @@ import json
 import math
 from collections import defaultdict, deque
 from collections.abc import Callable
-from contextlib import suppress
 from itertools import groupby, takewhile
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import soundfile as sf
 from tqdm.auto import tqdm
 
 from adaptation import Running
-from audio import stream_audio
-from checks import check_name, moved
+from audio import duration_of, stream_audio
+from checks import check_name, moved, printable
 from listening import MARGIN, InputReport, Span, SpeechDetector
 from parameters import SAMPLE_RATE
 from plotting import colours, new_figure
 from predictor import predictor_of
 from speech_features import CONTEXT, HOP, WINDOW, SpeechFrames
+from tables import to_csv
 
+NO_MARKUP = str.maketrans("<>{}", "‹›()")  # SubRip has tags and arrows, and no way to escape them
 TWO_DECIMALS = "display.float_format", "{:.2f}".format  # for seconds and probabilities
 CHUNK = 3.0  # seconds of a recording that are encoded at once: about what a training clip has
 ENCODER_CONTEXT = 1.0  # seconds before a chunk that are encoded with it once more
@@ -446,7 +446,7 @@ def predict_timeline(
             on_row(channel, row)
 
     style = {"desc": "Predicting", "unit": "s", "unit_scale": True, "disable": not verbose}
-    with tqdm(total=_duration(audio, sr), **style) as bar:
+    with tqdm(total=duration_of(audio, sr), **style) as bar:
         for block in stream_audio(audio, orig_sr=sr, mono=channels == "mix"):
             for channel, y in enumerate(np.ascontiguousarray(block.reshape(len(block), -1).T)):
                 timeline, sound, _ = parts[channel]
@@ -470,17 +470,6 @@ def _table(timeline, sound, rows, report):
     warnings.pop("long", None)  # that a timeline is better
     table.attrs = {"duration": timeline.duration, "warnings": warnings}
     return table
-
-
-def _duration(audio, sr):
-    """Seconds, or None if they aren't known before decoding."""
-    if sr is not None:
-        return len(audio) / sr
-    if hasattr(audio, "read"):
-        return None  # the header of a stream can't be read twice
-    with suppress(sf.LibsndfileError, TypeError, OSError):
-        return sf.info(audio).duration
-    return None
 
 
 class TimelineTable(pd.DataFrame):
@@ -535,7 +524,8 @@ def to_srt(table):
     lines = []
     for i, row in enumerate(segments(table).itertuples(), 1):
         times = f"{_srt_time(row.start)} --> {_srt_time(row.end)}"
-        lines.append(f"{i}\n{times}\n{row.emotion} ({row.confidence:.0%})\n")
+        label = printable(row.emotion).translate(NO_MARKUP)
+        lines.append(f"{i}\n{times}\n{label} ({row.confidence:.0%})\n")
     return "\n".join(lines)
 
 
@@ -547,17 +537,8 @@ def to_audacity(table):
     table : DataFrame of `predict_timeline`
     """
     rows = segments(table).itertuples()
-    return "".join(f"{row.start:.3f}\t{row.end:.3f}\t{row.emotion}\n" for row in rows)
-
-
-def to_csv(table):
-    """Write all rows with all probabilities: str.
-
-    Parameters
-    ----------
-    table : DataFrame of `predict_timeline`
-    """
-    return table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
+    lines = (f"{row.start:.3f}\t{row.end:.3f}\t{printable(row.emotion)}\n" for row in rows)
+    return "".join(lines)  # without tabs and line breaks in them
 
 
 def to_json(table):

@@ -15,7 +15,7 @@ import numpy as np
 import augmentation
 import features as ft
 from audio import AudioError, AudioWarning, load_audio
-from checks import check_name, moved, renamed
+from checks import SourceError, check_name, moved, read_file, renamed
 from encoder import BUNDLED, EncoderError, full_name, load_encoder
 from parameters import CLASSIFIERS, EMOTION_SCALES, REGRESSORS
 
@@ -450,11 +450,11 @@ def read_plain_pickle(path):
     ValueError
         If it holds anything else, is damaged or implausibly large. Nothing in it is run.
     """
-    path = Path(path)
-    if path.stat().st_size > GRID_SIZE_LIMIT:
-        raise ValueError(f"{path} is larger than tuned results can be; refused.")
     try:
-        data = path.read_bytes()
+        data = read_file(path, GRID_SIZE_LIMIT)
+    except SourceError as error:
+        raise ValueError(f"{path} {error.strerror}, as tuned results; refused.") from error
+    try:
         for opcode, index, _ in pickletools.genops(data):  # reads, runs nothing
             if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and index > len(data):
                 raise pickle.UnpicklingError(f"a memo of {index} places fills the memory")
@@ -503,8 +503,38 @@ def best_results(classification=True, grid_dir=GRID_DIR):
     path = results_path(classification, grid_dir)
     if not path.is_file():
         raise FileNotFoundError(f"No tuned results at {path}; `python grid_search.py` makes them.")
-    results = read_plain_pickle(path)
+    results = tuned_results(path)
     return sorted(results, key=lambda result: result["score"], reverse=classification)
+
+
+def tuned_results(path):
+    """Read a file of tuned results: list of dict, each with estimator, params and score.
+
+    Parameters
+    ----------
+    path : path
+
+    Raises
+    ------
+    ValueError
+        If it holds anything else.
+    """
+    results = read_plain_pickle(path)
+    if isinstance(results, list) and all(map(_is_result, results)):
+        return results
+    raise ValueError(
+        f"{path} is no list of tuned results, each with estimator, params and score; `python "
+        "grid_search.py` writes it anew."
+    )
+
+
+def _is_result(found):
+    kinds = {"estimator": str, "params": dict, "score": (int, float)}
+    if not isinstance(found, dict):
+        return False
+    return all(isinstance(found.get(key), kind) for key, kind in kinds.items()) and all(
+        isinstance(name, str) for name in found["params"]
+    )
 
 
 def get_best_estimators(classification=True, grid_dir=GRID_DIR):

@@ -11,6 +11,7 @@ import sys
 import tracemalloc
 import warnings
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,8 +20,10 @@ import soxr
 from conftest import REPO
 
 import audio
+import data_extractor
 from audio import AudioError, AudioWarning, load_audio, stream_audio
 
+posix = pytest.mark.skipif(os.name != "posix", reason="pipes and devices are POSIX's")
 RATES = [8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000]
 
 
@@ -684,3 +687,74 @@ def test_damaged_files_give_audio_or_audio_error(sound_files, tmp_path):
         f" slowest {slowest[2]:.3f} s ({slowest[0]}), peak {int(results[-1][3]) / 1024:.0f} MiB"
     )
     assert slowest[2] < TIME_LIMIT
+
+
+# --- what is no file ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ends():
+    """Both ends of a pipe of the system: (to read, to write)."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as read, os.fdopen(writing, "wb", buffering=0) as write:
+        yield read, write
+
+
+@posix
+def test_a_pipe_is_read_to_its_end(ends):
+    read, write = ends
+    write.write(wav_bytes(speechlike(seconds=0.5)))  # fits into the pipe
+    write.close()
+    assert np.array_equal(
+        load_audio(read), load_audio(io.BytesIO(wav_bytes(speechlike(seconds=0.5))))
+    )
+
+
+@posix
+def test_a_pipe_that_keeps_silent_is_an_error(ends, monkeypatch):
+    read, write = ends
+    monkeypatch.setattr(audio, "STREAM_TIMEOUT", 0.05)
+    write.write(wav_bytes()[:5000])
+    with pytest.raises(AudioError, match=r"file object \d+: no byte came in 0\.05 s"):
+        load_audio(read)
+    with pytest.raises(AudioError, match="no byte came"):
+        data_extractor.kept([read])
+
+
+@posix
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/null"])
+def test_no_device_is_read(device):
+    with pytest.raises(AudioError, match="isn't a regular file"):
+        load_audio(device)
+    with Path(device).open("rb") as file:
+        for read in (load_audio, lambda file: data_extractor.kept([file])):
+            with pytest.raises(AudioError, match=f"file object '{device}': is a device"):
+                read(file)
+
+
+def test_a_stream_has_a_limit(monkeypatch):
+    class Endless(io.RawIOBase):
+        def read(self, n=-1):
+            return b"\0" * n
+
+    monkeypatch.setattr(audio, "STREAM_LIMIT", 2**20)
+    with pytest.raises(AudioError, match="gives more than 1,048,576 bytes"):
+        load_audio(Endless())
+
+
+@posix
+def test_durations_are_known_by_the_header_of_a_file(tmp_path):
+    sf.write(tmp_path / "a.wav", speechlike(), 8000)
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "text").write_text("hello")
+    assert audio.duration_of(tmp_path / "a.wav") == audio.duration_of(np.ones(16000), 8000) == 2
+    for unknown in (tmp_path / "fifo", tmp_path / "text", "/dev/zero", "none", 3, io.BytesIO()):
+        assert audio.duration_of(unknown) is None
+    assert audio.duration_of(np.ones(9), 0) is None
+
+
+@pytest.mark.parametrize("ragged", [[[1.0, 2.0], [3.0]], ([0.5], 0.5), [object(), 1], [[]] * 3])
+def test_arrays_of_no_shape_are_audio_errors(ragged):
+    for read in (load_audio, lambda *a, **k: list(stream_audio(*a, **k))):
+        with pytest.raises(AudioError, match=f"{type(ragged).__name__} of {len(ragged)}: "):
+            read(ragged, orig_sr=16000)

@@ -2,10 +2,13 @@
 
 import io
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +24,7 @@ from tiny_encoder import write_tiny_encoder
 import commands
 import timeline
 from audio import load_audio
+from checks import printable
 from deep_emotion_recognition import named_recognizer
 from listening import REPORTS
 from parameters import SAMPLE_RATE
@@ -664,3 +668,60 @@ def test_a_recording_without_speech_has_an_empty_emotion(run, tmp_path):
     assert pd.isna(table.loc[str(hum), "emotion"]) and pd.isna(table.loc[str(hum), "happy"])
     assert "no-speech" in table.loc[str(hum), "warnings"].split()
     assert list(table)[:3] == ["emotion", "confidence", "warnings"] and len(table) == 2
+
+
+# hostile names and sources
+
+HOSTILE = ["=1+1.wav", "a\x1b[2J\nb.wav", os.fsdecode(b"z\xeb.wav")]
+
+
+@pytest.fixture
+def hostile(tmp_path):
+    """Recordings whose names are hostile: list of path."""
+    for name in HOSTILE:
+        shutil.copy(HAPPY, tmp_path / name)
+    return [tmp_path / name for name in HOSTILE]
+
+
+def test_hostile_names_can_only_be_read(run, hostile, monkeypatch):
+    monkeypatch.chdir(hostile[0].parent)
+    for how in ([], ["--csv"], ["--json"], ["--jsonl"], ["--write", "csv,json"]):
+        code, out, err = run("predict", *HOSTILE, *how)
+        assert code == 0 and printable(out + err, "\n") == out + err, how
+        assert r"z\udceb.wav" in out
+    table = pd.read_csv(io.StringIO(run("predict", *HOSTILE, "--csv")[1]))
+    assert table["path"].tolist() == ["'=1+1.wav", r"a\x1b[2J\nb.wav", r"z\udceb.wav"]
+    raw = pd.read_csv(io.StringIO(run("predict", *HOSTILE[:2], "--csv", "--raw-csv")[1]))
+    assert raw["path"].tolist() == HOSTILE[:2]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs and devices are POSIX's")
+@pytest.mark.parametrize("command", ["predict", "timeline"])
+def test_sources_that_are_no_files_are_errors_in_one_line(run, tmp_path, command):
+    os.mkfifo(tmp_path / "fifo.wav")
+    code, _, err = run(command, tmp_path / "fifo.wav", "/dev/zero", HAPPY, "--csv", "--no-warnings")
+    assert code == 1 and err.count("isn't a regular file") == err.count("\n") == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="devices are POSIX's")
+def test_stdin_is_no_device(run, monkeypatch):
+    with Path("/dev/zero").open("rb") as zeros:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=zeros))
+        code, out, err = run("predict", "-")
+    assert (code, out) == (1, "") and "is a device" in err and err.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_ctrl_c_ends_a_command_in_one_line(command, tmp_path):
+    program = [sys.executable, "emotion_recognition.py", command, "-"]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    env = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(program, cwd=REPO, env=env, start_new_session=True, **pipes) as process:
+        while not list(tmp_path.glob("ser-*")):  # it has begun to wait for the recording
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, b"")
+    assert err == b"emotion_recognition.py: interrupted\n" and not list(tmp_path.glob("ser-*"))

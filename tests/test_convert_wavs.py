@@ -362,3 +362,15 @@ def test_cli_single_file_with_a_leading_dash(tmp_path):
     assert done.returncode == 0, done.stderr
     with wave.open(str(tmp_path / "-b.wav")) as wav:
         assert wav.getparams()[:4] == (1, 2, 16000, 24000)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs are POSIX's")
+def test_a_fifo_is_neither_source_nor_target(tmp_path, capsys):
+    os.mkfifo(tmp_path / "fifo.wav")
+    source = str(tmp_path / "fifo.wav")
+    assert convert_wavs.main([source, str(tmp_path / "out") + "/"]) == 1
+    *_, line = capsys.readouterr().err.splitlines()
+    reason = "isn't a regular file; give a file, or pipe its content in"
+    assert line == f"failed: {source!r}: {reason}"
+    assert convert_wavs.main([str(REPO / "data/test-custom/v21_s6_happy.wav"), source]) == 1
+    assert "exists and isn't a 16 kHz mono 16-bit WAV" in capsys.readouterr().err

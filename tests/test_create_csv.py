@@ -578,3 +578,21 @@ def test_counts_of_the_real_corpora_equal_a_recount(real_data, tmp_path):
                 speaker = {"emodb": name[:2], "ravdess": name.split("_")[0][-2:]}
                 assert row.speaker == speaker.get(row.corpus, name.split("_")[0])
     assert counts == recount(real_data) and sum(counts.values()) > 0
+
+
+def test_hostile_names_of_clips_are_left_out_and_can_only_be_read(tmp_path):
+    write_tree(tmp_path, ["train-custom/ann_1_sad.wav", "train-custom/ann_2_s\x1b[2Jad.wav"])
+    write_tree(tmp_path, ["train-custom/bo\nb_3_sad.wav"])
+    with pytest.warns(UserWarning, match=r"2 custom file\(s\) left out") as caught:
+        clips = cc.list_clips("custom", data_dir=tmp_path)
+    assert rows_of(clips) == {"ann_1_sad.wav": "sad"} and str(caught[0].message).isprintable()
+
+
+def test_clips_of_both_parts_count_once(tree):
+    rows = cc.labelled_clips(wishes(["custom"]), data_dir=tree)
+    cc.leave_desc_files(rows, {}, tree)
+    first = (tree / "train_custom.csv").read_text().splitlines()[1]
+    with (tree / "test_custom.csv").open("a") as file:
+        file.write(f"{first}\n")
+    with pytest.warns(UserWarning, match=r"^1 clip\(s\) are listed again, 0 of them"):
+        assert cc.edited_desc_files(wishes(["custom"]), {}, tree).equals(rows)

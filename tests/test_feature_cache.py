@@ -4,6 +4,7 @@ What was extracted is counted twice over: by the calls of `audio.load_audio` wit
 by the cache's rows, which SQLite numbers anew whenever one is written again.
 """
 
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -696,3 +697,80 @@ def test_loading_and_augmentation_are_as_the_declared_version_says():
     assert found.keys() == SAMPLES.keys()
     for name, numbers in SAMPLES.items():
         assert found[name] == pytest.approx(numbers, abs=1e-4), name
+
+
+# what can't be hashed, or written
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs and devices are POSIX's")
+def test_what_is_no_regular_file_is_left_out(cache, tmp_path):
+    os.mkfifo(tmp_path / "fifo.wav")
+    paths = [str(tmp_path / "fifo.wav"), "/dev/zero", str(tmp_path), "a\0b", bundled_clip("sad")]
+    with closing(fc.FeatureCache()) as db:
+        assert list(db.digests(paths)) == paths[-1:]
+    with pytest.warns(UserWarning, match=r"4 clip\(s\) left out") as caught:
+        X, read = de.extract_features(paths, ["mfcc"], n_jobs=1, verbose=0)
+    assert read.tolist() == [False] * 4 + [True] and len(X) == 1
+    assert str(caught[0].message).count("isn't a regular file") == 2
+
+
+def test_a_file_is_hashed_block_by_block(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(fc, "BLOCK", 1000)
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(4500))
+    expected = hashlib.sha256(path.read_bytes()).digest()[:16]
+    with closing(fc.FeatureCache()) as db:
+        assert db.digests([str(path)]) == {str(path): expected}
+    with path.open("wb") as file:
+        file.truncate(fc.LARGEST + 1)  # sparse; to hash it takes half a minute
+    with closing(fc.FeatureCache()) as db:
+        assert db.digests([str(path)]) == {}
+
+
+def test_a_damaged_cache_that_cant_be_replaced_ends_nothing(cache):
+    cache.mkdir()
+    (cache / "features.sqlite").write_bytes(os.urandom(50_000))
+    (cache / "features.lock").mkdir()  # nobody can lock it, whoever runs this
+    with pytest.warns(UserWarning, match=r"damaged, and not to be replaced.*SER_CACHE_DIR"):
+        X, _ = de.extract_features([bundled_clip("sad")], ["mfcc"], n_jobs=1, verbose=0)
+    assert X.shape == (1, 40)
+
+
+TRAIN = """
+import sys, warnings
+from sklearn.svm import SVC
+from emotion_recognition import EmotionRecognizer
+options = {"features": ["mfcc"], "corpora": ["custom"], "n_jobs": 1, "verbose": 0}
+rec = EmotionRecognizer(SVC(), emotions=["sad", "happy"], data_dir=sys.argv[1], **options).train()
+print(len(rec.y_train))
+"""
+
+
+READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+@pytest.mark.parametrize("content", [None, b"damaged" * 9999])
+def test_training_needs_no_folder_that_can_be_written(tmp_path, content):
+    for part in ("train-custom", "test-custom"):
+        (tmp_path / part).mkdir()
+        for emotion in ("sad", "happy"):
+            for clip in sorted((REPO / "data" / part).glob(f"*_{emotion}.wav"))[:8]:
+                shutil.copy(clip, tmp_path / part)
+    (tmp_path / "cache").mkdir()
+    if content:
+        (tmp_path / "cache" / "features.sqlite").write_bytes(content)
+    command = [sys.executable, "-c", TRAIN, str(tmp_path)]
+    if os.geteuid() == 0:  # whom permissions don't stop
+        command = ["unshare", "-m", "sh", "-c", READ_ONLY, str(tmp_path), *command]
+        if not shutil.which("unshare") or subprocess.run([*command[:4], "true"]).returncode:
+            pytest.skip("root may write anywhere, and may not mount")
+    for path in (tmp_path / "cache", tmp_path):
+        path.chmod(0o555)
+    env = os.environ | {"SER_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True)
+    for path in (tmp_path, tmp_path / "cache"):
+        path.chmod(0o755)
+    assert done.stdout == "16\n", done.stderr
+    assert "Set SER_CACHE_DIR to a folder of your own" in done.stderr

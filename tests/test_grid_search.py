@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import pickle
 import signal
 import socket
 import subprocess
@@ -36,10 +37,7 @@ def run(capsys):
     """Runs the command line in this process: exit code, stdout, stderr."""
 
     def run(*arguments):
-        try:
-            code = gs.main([*CUSTOM, "--n-jobs", "1", *map(str, arguments)]) or 0
-        except SystemExit as error:
-            code = error.code
+        code = gs.main([*CUSTOM, "--n-jobs", "1", *map(str, arguments)])
         return code, *capsys.readouterr()
 
     return run
@@ -343,8 +341,9 @@ def test_an_interrupted_search_resumes_to_the_same_result(run, tmp_path, monkeyp
 
 
 def test_an_unknown_model_is_named_in_one_line(run):
-    code, out, _ = run("--models", "KNeighbours")
-    assert "Did you mean 'KNeighborsClassifier'" in code and "\n" not in code and out == ""
+    code, out, err = run("--models", "KNeighbours")
+    assert "Did you mean 'KNeighborsClassifier'" in err
+    assert code == err.count("\n") == 1 and out == ""
 
 
 # the committed results
@@ -422,11 +421,11 @@ def test_without_dask_or_a_scheduler_one_line_says_what_to_do(run, monkeypatch):
     asked = "--models", "KNeighbors", "--scheduler", "tcp://127.0.0.1:1"
     if importlib.util.find_spec("distributed"):
         monkeypatch.setattr(data_extractor, "CLUSTER_TIMEOUT", 1)
-        code, out, _ = run(*asked)
-        assert "127.0.0.1:1" in code and "\n" not in code and out == ""
+        code, out, err = run(*asked)
+        assert "127.0.0.1:1" in err and code == 1 and out == ""
     monkeypatch.setitem(sys.modules, "dask.distributed", None)
-    code, out, _ = run(*asked)
-    assert "requirements-cluster.txt" in code and "\n" not in code and out == ""
+    code, out, err = run(*asked)
+    assert "requirements-cluster.txt" in err and code == err.count("\n") == 1 and out == ""
 
 
 def test_scores_are_of_the_model_that_is_saved(rec, tmp_path):
@@ -493,3 +492,30 @@ def test_histograms_choose_the_emotions_by_their_number():
     for wrong in (1, 10):
         with pytest.raises(ValueError, match="n_classes is from 2 to 9"):
             gs.plot_histograms(n_classes=wrong, **options)
+
+
+def test_a_journal_of_another_shape_is_passed_over(tmp_path):
+    path = tmp_path / "scores.jsonl"
+    lines = [
+        "this data",
+        "5",
+        "null",
+        "{}",
+        '["a"]',
+        '["a", "b"]',
+        '[["a"], 1]',
+        '["b", 0.5]',
+        "\udcff",
+    ]
+    path.write_bytes("\n".join(lines).encode(errors="surrogateescape"))
+    assert gs.Journal(path, "this data", resume=True).scores["b"] == 0.5
+    path.write_bytes(b"\xff\xfe\n")
+    assert gs.Journal(path, "this data", resume=True).scores == {}
+
+
+def test_a_result_is_not_added_to_a_file_of_another_shape(tmp_path):
+    path = tmp_path / "best_classifiers.pickle"
+    path.write_bytes(pickle.dumps({"not": "a list"}))
+    with pytest.raises(ValueError, match="no list of tuned results"):
+        gs.save_result({"estimator": "SVC", "params": {}, "score": 1.0}, path)
+    assert pickle.loads(path.read_bytes()) == {"not": "a list"}

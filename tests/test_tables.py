@@ -1,5 +1,7 @@
 """Tables of labelled clips: files, speakers, folds, common labels, and draws by seed."""
 
+import os
+import warnings
 from collections import Counter
 
 import numpy as np
@@ -115,3 +117,76 @@ def test_the_name_of_a_recording_tells_the_speaker(how, speaker):
 def test_a_speaker_who_cannot_be_told_is_an_error(how, words):
     with pytest.raises(ValueError, match=words):
         tables.speaker_of("call_07_sad.wav", how)
+
+
+# what others have written
+
+
+@pytest.mark.parametrize("column", COLUMNS[1:])
+@pytest.mark.parametrize("text", ["sad\n9\nforged", "sad\x1b[2J", "das\u202e", "s" * 201])
+def test_labels_of_a_table_are_one_line_of_plain_text(tmp_path, column, text):
+    row = dict(zip(COLUMNS, ("a.wav", "sad", "ann", "custom"), strict=True)) | {column: text}
+    pd.DataFrame([row]).to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(ValueError, match=rf"t\.csv: {column} is one line") as caught:
+        read_desc_file(tmp_path / "t.csv")
+    assert str(caught.value).isprintable()
+
+
+def test_what_is_no_table_names_the_file(tmp_path, monkeypatch):
+    (tmp_path / "t.csv").write_bytes(b'path,emotion\n"a')
+    with pytest.raises(ValueError, match=r"t\.csv is no table"):
+        read_desc_file(tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_text("")
+    with pytest.raises(ValueError, match=r"t\.csv is no table"):
+        read_desc_file(tmp_path / "t.csv")
+    with pytest.raises(OSError, match="is a directory"):
+        read_desc_file(tmp_path)
+    monkeypatch.setattr(tables, "LARGEST", 10)
+    (tmp_path / "t.csv").write_text("path,emotion\na,sad\n")
+    with pytest.raises(OSError, match="10 are the most"):
+        read_desc_file(tmp_path / "t.csv")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs and devices are POSIX's")
+def test_no_table_is_read_from_a_device(tmp_path):
+    os.mkfifo(tmp_path / "fifo.csv")
+    for path in (tmp_path / "fifo.csv", "/dev/zero"):
+        with pytest.raises(OSError, match="isn't a regular file"):
+            read_desc_file(path)
+
+
+FORMULAS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1+1", "a;=1+1", "'=1", "''-2", "';=1"]
+
+
+def test_no_cell_is_run_by_a_spreadsheet_and_ours_come_back(tmp_path):
+    rows = rows_of(*[(f"/{x}", x.strip(), x.strip(), "custom") for x in [*FORMULAS, "'a", "a=1"]])
+    write_desc_file(rows, tmp_path / "t.csv")
+    assert read_desc_file(tmp_path / "t.csv").equals(rows)
+    cells = pd.read_csv(tmp_path / "t.csv", dtype=str, keep_default_na=False).to_numpy().ravel()
+    assert not [x for cell in cells for x in cell.split(";") if x[:1] in tuple("=+-@\t＝")]
+
+
+def test_results_are_quoted_and_escaped_unless_they_are_wanted_raw():
+    table = pd.DataFrame({"path": ["=1+1", "a\x1b\nb"], "=p": [-0.5, 1], "n": [1, 2]})
+    assert tables.to_csv(table).splitlines() == [
+        "path,'=p,n",
+        "'=1+1,-0.5000,1",
+        r"a\x1b\nb,1.0000,2",
+    ]
+    assert tables.to_csv(table, raw=True).startswith('path,=p,n\n=1+1,-0.5000,1\n"a\x1b\nb",')
+
+
+def test_clips_that_are_listed_again_count_once():
+    rows = rows_of(
+        ("/a.wav", "sad", "1", "custom"),
+        ("/b.wav", "sad", "1", "custom"),
+        ("/x/../a.wav", "happy", "1", "custom"),
+        ("/b.wav", "sad", "1", "custom"),
+    )
+    with pytest.warns(UserWarning, match=r"^2 clip\(s\) are listed again, 1 of them with another"):
+        once = tables.listed_once(rows)
+    assert once.equals(rows[:2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert tables.listed_once(once) is once
+        assert len(tables.listed_once(rows[:0])) == 0

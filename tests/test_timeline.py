@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import subprocess
 
 import numpy as np
@@ -16,7 +17,7 @@ from tiny_encoder import write_tiny_encoder
 
 import encoder
 import timeline
-from audio import load_audio
+from audio import AudioError, load_audio
 from emotion_recognition import EmotionRecognizer, recommended
 from features import FEATURES, SPEECH_FEATURES, extract
 from models import EmotionLDA
@@ -497,3 +498,28 @@ def test_memory_does_not_grow_with_the_recording(rec, talk, chunk):
         pieces = [piece for own in measures for _, piece in own._pieces]
         kept.append((len(stream._held), sum(piece.n_frames for piece in pieces)))
     assert max(n for n, _ in kept) < 10 * SR and max(n for _, n in kept) < 10 * 150
+
+
+def test_labels_forge_no_rows_of_subtitles_or_of_audacity():
+    label = "sad\n\n2\n00:00:09,000 --> 00:00:10,000\nforged\t<b>{\\an8}"
+    table = TABLE.assign(emotion=label)
+    srt = timeline.to_srt(table)
+    assert srt.count("-->") == len(segments(table)) == srt.count("\n\n") + 1
+    assert not set("<{}") & set(srt)
+    for row in timeline.to_audacity(table).splitlines():
+        assert row.count("\t") == 2
+
+
+def test_cells_of_a_timeline_are_no_formulas():
+    table = TABLE.assign(emotion="=1+1")
+    assert ",'=1+1," in timeline.to_csv(table)
+    assert ",=1+1," in timeline.to_csv(table, raw=True)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs are POSIX's")
+def test_a_timeline_waits_for_no_fifo(rec, tmp_path):
+    os.mkfifo(tmp_path / "fifo.wav")
+    with pytest.raises(AudioError, match="isn't a regular file"):
+        rec.predict_timeline(tmp_path / "fifo.wav")
+    with pytest.raises(AudioError, match="no array of samples"):
+        rec.predict_timeline([[0.1, 0.2], [0.3]], sr=16000)

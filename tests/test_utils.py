@@ -507,7 +507,7 @@ def test_a_huge_or_deeply_nested_file_is_refused_before_it_is_parsed(tmp_path):
         text=True,
         check=False,
     )
-    assert child.returncode == 1 and "ValueError" in child.stderr and "larger" in child.stderr
+    assert child.returncode == 1 and "ValueError" in child.stderr and "are the most" in child.stderr
 
 
 def test_a_parameter_that_scikit_learn_dropped_is_named_and_left_out(tmp_path):
@@ -520,3 +520,34 @@ def test_a_parameter_that_scikit_learn_dropped_is_named_and_left_out(tmp_path):
         (svc, params, _), (mlp, *_) = utils.get_best_estimators(True, tmp_path)
     assert len(caught) == 1
     assert svc.C == 3 and params == {"C": 3, "gone": 1} and mlp.alpha == 0.5
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        5,
+        None,
+        "SVC",
+        {"estimator": "SVC"},
+        [1],
+        [{}],
+        [{"estimator": "SVC", "params": {}}],
+        [{"estimator": "SVC", "params": [], "score": 1}],
+        [{"estimator": 3, "params": {}, "score": 1}],
+        [{"estimator": "SVC", "params": {}, "score": "1"}],
+        [{"estimator": "SVC", "params": {1: 2}, "score": 1}],
+    ],
+)
+def test_tuned_results_of_another_shape_are_refused(tmp_path, found):
+    utils.results_path(True, tmp_path).write_bytes(pickle.dumps(found))
+    for read in (utils.best_results, utils.get_best_estimators):
+        with pytest.raises(
+            ValueError, match=r"best_classifiers\.pickle is no list of tuned results"
+        ):
+            read(True, tmp_path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="devices are POSIX's")
+def test_tuned_results_are_no_device():
+    with pytest.raises(ValueError, match="/dev/zero isn't a regular file"):
+        utils.read_plain_pickle("/dev/zero")
