@@ -7,8 +7,11 @@ from types import FunctionType
 
 import numpy as np
 
+from parameters import SAMPLE_RATE
+
 LOSSES = "HalfSquaredError", "HalfBinomialLoss", "HalfMultinomialLoss"
 MOST_CLASSES = 1000
+MOST_PROBES, LONGEST_SOUND = 16, 2 * SAMPLE_RATE  # clips of a probe, and samples of its sound
 
 # rules: functions of a value
 
@@ -366,3 +369,28 @@ TREES = (
     "ExtraTreeClassifier",
     "ExtraTreeRegressor",
 )
+
+# the other parts of a recognizer
+
+
+def _few(rule):
+    return lambda value: len(value) <= MOST_PROBES and rule(value)
+
+
+FIT = {
+    "speakers": _objects("SpeakerScaler", "SpeakerFrameScaler"),
+    "scaler": _objects("StandardScaler", "FrameScaler"),
+    "model": _objects(),
+    "temperature": _are_numbers,
+    "coverages": _array("f", 1),
+    "measured_coverages": _array("f", 1),
+}
+"""Attributes of `confidence.Fitted` to their rules; others: a number."""
+
+PROBE = {
+    "X": lambda X: _few(_listed(_array("f", 2)))(X) or _few(_array("f", 2))(X),
+    "answers": _listed(_few(_array("f", 1, 2))),
+    "sound": lambda y: _array("i", 1)(y) and len(y) <= LONGEST_SOUND,
+    "heard": _array("f", 1, 2),
+}
+"""See `predictor.Predictor`."""

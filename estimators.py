@@ -4,7 +4,7 @@ skops reads no file here: it trusts all of scikit-learn, with folders that are u
 are opened, and models that never end.
 
     model = build(schema, arrays)    # refuses what isn't listed, before anything of it is called
-    try_out(model, Z)                # refuses what takes too much time or memory
+    try_out([(model, Z)])            # refuses what takes too much time or memory
 """
 
 import inspect
@@ -26,6 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
 from allowed import (
+    FIT,
     FITTED,
     FUNCTIONS,
     JOINED,
@@ -34,6 +35,7 @@ from allowed import (
     MOST_CLASSES,
     OTHERS,
     OWN,
+    PROBE,
     RULES,
     TREE,
     TREES,
@@ -131,6 +133,30 @@ def restored(cls, state, trusted=()):
         kept = [name for name, model in value.estimators if model != "drop"]
         value.named_estimators_ = Bunch(**dict(zip(kept, value.estimators_, strict=True)))
     return value
+
+
+def check_parts(recognizer):
+    """Refuse a recognizer's content whose confidence or probe isn't what it may be.
+
+    Parameters
+    ----------
+    recognizer : dict
+        See `predictor.Predictor.content`.
+
+    Raises
+    ------
+    ModelFileError
+        For the first part.
+    """
+    rules = {f"fits {name}": FIT for name in recognizer["fits"]} | {"probe": PROBE}
+    parts = {f"fits {name}": fit for name, fit in recognizer["fits"].items()}
+    for what, values in (parts | {"probe": recognizer["probe"]}).items():
+        for name, value in values.items():
+            if value is not None and not rules[what].get(name, is_number)(value):
+                raise ModelFileError(f"its {what} has another {name:.40} than it may; refused")
+    voice = recognizer.get("voice")
+    if voice is not None and not all(FIT["coverages"](row) for row in voice):
+        raise ModelFileError("its speaker has other means than it may; refused")
 
 
 def check_names(cls, names):
@@ -453,31 +479,30 @@ def build(schema, arrays, trusted=()):
 # trying
 
 
-def try_out(model, Z):
-    """Refuse a model whose answers for some clips need too much time or memory.
+def try_out(pairs):
+    """Refuse models whose answers for some clips need too much time or memory.
 
     A process of its own computes them, with `SECONDS` of time and `MEMORY` bytes. Where the system
     can't limit memory (macOS, Windows), only the time is.
 
     Parameters
     ----------
-    model : estimator
-    Z : ndarray (n_clips, n_features)
-        Standardised features.
+    pairs : list of (estimator, ndarray (n_clips, n_features))
+        Models and standardised features.
 
     Raises
     ------
     ModelFileError
-        If it has no answers.
+        If one has no answers.
     """
+    if not pairs:
+        return
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import estimators; "
     command = [sys.executable, "-c", code + "estimators.answer()"]
-    variables = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    data = pickle.dumps((model, Z))
+    settings = {"capture_output": True, "timeout": PATIENCE}
+    settings["env"] = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     try:
-        done = subprocess.run(
-            command, input=data, capture_output=True, timeout=PATIENCE, env=variables
-        )
+        done = subprocess.run(command, input=pickle.dumps(pairs), **settings)
     except subprocess.TimeoutExpired:
         raise ModelFileError(f"its model gives no answers in {PATIENCE} seconds; refused") from None
     if done.returncode:
@@ -489,14 +514,15 @@ def try_out(model, Z):
 
 
 def answer():
-    """What the process of `try_out` does: answer with a model from its standard input."""
-    model, Z = pickle.load(sys.stdin.buffer)  # from `try_out`, which has checked the model
+    """What the process of `try_out` does: answer with the models from its standard input."""
+    pairs = pickle.load(sys.stdin.buffer)  # from `try_out`; the models are checked
     with suppress(ImportError, ValueError, OSError):
         limit_process()
     methods = "predict_proba", "decision_function", "predict"
-    method = next(name for name in methods if hasattr(model, name))
-    with joblib.parallel_config("sequential"):
-        getattr(model, method)(Z)
+    for model, Z in pairs:
+        method = next(name for name in methods if hasattr(model, name))
+        with joblib.parallel_config("sequential"):
+            getattr(model, method)(Z)
 
 
 def limit_process():

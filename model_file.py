@@ -12,6 +12,7 @@ or unpickled, and its unpacked size is limited before anything is unpacked.
 """
 
 import hashlib
+import html
 import importlib.metadata
 import io
 import json
@@ -414,11 +415,18 @@ def model_card(record):
     if score := record["score"]:
         error = "" if score.get("ece") is None else f", ECE {score['ece']:.3f}"
         rows["score"] = f"{scores_in_words(score)}{error}; in brackets 95 % intervals by speaker"
+    cells = {name: _in_markdown(text).replace("|", "&#124;") for name, text in rows.items()}
     return CARD.format(
-        measured=record.get("measured") or "",
-        rows="\n".join(f"| {name} | {text} |" for name, text in rows.items()),
-        licences="\n".join(f"- {licence}" for licence in licences(record["corpora"])),
+        measured="\n".join(map(_in_markdown, (record.get("measured") or "").split("\n"))),
+        rows="\n".join(f"| {name} | {text} |" for name, text in cells.items()),
+        licences="\n".join(f"- {_in_markdown(own)}" for own in licences(record["corpora"])),
     )
+
+
+def _in_markdown(text):
+    """A line that shows a text as it is: no HTML, links, code or commands to terminals."""
+    text = re.sub(r"[\\`\[\]!]", r"\\\g<0>", html.escape(_clean(text), quote=False))
+    return text.replace("://", "&#58;//").replace("www.", "www&#46;").replace("@", "&#64;")
 
 
 class Savable:
@@ -451,6 +459,7 @@ class Savable:
         data = pack({"record": record, "recognizer": self._content()}, model_card(record))
         with naming(path):
             content = unpack(data, trusted)
+            _check_content(**content)
             restored(**content, encoder=AS_FEATURES)  # raises if the file couldn't be loaded
         with replacing(path) as temporary:
             temporary.write_bytes(data)
@@ -464,7 +473,7 @@ class Savable:
         ----------
         path : path
         encoder : str, optional
-            Where its encoder is on this machine.
+            Where its encoder is on this machine, as for `encoder.load_encoder`. Default: as it was.
         trusted : sequence of types, optional
             Classes, and functions, that its model may have beside those of `allowed.FITTED`: run
             as they are. Give only those that you know, for files whose origin you know.
@@ -476,8 +485,9 @@ class Savable:
         """
         content = read(path, trusted)
         with naming(path):
+            _check_content(**content)
             if not trusted:
-                _try_out(content["recognizer"])
+                estimators.try_out(_to_try(content["recognizer"]))
             rec = restored(**content, encoder=encoder)
             if encoder is not None and not any(map(is_encoder, rec.predictor_.names)):
                 raise ModelFileError(f"it has no encoder: leave out encoder={str(encoder)!r}")
@@ -517,36 +527,36 @@ def restored(recognizer, record, encoder=None):
         See `Savable.load`.
     """
     name = check_name(recognizer["class"], RECOGNIZERS, "class of recognizer")
-    check_record(record)
-    check_words(recognizer.get("settings", {}))
     return getattr(import_module(RECOGNIZERS[name]), name)._restored(recognizer, record, encoder)
 
 
-def _try_out(recognizer):
-    """Let a process of limited time and memory answer with each model that isn't of `PLAIN`."""
-    for member in recognizer.get("members", ()):
-        _try_out(member)
-    for fit in recognizer.get("fits", {}).values():
-        if type(fit["model"]) not in PLAIN.values():
-            X = recognizer["probe"]["X"]
-            estimators.try_out(fit["model"], fit["scaler"].transform(X))
-
-
-def check_record(record):
-    """Refuse a record whose texts could do more than be read: only `measured` has several lines.
-
-    Parameters
-    ----------
-    record : dict
-        See `model_card`.
-
-    Raises
-    ------
-    ModelFileError
-        For unprintable characters, or too many.
-    """
+def _check_content(recognizer, record):
+    """Refuse parts that are none, and texts that could do more than be read."""
     check_words({name: value for name, value in record.items() if name != "measured"})
     check_words((record.get("measured") or "").splitlines())
+    members = recognizer.get("members", [])
+    for member in members:
+        _check_content(member, {})
+    if not members:
+        check_words(recognizer["settings"])
+        _check_encoder(recognizer["settings"]["features"])
+        estimators.check_parts(recognizer)
+
+
+def _check_encoder(features):
+    """Refuse an encoder that isn't a file of this machine: reading a device may never end."""
+    for name in filter(is_encoder, features):
+        path = re.sub(r"@[\d,]*$", "", name.partition(":")[2])
+        if path.startswith(("//", "\\\\")) or (Path(path).exists() and not Path(path).is_file()):
+            raise ModelFileError(f"its encoder {path!r} isn't a file of this machine; refused")
+
+
+def _to_try(recognizer):
+    """The models that aren't of `PLAIN`, each with clips of the probe: list of pairs."""
+    fits = recognizer.get("fits", {}).values()
+    own = [fit for fit in fits if type(fit["model"]) not in PLAIN.values()]
+    pairs = [(f["model"], f["scaler"].transform(recognizer["probe"]["X"])) for f in own]
+    return sum(map(_to_try, recognizer.get("members", ())), pairs)
 
 
 def check_words(value):
