@@ -547,7 +547,8 @@ def _check_encoder(features):
     """Refuse an encoder that isn't a file of this machine: reading a device may never end."""
     for name in filter(is_encoder, features):
         path = re.sub(r"@[\d,]*$", "", name.partition(":")[2])
-        if path.startswith(("//", "\\\\")) or (Path(path).exists() and not Path(path).is_file()):
+        other = path and Path(path).exists() and not Path(path).is_file()
+        if other or path.startswith(("//", "\\\\")):
             raise ModelFileError(f"its encoder {path!r} isn't a file of this machine; refused")
 
 
