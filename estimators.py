@@ -15,6 +15,7 @@ import pickle
 import subprocess
 import sys
 from contextlib import suppress
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from types import FunctionType
@@ -122,8 +123,7 @@ def restored(cls, state, trusted=()):
     for names, check in CHECKS.items():
         if cls.__name__ in names.split():
             check(Bunch(**state), cls)
-    parameters = inspect.signature(cls).parameters.items()
-    value = cls(**{n: None for n, p in parameters if p.default is p.empty})
+    value = cls(**{n: None for n, p in _parameters(cls).items() if p.default is p.empty})
     state = {name: x for name, x in getattr(cls, "older", ()) if name not in state} | state
     if "__setstate__" in vars(cls):  # scikit-learn's would compare versions
         value.__setstate__(state)
@@ -168,9 +168,15 @@ def check_names(cls, names):
     names : iterable of str
     """
     fitted = FITTED.get(f"{cls.__module__}.{cls.__name__}") or OWN.get(cls.__name__, "").split()
-    known = {"n_features_in_", *inspect.signature(cls).parameters, *fitted}
+    known = {"n_features_in_", *_parameters(cls), *fitted}
     if unknown := sorted(set(names) - known):
         raise ModelFileError(f"its {cls.__name__} has no attribute {unknown[0]!r:.60}; refused")
+
+
+@lru_cache
+def _parameters(cls):
+    plain = cls.__init__ is object.__init__  # whose signature Python would compile
+    return {} if plain else inspect.signature(cls).parameters
 
 
 def _may_be(cls, name, value, trusted):
@@ -320,7 +326,7 @@ class _Builder:
     def __init__(self, arrays, trusted):
         self.arrays = arrays
         self.trusted = {f"{cls.__module__}.{cls.__name__}": cls for cls in trusted}
-        self.bytes_left = USES * sum(x.nbytes for x in arrays.values()) + 2**20
+        self.bytes_left = USES * sum(x.nbytes for x in arrays.values()) + 2**16
         self.objects_left, self.depth = MOST_OBJECTS, 0
         self.makers = {
             "JsonNode": self.scalar,
