@@ -153,7 +153,7 @@ def check_parts(recognizer):
     for what, values in (parts | {"probe": recognizer["probe"]}).items():
         for name, value in values.items():
             if value is not None and not rules[what].get(name, is_number)(value):
-                raise ModelFileError(f"its {what} has another {name:.40} than it may; refused")
+                raise ModelFileError(f"its {what} has another {name!r:.40} than it may; refused")
     voice = recognizer.get("voice")
     if voice is not None and not all(FIT["coverages"](row) for row in voice):
         raise ModelFileError("its speaker has other means than it may; refused")
@@ -262,6 +262,7 @@ def _check_dummy(model, cls):
 def _check_histograms(model, cls):
     if "_predictors" not in model:
         return
+    _check_categories(model)
     n_columns = model.n_trees_per_iteration_
     _check(n_columns in ((1, len(model.classes_)) if "Classifier" in cls.__name__ else (1,)))
     _check(model._loss.is_multiclass == (n_columns > 1))
@@ -274,8 +275,9 @@ def _check_histograms(model, cls):
             _check(not tree.nodes["is_categorical"].any())
 
 
-def _check_bins(mapper, cls):
-    _check("is_categorical_" not in mapper or not mapper.is_categorical_.any())
+def _check_categories(model, cls=None):
+    own = model.get("is_categorical_")
+    _check(own is None or not own.any())
 
 
 def _check_neighbors(model, cls):
@@ -294,7 +296,7 @@ CHECKS = {
     "GradientBoostingClassifier GradientBoostingRegressor": _check_boosting,
     "HistGradientBoostingClassifier HistGradientBoostingRegressor": _check_histograms,
     "DummyClassifier DummyRegressor": _check_dummy,
-    "_BinMapper": _check_bins,
+    "_BinMapper": _check_categories,
     "KNeighborsClassifier KNeighborsRegressor": _check_neighbors,
 }
 """What fits together in a class: scikit-learn's compiled code doesn't check where it reads."""

@@ -533,7 +533,7 @@ def restored(recognizer, record, encoder=None):
 def _check_content(recognizer, record):
     """Refuse parts that are none, and texts that could do more than be read."""
     check_words({name: value for name, value in record.items() if name != "measured"})
-    check_words((record.get("measured") or "").splitlines())
+    check_words((record.get("measured") or "").split("\n"))
     members = recognizer.get("members", [])
     for member in members:
         _check_content(member, {})

@@ -286,7 +286,6 @@ def hostile_objects():
         "a forest of machines": changed(FOREST, estimators_=[svc, svc]),
         "a forest of narrow trees": changed(FOREST, estimators_=narrow(3).estimators_),
         "a narrow forest": changed(FOREST, n_features_in_=2),
-        "trees that share": changed(FOREST, estimators_=fitted(FOREST).estimators_[:1] * 500),
         "a boosting that begins with a machine": changed(BOOSTING, init_=svc),
         "a boosting that begins with fewer": changed(BOOSTING, init_=two),
         "a boosting with one column": changed(BOOSTING, estimators_=boosting.estimators_[:, :1]),
@@ -403,6 +402,22 @@ def test_models_that_share_children_never_end():
         schema = parent
     assert len(json.dumps(schema)) < 10**6
     refused(schema, arrays)
+
+
+def test_parts_that_share_their_arrays_are_refused():
+    """Each walk through a tree may take as many steps as the file has nodes, not more."""
+    schema, arrays = nodes_of(changed(FOREST, estimators_=fitted(FOREST).estimators_[:1] * 200))
+    first = {}
+
+    def share(own):
+        for key in ("nodes", "values"):
+            if key in own and "file" in own[key]:
+                own[key]["file"] = first.setdefault(key, own[key]["file"])
+        return own
+
+    schema = json.loads(json.dumps(schema), object_hook=share)
+    used = json.dumps(schema)
+    refused(schema, {name: x for name, x in arrays.items() if name in used}, "share")
 
 
 def test_a_loop_of_nodes_is_none():
