@@ -605,19 +605,19 @@ SETTINGS = {name: p.default for name, p in [*_PARAMETERS.items()][1:-1]}
 """The settings of an `EmotionRecognizer` with their defaults."""
 
 
-def load_recognizer(path=None, *, encoder=None):
+def load_recognizer(path=None, *, encoder=None, trusted=()):
     """The recognizer that a file of `rec.save` holds.
 
-    It predicts and adapts as the saved one did, and has no clips. Nothing in the file is run. The
-    features of a sound and the answers for some clips are computed again: where they differ, a
-    `ModelFileWarning` names the versions that changed; see `Predictor.check`.
+    It predicts and adapts as the saved one did, and has no clips. Nothing in the file is run.
+    Answers for some clips are computed again: where they differ, a `ModelFileWarning` names the
+    versions that changed; see `Predictor.check`.
 
     Parameters
     ----------
     path : path, optional
         Default: the bundled model, `models/default.ser`.
-    encoder : str, optional
-        Where its encoder is on this machine, as for `encoder.load_encoder`. Default: as it was.
+    encoder, trusted
+        See `model_file.Savable.load`.
 
     Raises
     ------
@@ -631,7 +631,7 @@ def load_recognizer(path=None, *, encoder=None):
             f"There is no {DEFAULT_FILE}; give the path of another file, or make this one: "
             f"recommended().train().save({str(DEFAULT_FILE)!r})"
         )
-    return model_file.load(DEFAULT_FILE if path is None else path, encoder=encoder)
+    return model_file.load(DEFAULT_FILE if path is None else path, encoder=encoder, trusted=trusted)
 
 
 def recommended(**options):

@@ -12,27 +12,26 @@ or unpickled, and its unpacked size is limited before anything is unpacked.
 """
 
 import hashlib
+import html
 import importlib.metadata
-import inspect
 import io
 import json
 import math
 import platform
 import re
 import stat
-import warnings
 import zipfile
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
-from sklearn.linear_model import Ridge
-from sklearn.preprocessing import StandardScaler
 
+import estimators
 from checks import check_name, moved, replacing
 from corpora import licences
 from encoder import EncoderError
+from estimators import PLAIN, ModelFileError
 from features import is_encoder
 from metrics import scores_in_words
 from utils import AS_FEATURES
@@ -47,6 +46,7 @@ LIBRARIES = ("numpy", "scipy", "scikit-learn", "librosa", "numba", "soundfile", 
 LIMIT = 2**30  # bytes of a file, packed and unpacked
 SMALL, RATIO = 2**24, 100  # a file may unpack to SMALL bytes, or to RATIO times its own
 MAX_MEMBERS = 2**16  # skops makes about six for each tree of a forest
+LONGEST = 10_000  # characters of a text
 REFUSED = 0.05  # probabilities that are off by more are another model's
 
 MEMBERS = re.compile(
@@ -56,19 +56,6 @@ MEMBERS = re.compile(
 SKOPS_MEMBERS = re.compile(r"schema\.json|[0-9]+\.npy|[0-9a-f-]{36}\.bin")
 SEAL = 64  # hexadecimal digits of a SHA-256
 
-TRUSTED = (  # types in models, beside those of `PLAIN` and those that skops trusts
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",  # see _check_indices
-    "sklearn.feature_selection._univariate_selection.f_classif",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-    "sklearn.tree._tree.Tree",  # see _check_indices
-    "sklearn.utils._bunch.Bunch",
-)
-LOSSES = "_loss", "sklearn._loss._loss"  # names of one module, until scikit-learn 1.7 and since
-HOMES = "models", "adaptation", "deep_emotion_recognition"  # modules with classes for `PLAIN`
-FORMER_HOMES = "emotion_recognition", "deep_emotion_recognition"  # their modules in older files
 CARD = """\
 # A speech emotion recognizer
 {measured}
@@ -96,43 +83,8 @@ trained on. Don't decide about people by it.
 """
 
 
-class ModelFileError(ValueError):
-    """A file that can't be loaded, or a model that can't be saved; the message says why."""
-
-
 class ModelFileWarning(UserWarning):
     """A loaded recognizer computes something else than the one that was saved."""
-
-
-PLAIN = {cls.__name__: cls for cls in (StandardScaler, Ridge)}
-"""Classes whose objects are stored as plain values and arrays, which all versions can read."""
-
-
-def plain(cls=None, *, formerly=()):
-    """Decorate a class whose state is only values, arrays and objects of `PLAIN`.
-
-    Parameters
-    ----------
-    cls : type
-        The parameters that its `not_saved` names depend on the machine; no file has them. Its
-        `older` has what a file means that lacks an attribute: pairs.
-    formerly : tuple of str
-        Names of the class in older files.
-    """
-
-    def register(cls):
-        for name in (cls.__name__, *formerly):
-            PLAIN.setdefault(name, cls)
-        return cls
-
-    return register if cls is None else register(cls)
-
-
-def _plain_class(name):
-    if name not in PLAIN:
-        for module in HOMES:
-            import_module(module)
-    return PLAIN[name]
 
 
 # writing and reading
@@ -163,12 +115,14 @@ def _sealed(members):
     return data + _digest(data).encode()
 
 
-def read(path):
+def read(path, trusted=()):
     """Read the content of a file, as it was given to `pack`: dict.
 
     Parameters
     ----------
     path : path
+    trusted : sequence of types
+        See `estimators.build`.
 
     Raises
     ------
@@ -185,15 +139,17 @@ def read(path):
             raise ModelFileError("a file of rec.save(path) is needed; this is something else")
         if path.stat().st_size > LIMIT:
             raise ModelFileError(f"larger than {LIMIT:,} bytes; refused")
-        return unpack(path.read_bytes())
+        return unpack(path.read_bytes(), trusted)
 
 
-def unpack(data):
+def unpack(data, trusted=()):
     """Read the content of the bytes of a file; see `read`: dict.
 
     Parameters
     ----------
     data : bytes
+    trusted : sequence of types
+        See `estimators.build`.
 
     Raises
     ------
@@ -213,7 +169,7 @@ def unpack(data):
             f"its format is {header['format']}, this version of the project reads {FORMAT}; update "
             "the project, or save the recognizer anew"
         )
-    return _decode(header["content"], members)
+    return _decode(header["content"], members, trusted)
 
 
 @contextmanager
@@ -344,23 +300,28 @@ def _encode(value, members):
     return {kind: name}
 
 
-def _decode(value, members):
+def _decode(value, members, trusted):
     """The inverse of `_encode`; members are popped, as reading one often could fill the memory."""
-    if isinstance(value, list):
-        return [_decode(element, members) for element in value]
-    if not isinstance(value, dict):
-        return value
-    if "$pairs" in value:
-        return {_decode(k, members): _decode(v, members) for k, v in value["$pairs"]}
-    if "$array" in value:
-        return _to_array(members.pop(value["$array"]))
-    if "$network" in value:
-        return members.pop(value["$network"])
-    if "$object" in value:
-        return _to_object(value["$object"], _decode(value["state"], members))
-    if "$model" in value:
-        return _to_model(members.pop(value["$model"]))
-    return {key: _decode(element, members) for key, element in value.items()}
+
+    def decoded(value):
+        if isinstance(value, list):
+            return [decoded(element) for element in value]
+        if not isinstance(value, dict):
+            return value
+        if "$pairs" in value:
+            return {decoded(k): decoded(v) for k, v in value["$pairs"]}
+        if "$array" in value:
+            return _to_array(members.pop(value["$array"]))
+        if "$network" in value:
+            return members.pop(value["$network"])
+        if "$object" in value:
+            cls = estimators.plain_class(value["$object"])
+            return estimators.restored(cls, decoded(value["state"]), trusted)
+        if "$model" in value:
+            return _to_model(members.pop(value["$model"]), trusted)
+        return {key: decoded(element) for key, element in value.items()}
+
+    return decoded(value)
 
 
 def _state(value):
@@ -372,19 +333,6 @@ def _state(value):
 def _saved(cls, state):
     apart = {"_sklearn_version", *getattr(cls, "not_saved", ())}
     return {name: part for name, part in state.items() if name not in apart}
-
-
-def _to_object(name, state):
-    cls = _plain_class(name)
-    parameters = inspect.signature(cls).parameters.items()
-    value = cls(**{n: None for n, p in parameters if p.default is p.empty})
-    state = _saved(cls, state)
-    state |= {name: x for name, x in getattr(cls, "older", ()) if name not in state}
-    if "__setstate__" in vars(cls):  # scikit-learn's would compare versions
-        value.__setstate__(state)
-    else:
-        vars(value).update(state)
-    return value
 
 
 def _from_array(array):
@@ -419,124 +367,11 @@ def _from_model(model):
     return zipped(members)
 
 
-def _to_model(data):
-    """A scikit-learn model, if all its types are trusted and its indices in range."""
+def _to_model(data, trusted):
+    """A scikit-learn model, if it is one of those that files may have."""
     members = unzip(data, SKOPS_MEMBERS, len(data))
     arrays = {name: _to_array(data) for name, data in members.items() if name.endswith(".npy")}
-    import skops.io
-    from sklearn.exceptions import InconsistentVersionWarning
-
-    ours = [f"{cls.__module__}.{cls.__name__}" for cls in PLAIN.values()]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", InconsistentVersionWarning)  # `Predictor.check` compares
-        try:
-            members["schema.json"] = _checked(members["schema.json"], arrays)
-            model = skops.io.loads(zipped(members), trusted=[*TRUSTED, *ours])
-        except skops.io.exceptions.UntrustedTypesFoundException as error:
-            brute = ' Neighbours with algorithm="brute" have none.'
-            raise ModelFileError(
-                f"its model holds types that aren't trusted, for they could do harm. {error}"
-                f"{brute if 'neighbors' in str(error) else ''}"
-            ) from error
-        except (ImportError, AttributeError) as error:
-            raise ModelFileError(
-                f"its model needs what this scikit-learn doesn't have ({error}); install the "
-                "version that card.md inside names, or train it anew"
-            ) from error
-    _check_indices(model)
-    return model
-
-
-def _checked(schema, arrays):
-    """A schema of skops with today's names, if each array is read once and trees fit theirs."""
-    owners = {}
-
-    def check(node):
-        if "file" in node:
-            name, owner = node["file"], node["__id__"]
-            if not owner or owners.setdefault(name, owner) != owner:
-                raise ModelFileError(f"parts of its model share {name}; refused")
-        if node.get("__loader__") == "TreeNode":
-            _, n_classes, n_outputs = node["__reduce__"]["args"]["content"]
-            if arrays[n_classes["file"]].shape != (json.loads(n_outputs["content"]),):
-                raise ModelFileError("a tree of its model has other outputs than it says; refused")
-        if node.get("__module__") in LOSSES:
-            node["__module__"] = import_module(LOSSES[-1]).CyHalfSquaredError.__module__
-        if node.get("__module__") in FORMER_HOMES:
-            cls = _plain_class(node["__class__"])
-            node["__module__"], node["__class__"] = cls.__module__, cls.__name__
-        return node
-
-    return json.dumps(_json(schema, object_hook=check)).encode()
-
-
-ENSEMBLES = (
-    "sklearn.ensemble._forest",
-    "sklearn.ensemble._gb",
-    "sklearn.ensemble._hist_gradient_boosting.gradient_boosting",
-)
-
-
-def _check_indices(part, n_features=math.inf, seen=None):
-    """Refuse indices that point outside arrays: scikit-learn's compiled code doesn't check them.
-
-    `n_features` is the width of X for a part of a forest.
-    """
-    seen = {} if seen is None else seen
-    if (id(part), n_features) in seen:  # a tree may be in two forests, one with fewer features
-        return
-    seen[id(part), n_features] = part
-    own, module = getattr(part, "__dict__", {}), type(part).__module__
-    if module == "sklearn.tree._tree":
-        leaf = part.children_left == -1
-        _check_nodes(part.children_left, part.children_right, part.feature, leaf, n_features)
-        _check(part.n_features <= n_features)
-    elif module == "sklearn.ensemble._hist_gradient_boosting.predictor":
-        nodes = [part.nodes[name] for name in ("left", "right", "feature_idx", "is_leaf")]
-        _check_nodes(*nodes, n_features)
-        _check(not part.nodes["is_categorical"].any())
-    elif module == "sklearn.tree._classes":
-        n_features = min(n_features, own.get("n_features_in_", math.inf))
-    elif module in ENSEMBLES and "n_features_in_" in own:
-        n_features = part.n_features_in_  # their trees don't check the width of X themselves
-        if module == "sklearn.ensemble._gb":
-            _check(part.estimators_.shape[1] == part.n_trees_per_iteration_)
-    elif "n_features_in_" in own:
-        n_features = math.inf
-    if "_dual_coef_" in own:
-        _check_support_vectors(part)
-    if module == "sklearn.neighbors._classification" and "_y" in own:
-        _check(part._y.min() >= 0 and part._y.max() < len(part.classes_))
-    children = own.values()
-    if isinstance(part, np.ndarray) and part.dtype == "O":
-        children = part.ravel()
-    elif isinstance(part, (list, tuple, dict)):
-        children = part.values() if isinstance(part, dict) else part
-    for child in children:
-        _check_indices(child, n_features, seen)
-
-
-def _check(right):
-    if not right:
-        raise ModelFileError("its model has indices that point outside; refused")
-
-
-def _check_nodes(left, right, feature, leaf, n_features):
-    """Children come after their parents, and features are below `n_features`."""
-    inner = np.flatnonzero(leaf == 0)
-    for children in (left, right):
-        _check(((children[inner] > inner) & (children[inner] < len(leaf))).all())
-    _check(((feature[inner] >= 0) & (feature[inner] < n_features)).all())
-
-
-def _check_support_vectors(svm):
-    n_classes, n_vectors = len(svm._n_support), len(svm.support_vectors_)
-    n_pairs = n_classes * (n_classes - 1) // 2
-    _check(not svm._sparse and len(svm.support_) == n_vectors and n_classes > 1)
-    _check(((svm._n_support >= 0) & (svm._n_support <= n_vectors)).all())
-    _check(svm._dual_coef_.shape == (n_classes - 1, n_vectors))
-    _check(svm._intercept_.shape == (n_pairs,))
-    _check(svm._probA.shape == svm._probB.shape and svm._probA.size in (0, n_pairs))
+    return estimators.build(_json(members["schema.json"]), arrays, trusted)
 
 
 def versions(libraries=LIBRARIES):
@@ -580,11 +415,18 @@ def model_card(record):
     if score := record["score"]:
         error = "" if score.get("ece") is None else f", ECE {score['ece']:.3f}"
         rows["score"] = f"{scores_in_words(score)}{error}; in brackets 95 % intervals by speaker"
+    cells = {name: _in_markdown(text).replace("|", "&#124;") for name, text in rows.items()}
     return CARD.format(
-        measured=record.get("measured") or "",
-        rows="\n".join(f"| {name} | {text} |" for name, text in rows.items()),
-        licences="\n".join(f"- {licence}" for licence in licences(record["corpora"])),
+        measured="\n".join(map(_in_markdown, (record.get("measured") or "").split("\n"))),
+        rows="\n".join(f"| {name} | {text} |" for name, text in cells.items()),
+        licences="\n".join(f"- {_in_markdown(own)}" for own in licences(record["corpora"])),
     )
+
+
+def _in_markdown(text):
+    """A line that shows a text as it is: no HTML, links, code or commands to terminals."""
+    text = re.sub(r"[\\`\[\]!]", r"\\\g<0>", html.escape(_clean(text), quote=False))
+    return text.replace("://", "&#58;//").replace("www.", "www&#46;").replace("@", "&#64;")
 
 
 class Savable:
@@ -594,11 +436,11 @@ class Savable:
     prediction needs, see `pack`) and the class method `_restored(content, record, encoder)`.
     """
 
-    def save(self, path, *, measured=None):
+    def save(self, path, *, measured=None, trusted=()):
         """Save all that a prediction needs in one file, which `load_recognizer` reads: self.
 
         The file is read back before it is written, whole or not at all: a `ModelFileError` names
-        types that skops doesn't know or trust. It has no recordings, but the features of some.
+        what it may not have. It has no recordings, but the features of some.
 
         Parameters
         ----------
@@ -607,6 +449,8 @@ class Savable:
         measured : evaluation.Evaluation, or dict of str to Evaluation, optional
             Its protocol and scores, the first's of several, are saved in place of those of the test
             part. With names they are the first table of the card.
+        trusted : sequence of types
+            Classes of the model that are not in `allowed.FITTED`; see `load`.
         """
         record = self._record()
         if measured is not None:
@@ -614,28 +458,36 @@ class Savable:
             record = record | next(iter(named.values()), measured).recorded(named)
         data = pack({"record": record, "recognizer": self._content()}, model_card(record))
         with naming(path):
-            restored(**unpack(data), encoder=AS_FEATURES)  # raises if the file couldn't be loaded
+            content = unpack(data, trusted)
+            _check_content(**content)
+            restored(**content, encoder=AS_FEATURES)  # raises if the file couldn't be loaded
         with replacing(path) as temporary:
             temporary.write_bytes(data)
         return self
 
     @classmethod
-    def load(cls, path, *, encoder=None):
+    def load(cls, path, *, encoder=None, trusted=()):
         """Load a recognizer of this class from a file; see `load_recognizer`.
 
         Parameters
         ----------
         path : path
         encoder : str, optional
-            Where its encoder is on this machine.
+            Where its encoder is on this machine, as for `encoder.load_encoder`. Default: as it was.
+        trusted : sequence of types, optional
+            Classes, and functions, that its model may have beside those of `allowed.FITTED`: run
+            as they are. Give only those that you know, for files whose origin you know.
 
         Raises
         ------
         ModelFileError
             Also for a recognizer of another class.
         """
-        content = read(path)
+        content = read(path, trusted)
         with naming(path):
+            _check_content(**content)
+            if not trusted:
+                estimators.try_out(_to_try(content["recognizer"]))
             rec = restored(**content, encoder=encoder)
             if encoder is not None and not any(map(is_encoder, rec.predictor_.names)):
                 raise ModelFileError(f"it has no encoder: leave out encoder={str(encoder)!r}")
@@ -678,10 +530,72 @@ def restored(recognizer, record, encoder=None):
     return getattr(import_module(RECOGNIZERS[name]), name)._restored(recognizer, record, encoder)
 
 
+def _check_content(recognizer, record):
+    """Refuse parts that are none, and texts that could do more than be read."""
+    check_words({name: value for name, value in record.items() if name != "measured"})
+    check_words((record.get("measured") or "").split("\n"))
+    members = recognizer.get("members", [])
+    for member in members:
+        _check_content(member, {})
+    if not members:
+        check_words(recognizer["settings"])
+        _check_encoder(recognizer["settings"]["features"])
+        estimators.check_parts(recognizer)
+
+
+def _check_encoder(features):
+    """Refuse an encoder that isn't a file of this machine: reading a device may never end."""
+    for name in filter(is_encoder, features):
+        path = re.sub(r"@[\d,]*$", "", name.partition(":")[2])
+        other = path and Path(path).exists() and not Path(path).is_file()
+        if other or path.startswith(("//", "\\\\")):
+            raise ModelFileError(f"its encoder {path!r} isn't a file of this machine; refused")
+
+
+def _to_try(recognizer):
+    """The models that aren't of `PLAIN`, each with clips of the probe: list of pairs."""
+    fits = recognizer.get("fits", {}).values()
+    own = [fit for fit in fits if type(fit["model"]) not in PLAIN.values()]
+    pairs = [(f["model"], f["scaler"].transform(recognizer["probe"]["X"])) for f in own]
+    return sum(map(_to_try, recognizer.get("members", ())), pairs)
+
+
+def check_words(value):
+    """Refuse texts that aren't printable, one line and at most `LONGEST` characters long.
+
+    Parameters
+    ----------
+    value : str, dict, list, or anything else
+        With texts in it at any depth.
+
+    Raises
+    ------
+    ModelFileError
+        For such a text.
+    """
+    if isinstance(value, str) and not (len(value) <= LONGEST and _clean(value) == value):
+        raise ModelFileError(
+            f"it has a text that isn't one printable line of at most {LONGEST:,} characters: "
+            f"{value!a:.80}; refused"
+        )
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    for part in value if isinstance(value, (list, tuple)) else ():
+        check_words(part)
+
+
+def _clean(text):
+    """A text with escapes in place of what can't be printed, such as commands to terminals."""
+    joiners = "\u200c\u200d"  # of Persian and Indic scripts, and of emojis
+    return "".join(x if x.isprintable() or x in joiners else ascii(x)[1:-1] for x in text)
+
+
 __getattr__ = moved(
     __name__,
     {
         "corpora": "LICENCES",
+        "allowed": "LOSSES TRUSTED=FITTED",
+        "estimators": "FORMER_HOMES HOMES plain",
         "networks": "network_bytes n_weights load_weights KERAS_MEMBERS",
         "predictor": "check_same",
     },

@@ -911,15 +911,6 @@ def test_a_tree_wider_than_its_forest_is_refused(forest_path, tmp_path):
     refused(with_model(forest_path, tmp_path, change))
 
 
-def test_a_tree_is_checked_wherever_it_stands():
-    """Its features may be right by its own width, and too many for a forest that it is in."""
-    X, y = np.random.default_rng(0).normal(size=(50, 3)), np.arange(50) % 2
-    model = RandomForestClassifier(1, max_features=None).fit(X, y)
-    model.n_features_in_ = 1
-    with pytest.raises(ModelFileError, match="point outside"):
-        model_file._check_indices([model.estimators_[0], model])
-
-
 def test_trees_with_other_outputs_than_they_say_are_refused(forest_path, tmp_path):
     def change(schema, inner):
         def enlarge(node):
@@ -941,12 +932,145 @@ def test_support_vectors_that_do_not_fit_are_refused(key, machine_path, tmp_path
     refused(with_model(machine_path, tmp_path, change), "point outside|altered")
 
 
-def test_an_array_is_read_once(machine_path, tmp_path):
-    def change(schema, inner):
-        own = schema["content"]["content"]
-        own["copy"] = own["support_vectors_"] | {"__id__": 1}
+def with_header(path, tmp_path, change):
+    """A copy whose header was changed."""
+    header = json.loads(members(path)["header.json"])
+    change(header["content"])
+    return tampered(path, {"header.json": json.dumps(header).encode()}, tmp_path)
 
-    refused(with_model(machine_path, tmp_path, change), "share")
+
+def average(content):
+    return content["recognizer"]["fits"]["average"]
+
+
+def stateful(name, **state):
+    """A change that gives the average scaler or model other attributes."""
+    return lambda content: average(content)[name]["state"].update(state)
+
+
+MUCH = {"$array": "arrays/0.npy"}  # below an array of 3 dimensions, which broadcasts
+HOSTILE_HEADERS = {
+    "a scaler with a method": stateful("scaler", transform=1),
+    "a scaler that broadcasts": stateful("scaler", mean_=MUCH),
+    "a scaler with a path": stateful("scaler", copy="/etc/passwd"),
+    "a scaler with a list": stateful("scaler", mean_=[1, 2]),
+    "a model with a method": stateful("model", decision_function=None),
+    "a model that broadcasts": stateful("model", classes_=MUCH),
+    "a model of numbers": lambda content: average(content).update(model=3),
+    "a model that is a scaler": lambda content: average(content).update(
+        model={"$object": "StandardScaler", "state": {}}
+    ),
+    "an unknown object": lambda content: average(content)["model"].update({"$object": "os"}),
+    "another fit": lambda content: average(content).update(more=MUCH),
+    "a temperature that broadcasts": lambda content: average(content).update(temperature=[MUCH, 1]),
+    "coverages that broadcast": lambda content: average(content).update(coverages=MUCH),
+    "a speaker that broadcasts": lambda content: content["recognizer"].update(voice=[MUCH]),
+    "a long sound": lambda content: content["recognizer"]["probe"].update(
+        sound={"$array": "arrays/1.npy"}
+    ),
+    "many clips": lambda content: content["recognizer"]["probe"].update(
+        X={"$array": "arrays/2.npy"}
+    ),
+    "a device as encoder": lambda content: content["recognizer"]["settings"].update(
+        features=["encoder:/dev/zero@1"]
+    ),
+    "a share as encoder": lambda content: content["recognizer"]["settings"].update(
+        features=["encoder:\\\\evil\\share\\a.onnx@1"]
+    ),
+    "a label of two lines": lambda content: content["recognizer"]["settings"].update(
+        emotions=["sad\n", "angry", "happy"]
+    ),
+    "a label that moves the cursor": lambda content: content["recognizer"]["settings"].update(
+        emotions=["sad\x1b[2J", "angry", "happy"]
+    ),
+    "a label from right to left": lambda content: content["recognizer"]["settings"].update(
+        emotions=["sad\u202e", "angry", "happy"]
+    ),
+    "a protocol that moves the cursor": lambda content: content["record"].update(
+        protocol="\x1b]0;evil\x07"
+    ),
+    "a long protocol": lambda content: content["record"].update(protocol="x" * 10**5),
+    "a measurement that moves the cursor": lambda content: content["record"].update(
+        measured="| a |\n| \x1b[31m |"
+    ),
+    "a corpus of two lines": lambda content: content["record"].update(corpora={"a\nb": [1, 1]}),
+    "a version of two lines": lambda content: content["record"]["versions"].update(numpy="1\n2"),
+}
+
+
+def with_arrays(path, tmp_path, change):
+    """A copy whose header was changed and may refer to three more arrays, `arrays/0.npy` to 2."""
+    large = [np.zeros((500, 1, 80)), np.zeros(10**6, np.int16), np.zeros((10**3, 80), np.float32)]
+    arrays = {f"arrays/{i}.npy": model_file._from_array(x) for i, x in enumerate(large)}
+    own = members(path)
+    header, card = own.pop("header.json").decode(), own.pop("card.md")
+    for old in own:  # to names that are free
+        header = header.replace(f'"{old}"', f'"{old.replace("/", "/9")}"')
+    content = json.loads(header)
+    change(content["content"])
+    rest = {"header.json": json.dumps(content).encode(), "card.md": card}
+    (tmp_path / "hostile.ser").write_bytes(
+        model_file._sealed(arrays | rest | {n.replace("/", "/9"): x for n, x in own.items()})
+    )
+    return tmp_path / "hostile.ser"
+
+
+@pytest.mark.parametrize("name", HOSTILE_HEADERS)
+def test_hostile_headers_are_refused(name, plain_path, tmp_path):
+    refused(
+        with_arrays(plain_path, tmp_path, HOSTILE_HEADERS[name]), "refused$|has no such|Unknown|"
+    )
+
+
+def test_more_arrays_than_needed_do_no_harm(plain_path, tmp_path, clips):
+    """So the hostile headers are refused for what they say."""
+    loaded = load_recognizer(with_arrays(plain_path, tmp_path, lambda content: None))
+    assert answers(loaded, clips) == answers(load_recognizer(plain_path), clips)
+
+
+@pytest.fixture(scope="module")
+def plain_path(tmp_path_factory):
+    """The file of a discriminant analysis of 80 numbers."""
+    path = tmp_path_factory.mktemp("plain") / "plain.ser"
+    EmotionRecognizer(EmotionLDA(), normalize=None, **FEW, **BUNDLED).train().save(path)
+    return path
+
+
+def test_cards_show_what_strangers_wrote_as_it_is(few_svc):
+    card = model_card(
+        few_svc._record()
+        | {
+            "protocol": "<script>alert(1)</script> [a](http://a.b) ![](x) www.a.b a|b \x1b[2J `c`",
+            "corpora": {"<img src=x>": [1, 1]},
+            "measured": "| a | b |\n<iframe> [b](javascript:1)",
+        }
+    )
+    for evil in ("<script", "<img", "<iframe", "[a](", "![", "[b](", "http://", "www.a", "\x1b"):
+        assert evil not in card
+    assert r"&lt;script&gt;alert(1)&lt;/script&gt; \[a\](http&#58;//a.b)" in card
+    assert "| a | b |\n&lt;iframe&gt;" in card and r"\\x1b\[2J \`c\` |" in card
+
+
+def test_a_user_may_trust_a_class_when_saving_and_loading(tmp_path, clips):
+    rec = EmotionRecognizer(Unknown(), normalize=None, **FEW, **BUNDLED).train()
+    with pytest.raises(ModelFileError, match=r"Unknown.*trusted=\[Unknown\]"):
+        rec.save(tmp_path / "own.ser")
+    rec.save(tmp_path / "own.ser", trusted=[Unknown])
+    with pytest.raises(ModelFileError, match="Unknown"):
+        load_recognizer(tmp_path / "own.ser")
+    for load in (load_recognizer, EmotionRecognizer.load):
+        loaded = load(tmp_path / "own.ser", trusted=[Unknown])
+        assert answers(loaded, clips) == answers(rec, clips)
+
+
+def test_strange_models_are_tried_apart_and_plain_ones_are_not(
+    plain_path, machine_path, monkeypatch
+):
+    tried = []
+    monkeypatch.setattr(model_file.estimators, "try_out", tried.append)
+    load_recognizer(plain_path)
+    load_recognizer(machine_path)
+    assert tried[0] == [] and [type(model) for model, _ in tried[1]] == [SVC]
 
 
 # hostile networks

@@ -1,0 +1,549 @@
+"""Models of scikit-learn in files: made of what skops wrote, if they are what `allowed.py` lists.
+
+skops reads no file here: it trusts all of scikit-learn, with folders that are unpickled, files that
+are opened, and models that never end.
+
+    model = build(schema, arrays)    # refuses what isn't listed, before anything of it is called
+    try_out([(model, Z)])            # refuses what takes too much time or memory
+"""
+
+import inspect
+import json
+import math
+import os
+import pickle
+import subprocess
+import sys
+from contextlib import suppress
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from types import FunctionType
+
+import joblib
+import numpy as np
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch
+
+from allowed import (
+    FIT,
+    FITTED,
+    FUNCTIONS,
+    JOINED,
+    LOSS_MODULE,
+    LOSSES,
+    MOST_CLASSES,
+    OTHERS,
+    OWN,
+    PROBE,
+    RULES,
+    TREE,
+    TREES,
+    UNUSED,
+    WORDS,
+    is_number,
+)
+
+MOST_OBJECTS, DEEPEST = 2**15, 8  # objects of a model, and how many are inside each other
+USES = 8  # bytes of arrays in use for each byte there is
+SECONDS, PATIENCE = 60, 300  # of processor and of clock that answers for some clips may take
+MEMORY = 2**31  # bytes that they may take
+
+
+class ModelFileError(ValueError):
+    """A file that can't be loaded, or a model that can't be saved; the message says why."""
+
+
+PLAIN = {cls.__name__: cls for cls in (StandardScaler, Ridge)}
+"""Classes whose objects are stored as plain values and arrays, which all versions can read."""
+HOMES = "models", "adaptation", "deep_emotion_recognition"  # modules with classes for `PLAIN`
+FORMER_HOMES = "emotion_recognition", "deep_emotion_recognition"  # their modules in older files
+
+
+def plain(cls=None, *, formerly=()):
+    """Decorate a class whose state is only values, arrays and objects of `PLAIN`; see `OWN`.
+
+    Parameters
+    ----------
+    cls : type
+        The parameters that its `not_saved` names depend on the machine; no file has them. Its
+        `older` has what a file means that lacks an attribute: pairs.
+    formerly : tuple of str
+        Names of the class in older files.
+    """
+
+    def register(cls):
+        for name in (cls.__name__, *formerly):
+            PLAIN.setdefault(name, cls)
+        return cls
+
+    return register if cls is None else register(cls)
+
+
+def plain_class(name):
+    """The class of this name in `PLAIN`: type.
+
+    Parameters
+    ----------
+    name : str
+    """
+    if name not in PLAIN:
+        for module in HOMES:
+            import_module(module)
+    return PLAIN[name]
+
+
+# objects of these classes
+
+
+def restored(cls, state, trusted=()):
+    """Make an object of a class of the tables, if its attributes are what they may be.
+
+    Parameters
+    ----------
+    cls : type
+    state : dict of str to object
+        Attributes; those that it lacks are as the constructor makes them.
+    trusted : collection
+        Classes and functions that attributes may have, too.
+
+    Raises
+    ------
+    ModelFileError
+        If it has others.
+    """
+    apart = UNUSED | {*getattr(cls, "not_saved", ())}
+    state = {name: value for name, value in state.items() if name not in apart}
+    check_names(cls, state)
+    for name, value in state.items():
+        if not _may_be(cls, name, value, trusted):
+            shown = value if isinstance(value, str | int | float) else type(value).__name__
+            raise ModelFileError(f"its {cls.__name__} has {name}={shown!r:.60}; refused")
+    for names, check in CHECKS.items():
+        if cls.__name__ in names.split():
+            check(Bunch(**state), cls)
+    value = cls(**{n: None for n, p in _parameters(cls).items() if p.default is p.empty})
+    state = {name: x for name, x in getattr(cls, "older", ()) if name not in state} | state
+    if "__setstate__" in vars(cls):  # scikit-learn's would compare versions
+        value.__setstate__(state)
+    else:
+        vars(value).update(state)
+    if cls.__name__ in JOINED and hasattr(value, "estimators_"):
+        kept = [name for name, model in value.estimators if model != "drop"]
+        value.named_estimators_ = Bunch(**dict(zip(kept, value.estimators_, strict=True)))
+    return value
+
+
+def check_parts(recognizer):
+    """Refuse a recognizer's content whose confidence or probe isn't what it may be.
+
+    Parameters
+    ----------
+    recognizer : dict
+        See `predictor.Predictor.content`.
+
+    Raises
+    ------
+    ModelFileError
+        For the first part.
+    """
+    rules = {f"fits {name}": FIT for name in recognizer["fits"]} | {"probe": PROBE}
+    parts = {f"fits {name}": fit for name, fit in recognizer["fits"].items()}
+    for what, values in (parts | {"probe": recognizer["probe"]}).items():
+        for name, value in values.items():
+            if value is not None and not rules[what].get(name, is_number)(value):
+                raise ModelFileError(f"its {what} has another {name!r:.40} than it may; refused")
+    voice = recognizer.get("voice")
+    if voice is not None and not all(FIT["coverages"](row) for row in voice):
+        raise ModelFileError("its speaker has other means than it may; refused")
+
+
+def check_names(cls, names):
+    """Refuse attributes that a class of the tables doesn't have: they could hide its methods.
+
+    Parameters
+    ----------
+    cls : type
+    names : iterable of str
+    """
+    fitted = FITTED.get(f"{cls.__module__}.{cls.__name__}") or OWN.get(cls.__name__, "").split()
+    known = {"n_features_in_", *_parameters(cls), *fitted}
+    if unknown := sorted(set(names) - known):
+        raise ModelFileError(f"its {cls.__name__} has no attribute {unknown[0]!r:.60}; refused")
+
+
+@lru_cache
+def _parameters(cls):
+    plain = cls.__init__ is object.__init__  # whose signature Python would compile
+    return {} if plain else inspect.signature(cls).parameters
+
+
+def _may_be(cls, name, value, trusted):
+    rule = RULES.get(f"{cls.__name__}.{name}") or RULES.get(name, is_number)
+    bare = name.strip("_")
+    legal = WORDS.get(OTHERS.get(bare, bare), "").split()
+    strings = value if isinstance(value, list) else [value]
+    return (
+        value is None
+        or all(isinstance(x, str) and x in legal for x in strings)
+        or rule(value)
+        or type(value) in trusted
+        or (isinstance(value, FunctionType) and value in trusted)
+    )
+
+
+def _check(right):
+    if not right:
+        raise ModelFileError("its model has indices that point outside; refused")
+
+
+def _check_support_vectors(svm, cls):
+    if "support_vectors_" not in svm:
+        return
+    n_classes, (n_vectors, n_features) = len(svm._n_support), svm.support_vectors_.shape
+    n_pairs = n_classes * (n_classes - 1) // 2
+    _check(not svm._sparse and len(svm.support_) == n_vectors and n_classes > 1)
+    _check(n_features == svm.n_features_in_)
+    _check(((svm._n_support >= 0) & (svm._n_support <= n_vectors)).all())
+    if "SVC" in cls.__name__:
+        _check(svm._n_support.sum() == n_vectors and n_classes == len(svm.classes_))
+    _check(svm._dual_coef_.shape == (n_classes - 1, n_vectors))
+    _check(svm._intercept_.shape == (n_pairs,))
+    _check(svm._probA.shape == svm._probB.shape and svm._probA.size in (0, n_pairs))
+
+
+def _check_nodes(left, right, feature, leaf, n_features):
+    """Children come after their parents, and features are below `n_features`."""
+    inner = np.flatnonzero(leaf == 0)
+    _check(len(leaf) > 0)
+    for children in (left, right):
+        _check(((children[inner] > inner) & (children[inner] < len(leaf))).all())
+    _check(((feature[inner] >= 0) & (feature[inner] < n_features)).all())
+
+
+def _check_tree(tree, cls):
+    if "tree_" in tree:
+        n_classes = tree.n_classes_ if "Classifier" in cls.__name__ else 1
+        _check(tree.tree_.n_features == tree.n_features_in_)
+        _check(tree.tree_.max_n_classes == n_classes)
+
+
+def _check_forest(forest, cls):
+    """The trees of a forest don't check the width of X themselves."""
+    for tree in forest.get("estimators_", ()):
+        _check(type(tree).__name__ in TREES and tree.n_features_in_ == forest.n_features_in_)
+    if "n_classes_" in forest:
+        _check(forest.n_classes_ == len(forest.classes_))
+
+
+def _check_boosting(model, cls):
+    if "estimators_" not in model:
+        return
+    n_classes = len(model.classes_) if "Classifier" in cls.__name__ else 1
+    n_columns = 1 if n_classes == 2 else n_classes
+    _check(model.n_trees_per_iteration_ == n_columns == model.estimators_.shape[1])
+    _check(model._loss.is_multiclass == (n_columns > 1))
+    for tree in model.estimators_.ravel():
+        _check(type(tree).__name__ == "DecisionTreeRegressor")
+        _check(tree.n_features_in_ == model.n_features_in_ and tree.tree_.node_count)
+    if n_classes > 1 and not isinstance(model.init_, str):
+        _check(len(model.init_.classes_) == n_classes)
+
+
+def _check_dummy(model, cls):
+    _check(model.get("n_outputs_", 1) == 1 and not model.get("sparse_output_"))
+    if "classes_" in model:
+        _check(model.n_classes_ == len(model.classes_) == len(model.class_prior_))
+    if "constant_" in model:
+        _check(model.constant_.shape == (1, 1))
+
+
+def _check_histograms(model, cls):
+    if "_predictors" not in model:
+        return
+    _check_categories(model)
+    n_columns = model.n_trees_per_iteration_
+    _check(n_columns in ((1, len(model.classes_)) if "Classifier" in cls.__name__ else (1,)))
+    _check(model._loss.is_multiclass == (n_columns > 1))
+    _check(model._baseline_prediction.size == n_columns)
+    for trees in model._predictors:
+        _check(len(trees) == n_columns)
+        for tree in trees:
+            nodes = [tree.nodes[name] for name in ("left", "right", "feature_idx", "is_leaf")]
+            _check_nodes(*nodes, model.n_features_in_)
+            _check(not tree.nodes["is_categorical"].any())
+
+
+def _check_categories(model, cls=None):
+    own = model.get("is_categorical_")
+    _check(own is None or not own.any())
+
+
+def _check_neighbors(model, cls):
+    if "_fit_X" in model:
+        _check(len(model._fit_X) == len(model._y) == model.n_samples_fit_)
+        _check(not model.get("outputs_2d_"))
+        if "Classifier" in cls.__name__:
+            _check(model._y.min() >= 0 and model._y.max() < len(model.classes_))
+
+
+CHECKS = {
+    "SVC SVR NuSVC NuSVR": _check_support_vectors,
+    " ".join(TREES): _check_tree,
+    "RandomForestClassifier RandomForestRegressor": _check_forest,
+    "ExtraTreesClassifier ExtraTreesRegressor": _check_forest,
+    "GradientBoostingClassifier GradientBoostingRegressor": _check_boosting,
+    "HistGradientBoostingClassifier HistGradientBoostingRegressor": _check_histograms,
+    "DummyClassifier DummyRegressor": _check_dummy,
+    "_BinMapper": _check_categories,
+    "KNeighborsClassifier KNeighborsRegressor": _check_neighbors,
+}
+"""What fits together in a class: scikit-learn's compiled code doesn't check where it reads."""
+
+
+# nodes
+
+
+KEYS = {"str": str, "str_": str, "int": int, "int64": int, "float": float, "float64": float}
+
+
+def _imported(module, name):
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ModelFileError(
+            f"its model needs what this scikit-learn doesn't have ({error}); install the "
+            "version that card.md inside names, or train it anew"
+        ) from error
+
+
+class _Builder:
+    """Makes values of skops's nodes.
+
+    Every node is made by itself: what was the same object is two, so models can't share children,
+    and there are no more of them than the file has.
+    """
+
+    def __init__(self, arrays, trusted):
+        self.arrays = arrays
+        self.trusted = {f"{cls.__module__}.{cls.__name__}": cls for cls in trusted}
+        self.bytes_left = USES * sum(x.nbytes for x in arrays.values()) + 2**16
+        self.objects_left, self.depth = MOST_OBJECTS, 0
+        self.makers = {
+            "JsonNode": self.scalar,
+            "ListNode": lambda node: [*map(self.value, node["content"])],
+            "TupleNode": lambda node: tuple(map(self.value, node["content"])),
+            "DictNode": self.mapping,
+            "NdArrayNode": self.array,
+            "ObjectNode": self.object,
+            "TreeNode": self.tree,
+            "FunctionNode": self.function,
+            "RandomStateNode": lambda node: None,  # predictions need no random numbers
+            "RandomGeneratorNode": lambda node: None,
+        }
+
+    def value(self, node):
+        maker = self.makers.get(node["__loader__"])
+        if maker is None:
+            self.refuse(node)
+        return maker(node)
+
+    def refuse(self, node):
+        path = f"{node['__module__']}.{node['__class__']}"
+        brute = ' Neighbours with algorithm="brute" have none.' if "neighbors" in path else ""
+        raise ModelFileError(
+            f"its model has {path!r:.100}, which isn't among the classes that a file may have. If "
+            f"you know who made it, trusted=[{node['__class__']!s:.40}] allows that class.{brute}"
+        )
+
+    def scalar(self, node):
+        value = json.loads(node["content"])
+        if not isinstance(value, str | int | float | None):
+            raise ModelFileError(f"its model has a {type(value).__name__} as a number; refused")
+        return value
+
+    def mapping(self, node):
+        kinds = [KEYS[kind["__class__"]] for kind in node["key_types"]["content"]]
+        pairs = zip(kinds, node["content"].items(), strict=True)
+        return {kind(key): self.value(child) for kind, (key, child) in pairs}
+
+    def array(self, node):
+        if node["type"] == "json":
+            return self.object_array(node)
+        array = self.arrays[node["file"]]
+        self.bytes_left -= array.nbytes
+        if self.bytes_left < 0:
+            raise ModelFileError("parts of its model share their arrays; refused")
+        return array if node["__class__"] == "ndarray" else array[()]
+
+    def object_array(self, node):
+        shape, rows = self.value(node["shape"]), [*map(self.value, node["content"])]
+        if len(shape) == 2:
+            _check(len(rows) == shape[0] and all(len(row) == shape[1] for row in rows))
+            rows = [value for row in rows for value in row]
+        _check(len(rows) == math.prod(shape) and len(shape) in (1, 2))
+        array = np.empty(len(rows), dtype="O")
+        for place, value in enumerate(rows):  # numpy would look into the models
+            array[place] = value
+        return array.reshape(shape)
+
+    def object(self, node):
+        module, name = node["__module__"], node["__class__"]
+        path = f"{module}.{name}"
+        if path == f"{LOSS_MODULE}.{name}" and name in LOSSES:
+            return self.loss(node)
+        own = OWN.keys() | {"VoiceScaler"} if module in (*HOMES, *FORMER_HOMES) else ()
+        if path not in FITTED and path not in self.trusted and name not in own:
+            self.refuse(node)
+        self.objects_left -= 1
+        self.depth += 1
+        if self.depth > DEEPEST or self.objects_left < 0:
+            raise ModelFileError(
+                f"its model has more than {MOST_OBJECTS:,} parts, or over {DEEPEST} inside each "
+                "other; refused"
+            )
+        made = self.stranger(node) if path in self.trusted else self.known(node, name in own)
+        self.depth -= 1
+        return made
+
+    def stranger(self, node):
+        """An object of a class that the user trusts."""
+        cls, state = self.trusted[f"{node['__module__']}.{node['__class__']}"], node.get("content")
+        value, state = cls.__new__(cls), state and self.value(state)
+        if hasattr(value, "__setstate__"):
+            value.__setstate__(state)
+        else:
+            vars(value).update(state or {})
+        return value
+
+    def known(self, node, own):
+        name = node["__class__"]
+        cls = plain_class(name) if own else _imported(node["__module__"], name)
+        children = node["content"]["content"]
+        children = {name: child for name, child in children.items() if name not in UNUSED}
+        check_names(cls, children)
+        state = {name: self.value(child) for name, child in children.items()}
+        return restored(cls, state, self.trusted.values())
+
+    def loss(self, node):
+        cls = _imported(LOSS_MODULE, node["__class__"])
+        n_classes = node["content"]["content"]["n_classes"]
+        if node["__class__"] != "HalfMultinomialLoss":
+            return cls()
+        n_classes = self.value(n_classes)
+        _check(isinstance(n_classes, int) and 2 < n_classes <= MOST_CLASSES)
+        return cls(n_classes=n_classes)
+
+    def tree(self, node):
+        """Of a decision tree; see `sklearn.tree._tree.Tree.__reduce__`."""
+        if f"{node['__module__']}.{node['__class__']}" != TREE:
+            self.refuse(node)
+        n_features, n_classes, n_outputs = self.value(node["__reduce__"]["args"])
+        if not n_outputs == len(n_classes) == 1 or not 1 <= n_classes[0] <= MOST_CLASSES:
+            raise ModelFileError("a tree of its model has other outputs than it says; refused")
+        state = self.value(node["content"])
+        nodes = state["nodes"]
+        _check(len(nodes) == state["node_count"] == len(state["values"]))
+        children = nodes["left_child"], nodes["right_child"]
+        _check_nodes(*children, nodes["feature"], nodes["left_child"] == -1, n_features)
+        tree = _imported(*TREE.rsplit(".", 1))(n_features, n_classes, n_outputs)
+        tree.__setstate__(state)
+        return tree
+
+    def function(self, node):
+        path = f"{node['__module__']}.{node['__class__']}"
+        if path in self.trusted:
+            return self.trusted[path]
+        if path not in FUNCTIONS:
+            self.refuse(node)
+        return _imported(node["__module__"], node["__class__"])
+
+
+def build(schema, arrays, trusted=()):
+    """Make a model of the tree of nodes that skops wrote, if it has only what it may have.
+
+    Parameters
+    ----------
+    schema : dict
+        The JSON of its schema.json.
+    arrays : dict of str to ndarray
+        By the names of their files.
+    trusted : sequence of types
+        Classes, and functions, that it may have beside those of the tables. They aren't checked.
+
+    Returns
+    -------
+    estimator
+
+    Raises
+    ------
+    ModelFileError
+        If it has anything else. Forged nodes may raise any other error.
+    """
+    return _Builder(arrays, trusted).value(schema)
+
+
+# trying
+
+
+def try_out(pairs):
+    """Refuse models whose answers for some clips need too much time or memory.
+
+    A process of its own computes them, with `SECONDS` of time and `MEMORY` bytes. Where the system
+    can't limit memory (macOS, Windows), only the time is.
+
+    Parameters
+    ----------
+    pairs : list of (estimator, ndarray (n_clips, n_features))
+        Models and standardised features.
+
+    Raises
+    ------
+    ModelFileError
+        If one has no answers.
+    """
+    if not pairs:
+        return
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import estimators; "
+    command = [sys.executable, "-c", code + "estimators.answer()"]
+    settings = {"capture_output": True, "timeout": PATIENCE}
+    settings["env"] = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(command, input=pickle.dumps(pairs), **settings)
+    except subprocess.TimeoutExpired:
+        raise ModelFileError(f"its model gives no answers in {PATIENCE} seconds; refused") from None
+    if done.returncode:
+        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["killed"])[-1]
+        raise ModelFileError(
+            f"its model gives no answers with {SECONDS} seconds and {MEMORY / 2**30:.0f} GB "
+            f"({last!r:.200}); refused"
+        )
+
+
+def answer():
+    """What the process of `try_out` does: answer with the models from its standard input."""
+    pairs = pickle.load(sys.stdin.buffer)  # from `try_out`; the models are checked
+    with suppress(ImportError, ValueError, OSError):
+        limit_process()
+    methods = "predict_proba", "decision_function", "predict"
+    for model, Z in pairs:
+        method = next(name for name in methods if hasattr(model, name))
+        with joblib.parallel_config("sequential"):
+            getattr(model, method)(Z)
+
+
+def limit_process():
+    """Limit the time and the memory of this process.
+
+    Raises
+    ------
+    ImportError, ValueError, OSError
+        Where the system can't.
+    """
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
