@@ -27,6 +27,7 @@ from tqdm.auto import tqdm
 
 from audio import AudioError, stream_audio
 from parameters import SAMPLE_RATE
+from processes import stoppable
 
 _SUFFIXES = (
     "3gp aac ac3 aif aifc aiff amr ape au avi caf dsf flac flv m4a m4b mka mkv mov mp2 mp3 "
@@ -273,4 +274,4 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stoppable(main))

@@ -31,6 +31,7 @@ import pandas as pd
 from checks import check_name, moved
 from corpora import describe, find_data_dir, groups, how_to_get
 from parameters import AVAILABLE_EMOTIONS
+from processes import stoppable
 from tables import COLUMNS, PARTITIONS, TEXT, read_desc_file, write_desc_file
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
@@ -428,4 +429,4 @@ __getattr__ = moved(
 )
 
 if __name__ == "__main__":
-    main()
+    sys.exit(stoppable(main))
