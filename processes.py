@@ -177,10 +177,11 @@ class _Workers(BACKENDS["loky"]):
 
     def configure(self, *args, **kwargs):
         sweep()
-        if os.name == "posix":
-            resource_tracker.ensure_running()  # workers start it otherwise, and it lets signals in
         own = {"initializer": _follow, "initargs": (os.getpid(),)}
-        return super().configure(*args, **own, **kwargs)
+        with _holding(ALL):  # two trackers are started, which know all of them but SIGHUP
+            if os.name == "posix":
+                resource_tracker.ensure_running()  # in `submit` it would let signals in
+            return super().configure(*args, **own, **kwargs)
 
     def submit(self, func, callback=None):
         with _holding(ALL):  # what is started here is not told to stop before it can ignore that
@@ -223,9 +224,10 @@ def sweep():
     for folder in {SHARED_MEMORY, Path(tempfile.gettempdir())}:
         for path in folder.iterdir() if folder.is_dir() else ():
             owner = LEFT.match(path.name)
-            with suppress(FileNotFoundError):  # another run sweeps, too
+            with suppress(OSError):  # another run sweeps, too
                 if owner and path.lstat().st_uid == os.getuid() and not _lives(int(owner[1])):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    link = path.is_symlink()
+                    shutil.rmtree(path) if path.is_dir() and not link else path.unlink()
 
 
 def _lives(pid):
