@@ -14,15 +14,14 @@ import os
 import warnings
 import zlib
 from collections.abc import Mapping
-from contextlib import closing, contextmanager
-from functools import partial
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, parallel_config
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from joblib import delayed
+from sklearn.base import BaseEstimator, TransformerMixin
 from tqdm.auto import tqdm
 
 import features as ft
@@ -31,114 +30,12 @@ from checks import check_name, moved
 from feature_cache import VERSION, FeatureCache, cache_settings
 from listening import has_speech
 from parameters import DEFAULT_EMOTIONS, SAMPLE_RATE, SPEECH_FROM, SPEECH_MEASURES
+from processes import parallel, task
 from tables import balanced, listed_once, read_desc_file, speaker_groups
 from utils import AS_FEATURES, emotion_scale, enabled, extract_batch, with_encoder
 
 BATCH_SIZE = 16  # clips in one task: long enough to be worth sending to another process
 NAMED_FAILURES = 50
-CLUSTER_TIMEOUT = 10  # seconds for a scheduler to answer
-
-
-# parallel work
-
-
-def sequential():
-    """A block in which nothing is parallel, whatever the n_jobs of an estimator is.
-
-    Workers run their tasks in it (see `task`): parallel work inside parallel work takes more
-    threads than there are cores and, on a cluster, waits for tasks that wait for it.
-
-    Examples
-    --------
-    >>> with sequential():
-    ...     Parallel(n_jobs=4)(delayed(abs)(n) for n in (-1, 2))
-    [1, 2]
-    """
-    return parallel_config(backend="sequential")
-
-
-def task(function):
-    """Make a function run under `sequential`, to be given to joblib's `delayed`.
-
-    Parameters
-    ----------
-    function : callable
-        For processes and clusters one of a module's top level, which can be pickled.
-
-    Examples
-    --------
-    >>> Parallel(n_jobs=1)(delayed(task(abs))(n) for n in (-1, 2))
-    [1, 2]
-    """
-    return partial(_run_sequentially, function)
-
-
-def _run_sequentially(function, /, *args, **kwargs):
-    with sequential():
-        return function(*args, **kwargs)
-
-
-def without_own_jobs(estimator):
-    """An unfitted copy of an estimator that works in one process and one thread.
-
-    Each parameter named n_jobs, its own or of a part, is 1. This is for tasks that can't be wrapped
-    by `task` because another library makes them, e.g. scikit-learn's GridSearchCV with processes.
-
-    Parameters
-    ----------
-    estimator : scikit-learn estimator
-
-    Examples
-    --------
-    >>> from sklearn.neighbors import KNeighborsClassifier
-    >>> without_own_jobs(KNeighborsClassifier(n_jobs=-1))
-    KNeighborsClassifier(n_jobs=1)
-    """
-    jobs = [name for name in estimator.get_params() if name.split("__")[-1] == "n_jobs"]
-    return clone(estimator).set_params(**dict.fromkeys(jobs, 1))
-
-
-@contextmanager
-def on_cluster(scheduler=None, *arrays):
-    """A block in which joblib's parallel work runs on a Dask cluster.
-
-    Inside a task nothing is parallel again, whatever library makes the task.
-
-    Parameters
-    ----------
-    scheduler : str, optional
-        Its address; None leaves the work on this machine. The workers need the project's files on
-        their path, and recordings under the same paths as here.
-    *arrays : ndarray
-        Sent to the workers once, not with every task.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If dask.distributed isn't installed.
-    OSError
-        If no scheduler answers at the address.
-    """
-    if scheduler is None:
-        yield
-        return
-    try:
-        from dask.distributed import Client
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            "A cluster needs dask.distributed: pip install -r requirements-cluster.txt"
-        ) from error
-    from joblib._dask import DaskDistributedBackend
-
-    class SequentialTasks(DaskDistributedBackend):
-        def submit(self, func, callback=None):
-            func.items = [(task(function), *rest) for function, *rest in func.items]
-            return super().submit(func, callback)
-
-    with Client(scheduler, timeout=CLUSTER_TIMEOUT) as client:
-        backend = SequentialTasks(client=client, scatter=list(arrays))
-        with parallel_config(backend=backend):
-            yield
 
 
 # recordings to vectors
@@ -297,7 +194,7 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
             # An open file can't be sent to another process.
             n_jobs = self.n_jobs if len(batches) > 1 and kind != "file" else 1
             own = options | {"sr": self.sr} if kind == "array" else options
-            work = Parallel(
+            work = parallel(
                 n_jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="4 * n_jobs"
             )
             silent = not self.verbose or not keys
@@ -448,7 +345,7 @@ def find_speech(recordings, *, sr=None, n_jobs=None, cache_dir=None):
         missing = [key for key in clips if key not in found]
         batches = [missing[i : i + BATCH_SIZE] for i in range(0, len(missing), BATCH_SIZE)]
         is_open = any(hasattr(clips[key], "read") for key in missing)
-        work = Parallel(1 if is_open or len(batches) < 2 else n_jobs, batch_size=1)
+        work = parallel(1 if is_open or len(batches) < 2 else n_jobs, batch_size=1)
         sounds = ([clips[key] for key in batch] for batch in batches)
         every = work(delayed(task(_spoken))(batch, sr) for batch in sounds)
         found |= zip(missing, (own for batch in every for own in batch), strict=True)
@@ -660,6 +557,7 @@ __getattr__ = moved(
         "feature_cache": "FRESH SEALED SQL_VARIABLES extraction_version find_cache_dir"
         " source_version=extraction_version",
         "checks": "replacing",
+        "processes": "CLUSTER_TIMEOUT on_cluster sequential without_own_jobs",
         "tables": "stratified_order",
         "utils": "extract_feature get_audio_config",
     },

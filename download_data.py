@@ -36,6 +36,7 @@ from checks import check_name, moved
 from convert_wavs import convert_audio
 from corpora import CORPORA, File, find_data_dir
 from create_csv import AUDIO_SUFFIXES, list_audio
+from processes import stoppable
 
 CLIP_SIZE = 150_000  # bytes to reckon with for a laid out clip: songs, the longest, last 4.6 s
 CLIP_LIMIT = 2**26  # bytes; no clip is so long: a member of an archive that claims it is refused
@@ -547,4 +548,4 @@ __getattr__ = moved(
 )
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stoppable(main))

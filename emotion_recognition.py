@@ -37,7 +37,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn.base import clone
 from sklearn.metrics import balanced_accuracy_score, mean_absolute_error
 from sklearn.model_selection import GridSearchCV
@@ -58,11 +58,12 @@ from checks import check_name, moved, renamed
 from confidence import N_FOLDS, Training
 from corpora import wishes, wishes_in_words
 from create_csv import check_emotions, edited_desc_files, labelled_clips, leave_desc_files
-from data_extractor import Split, extract_features, load_split, on_cluster, task, without_own_jobs
+from data_extractor import Split, extract_features, load_split
 from model_file import Savable
 from models import recommended_model
 from parameters import DEFAULT_EMOTIONS
 from predictor import Predictor, Predicts
+from processes import on_cluster, parallel, task, watched, without_own_jobs
 from protocols import describe_split
 from tables import Clips, speaker_folds, speaker_groups
 
@@ -539,13 +540,12 @@ class EmotionRecognizer(Recognizer):
             scoring=SCORING[self.classification],
             n_jobs=self.n_jobs if n_jobs is None else n_jobs,
         )
-        with self.parallel(self.X_train):
+        with self.parallel(self.X_train), watched():
             fit_params = self.training.fit_params(self.model, speaker_groups(self.train_rows_))
             search.fit(self.X_train, self.y_train, **fit_params)
         best = {name.removeprefix("model__"): x for name, x in search.best_params_.items()}
-        model = search.best_estimator_["model"]
-        own_jobs = {k: x for k, x in self.model.get_params().items() if k.endswith("n_jobs")}
-        return model.set_params(**own_jobs), best, abs(float(search.best_score_))
+        jobs = {k: x for k, x in self.model.get_params().items() if k.endswith("n_jobs")}
+        return search.best_estimator_["model"].set_params(**jobs), best, abs(search.best_score_)
 
     def determine_best_model(self, by="cv"):
         """Choose the best of the tuned models in `grid/` and the recommended one, train it: self.
@@ -595,7 +595,7 @@ class EmotionRecognizer(Recognizer):
         pairs = product(models, folds)
         fits = [fit(self._pipeline(model), X, y, *fold, score) for model, fold in pairs]
         with self.parallel(X):
-            scores = Parallel(self.n_jobs, return_as="generator")(fits)
+            scores = parallel(self.n_jobs, return_as="generator")(fits)
             scores = [*tqdm(scores, "Comparing", len(fits), unit="fit", disable=not self.verbose)]
         return np.reshape(scores, (len(models), len(folds)))
 

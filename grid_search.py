@@ -34,7 +34,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from scipy.spatial.distance import cdist
 from sklearn.metrics import fbeta_score
 from sklearn.model_selection import ParameterGrid
@@ -42,13 +42,13 @@ from sklearn.preprocessing import StandardScaler
 from tqdm.auto import tqdm
 
 from checks import check_name, guarded, make_parser, moved, printable, replacing
-from data_extractor import task
 from emotion_recognition import SCORES, SCORING, EmotionRecognizer
 from features import RECOMMENDED_FEATURES
 from metrics import moments_by_speaker, regression_measures
 from models import recommended_model
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIER_GRIDS, EMOTION_SCALES, REGRESSOR_GRIDS
 from plotting import draw_histograms, save_figure
+from processes import parallel, stoppable, task
 from tables import speaker_folds, speaker_groups, stratified_order
 from utils import (
     AS_FEATURES,
@@ -183,7 +183,7 @@ class Search:
         ]
         bar.update(sum(key in scores for key in keys.values()))
         data = self.X, self.y, self.classification, self.random_state
-        run = Parallel(self.n_jobs, return_as="generator_unordered", pre_dispatch="4 * n_jobs")
+        run = parallel(self.n_jobs, return_as="generator_unordered", pre_dispatch="4 * n_jobs")
         done = run(
             delayed(task(_fit_and_score))(
                 (unknown, fold), name, [candidates[i] for i in unknown], sides[fold], *data
@@ -628,4 +628,4 @@ __getattr__ = moved(__name__, {"corpora": "corpora_options", "utils": "read_plai
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stoppable(main))

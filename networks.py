@@ -18,10 +18,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from tqdm.auto import tqdm
 
 from model_file import ModelFileError, unzip, zipped
+from processes import parallel
 from utils import quiet_stderr
 
 CELLS = ("LSTM", "GRU", "SimpleRNN")
@@ -311,7 +312,7 @@ def train_networks(clips, folds, settings, *, n_jobs=-1, verbose=1, log_folder=N
         with _progress(files, settings["epochs"], verbose), warnings.catch_warnings():
             # joblib takes TensorFlow's memory for a leak
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-            trained = Parallel(n_jobs)(
+            trained = parallel(n_jobs)(
                 delayed(_train_network)(path, settings["seed"] + i, settings, clips, *folds[i])
                 for i, path in enumerate(paths)
             )

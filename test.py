@@ -43,6 +43,7 @@ from listening import Microphone, NothingHeard, Recorder, list_devices
 from parameters import SAMPLE_RATE
 from plotting import bars
 from predictor import recognise
+from processes import stoppable
 from timeline import Timeline
 
 HOP = 0.2  # seconds between the labels of the continuous mode
@@ -234,4 +235,4 @@ __getattr__ = moved(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stoppable(main))

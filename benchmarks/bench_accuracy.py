@@ -51,6 +51,7 @@ from evaluation import ClassificationEvaluation, compare, evaluate
 from metrics import in_words
 from parameters import SAMPLE_RATE
 from plotting import PALETTE, new_figure, save_figure
+from processes import parallel
 from tables import speaker_groups
 from utils import quiet_stderr
 
@@ -176,7 +177,7 @@ def opensmile_vectors(paths, verbose):
     batches = [paths[i : i + 16] for i in range(0, len(paths), 16)]
     vectors = []
     with tqdm(total=len(paths), desc="openSMILE", unit="clip", disable=not verbose) as bar:
-        workers = Parallel(-1, return_as="generator")
+        workers = parallel(-1, return_as="generator")
         for made in workers(delayed(opensmile_batch)(batch) for batch in batches):
             vectors += made
             bar.update(len(made))

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile as sf
-from joblib import Parallel, delayed
+from joblib import delayed
 from tqdm.auto import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -39,6 +39,7 @@ from features import RECOMMENDED_FEATURES, extract, feature_names
 from metrics import in_words
 from parameters import SAMPLE_RATE
 from plotting import AGAINST, FOR, PALETTE, new_figure, save_figure
+from processes import parallel
 from protocols import make_folds
 from tables import COLUMNS, speaker_groups
 
@@ -137,7 +138,7 @@ def features_by_condition(conditions, clips, args):
         for condition in conditions
         for i, path in enumerate(paths)
     ]
-    workers = Parallel(args.jobs, return_as="generator", batch_size=16)
+    workers = parallel(args.jobs, return_as="generator", batch_size=16)
     vectors = workers(delayed(features_under)(*task) for task in tasks)
     X = np.empty((len(tasks), len(feature_names(RECOMMENDED_FEATURES))), np.float32)
     for i, vector in enumerate(tqdm(vectors, "Extracting features", len(tasks), unit="clip")):

@@ -1,0 +1,281 @@
+"""Processes: parallel work, here or on a cluster, and how all of it ends.
+
+Worker processes end with the process that started them, however that ended. What was left by one
+that was killed outright is removed when the next one starts workers. Scripts end by SIGTERM as they
+end by Ctrl-C.
+"""
+
+import functools
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager, nullcontext, suppress
+from multiprocessing import resource_tracker
+from pathlib import Path
+
+from joblib import Parallel, parallel_config
+from joblib.parallel import BACKENDS, get_active_backend
+
+CLUSTER_TIMEOUT = 10  # seconds for a scheduler to answer
+POLL = 0.5  # seconds between a worker's looks at whether its parent lives
+STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+ALL = [signal.SIGINT, *STOPPING]
+REPEATED = 1.0  # seconds; `timeout` and process managers send the same signal twice
+SHARED_MEMORY = Path("/dev/shm")
+LEFT = re.compile(r"(?:joblib_memmapping_folder_|sem\.loky-)(\d+)[_-]")
+"""What joblib names by the number of its process: folders of arrays, and semaphores on Linux."""
+
+
+# tasks
+
+
+def sequential():
+    """A block in which nothing is parallel, whatever the n_jobs of an estimator is.
+
+    Workers run their tasks in it (see `task`): parallel work inside parallel work takes more
+    threads than there are cores and, on a cluster, waits for tasks that wait for it.
+
+    Examples
+    --------
+    >>> from joblib import delayed
+    >>> with sequential():
+    ...     parallel(4)(delayed(abs)(n) for n in (-1, 2))
+    [1, 2]
+    """
+    return parallel_config(backend="sequential")
+
+
+def task(function):
+    """Make a function run under `sequential`, to be given to joblib's `delayed`.
+
+    Parameters
+    ----------
+    function : callable
+        For processes and clusters one of a module's top level, which can be pickled.
+
+    Examples
+    --------
+    >>> from joblib import delayed
+    >>> parallel(1)(delayed(task(abs))(n) for n in (-1, 2))
+    [1, 2]
+    """
+    return functools.partial(_run_sequentially, function)
+
+
+def _run_sequentially(function, /, *args, **kwargs):
+    with sequential():
+        return function(*args, **kwargs)
+
+
+def without_own_jobs(estimator):
+    """An unfitted copy of an estimator that works in one process and one thread.
+
+    Each parameter named n_jobs, its own or of a part, is 1. This is for tasks that can't be wrapped
+    by `task` because another library makes them, e.g. scikit-learn's GridSearchCV with processes.
+
+    Parameters
+    ----------
+    estimator : scikit-learn estimator
+
+    Examples
+    --------
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> without_own_jobs(KNeighborsClassifier(n_jobs=-1))
+    KNeighborsClassifier(n_jobs=1)
+    """
+    from sklearn.base import clone
+
+    jobs = [name for name in estimator.get_params() if name.split("__")[-1] == "n_jobs"]
+    return clone(estimator).set_params(**dict.fromkeys(jobs, 1))
+
+
+# where they are done
+
+
+def parallel(n_jobs=None, **options):
+    """joblib's Parallel, whose processes end with this one.
+
+    Parameters
+    ----------
+    n_jobs : int, optional
+        Processes, as joblib counts them.
+    **options
+        See joblib.Parallel. An active backend (Dask, Ray, `sequential`) is used as it would.
+
+    Examples
+    --------
+    >>> from joblib import delayed
+    >>> parallel(2)(delayed(abs)(n) for n in (-1, 2))
+    [1, 2]
+    """
+    own = _Workers() if _starts_processes(options.get("prefer")) else None
+    return Parallel(n_jobs, backend=own, **options)
+
+
+def watched():
+    """A block in which processes that other libraries start by joblib end with this one, too."""
+    return parallel_config(backend=_Workers()) if _starts_processes() else nullcontext()
+
+
+def _starts_processes(prefer=None):
+    return type(get_active_backend(prefer)[0]) is BACKENDS["loky"]
+
+
+@contextmanager
+def on_cluster(scheduler=None, *arrays):
+    """A block in which joblib's parallel work runs on a Dask cluster.
+
+    Inside a task nothing is parallel again, whatever library makes the task.
+
+    Parameters
+    ----------
+    scheduler : str, optional
+        Its address; None leaves the work on this machine. The workers need the project's files on
+        their path, and recordings under the same paths as here.
+    *arrays : ndarray
+        Sent to the workers once, not with every task.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If dask.distributed isn't installed.
+    OSError
+        If no scheduler answers at the address.
+    """
+    if scheduler is None:
+        yield
+        return
+    try:
+        from dask.distributed import Client
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            "A cluster needs dask.distributed: pip install -r requirements-cluster.txt"
+        ) from error
+    from joblib._dask import DaskDistributedBackend
+
+    class SequentialTasks(DaskDistributedBackend):
+        def submit(self, func, callback=None):
+            func.items = [(task(function), *rest) for function, *rest in func.items]
+            return super().submit(func, callback)
+
+    with Client(scheduler, timeout=CLUSTER_TIMEOUT) as client:
+        backend = SequentialTasks(client=client, scatter=list(arrays))
+        with parallel_config(backend=backend):
+            yield
+
+
+# how they end
+
+
+class _Workers(BACKENDS["loky"]):
+    """joblib's own processes, which otherwise wait for ever for a parent that was killed."""
+
+    def configure(self, *args, **kwargs):
+        sweep()
+        own = {"initializer": _follow, "initargs": (os.getpid(),)}
+        with _holding(ALL):  # two trackers are started, which know all of them but SIGHUP
+            if os.name == "posix":
+                resource_tracker.ensure_running()  # in `submit` it would let signals in
+            return super().configure(*args, **own, **kwargs)
+
+    def submit(self, func, callback=None):
+        with _holding(ALL):  # what is started here is not told to stop before it can ignore that
+            return super().submit(func, callback)
+
+
+@contextmanager
+def _holding(signals):
+    """A block after which these signals arrive; processes that it starts hold them, too."""
+    if os.name != "posix":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _follow(parent):
+    """In a worker: end when the parent has ended, and leave to it what signals mean."""
+    for number in ALL:
+        signal.signal(number, signal.SIG_IGN)
+    if os.name == "posix":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ALL)
+    threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
+
+
+def _end_after(parent):
+    while os.getppid() == parent:
+        time.sleep(POLL)
+    os._exit(1)  # then joblib's tracker sees nobody left, and removes what they shared
+
+
+@functools.cache
+def sweep():
+    """Remove what joblib left of this user's processes that were killed, its tracker included."""
+    if os.name != "posix" or _shares_memory_with_strangers():
+        return
+    for folder in {SHARED_MEMORY, Path(tempfile.gettempdir())}:
+        for path in folder.iterdir() if folder.is_dir() else ():
+            owner = LEFT.match(path.name)
+            with suppress(OSError):  # another run sweeps, too
+                if owner and path.lstat().st_uid == os.getuid() and not _lives(int(owner[1])):
+                    link = path.is_symlink()
+                    shutil.rmtree(path) if path.is_dir() and not link else path.unlink()
+
+
+def _lives(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's, who has that number now
+        return True
+    return True
+
+
+def _shares_memory_with_strangers():
+    """Whether /dev/shm may hold what is of processes that can't be seen: `docker --ipc=host`."""
+    ipc, pid = (Path("/proc/self/ns", name) for name in ("ipc", "pid"))
+    # the numbers of the first namespaces are constants of Linux (include/linux/proc_ns.h)
+    first = ipc.exists() and ipc.stat().st_ino == 0xEFFFFFFF
+    return first and pid.stat().st_ino != 0xEFFFFFFC
+
+
+def stoppable(main):
+    """Run the main function of a script, which SIGTERM ends as Ctrl-C does: its exit code.
+
+    SIGHUP, of a terminal that was closed, is treated alike. Temporary files are removed on the way,
+    and the code is 128 and the number of the signal: 143 for SIGTERM.
+
+    Parameters
+    ----------
+    main : callable
+        Without arguments; returns an exit code, or raises SystemExit or KeyboardInterrupt.
+    """
+    received = {}
+
+    def stop(number, frame):
+        threading.excepthook = lambda error: None  # joblib's threads complain of being interrupted
+        last, received[number] = received.get(number), time.monotonic()
+        if last is None or received[number] - last > REPEATED:
+            raise KeyboardInterrupt
+
+    for number in ALL:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup and `&` ask for
+            signal.signal(number, stop)
+    try:
+        code = main()
+    except SystemExit as end:
+        code = end.code
+    except KeyboardInterrupt:
+        print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr)
+        code = 128 + signal.SIGINT
+    told = [number for number in received if number in STOPPING]
+    return 128 + told[0] if told else code
