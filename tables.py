@@ -28,17 +28,23 @@ def read_desc_file(path):
     Raises
     ------
     FileNotFoundError, ValueError
-        If it isn't there, or lacks a column.
+        If it isn't there, is no table, or lacks a column.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"No desc_file at {path}; `python create_csv.py` writes them.")
-    rows = pd.read_csv(path, dtype=TEXT, keep_default_na=False, encoding_errors=NAME_ERRORS)
+    try:
+        rows = pd.read_csv(path, dtype=TEXT, keep_default_na=False, encoding_errors=NAME_ERRORS)
+    except ValueError as error:  # pandas's own don't say which file it is
+        raise ValueError(f"{path} is no table with a line of column names: {error}") from error
+    if not isinstance(rows.index, pd.RangeIndex):  # pandas takes the first fields for row names
+        raise ValueError(f"{path} has more fields in its lines than names of columns above them.")
     missing = {"path", "emotion"} - set(rows.columns)
     if missing:
         raise ValueError(f"{path} has no column {' and '.join(sorted(missing))}.")
     if "speaker" not in rows:
-        rows["speaker"] = [Path(p).stem.split("_")[0] for p in rows["path"]]
+        speakers = [Path(p).stem.split("_")[0] for p in rows["path"]]
+        rows["speaker"] = pd.Series(speakers, dtype=TEXT)
     if "corpus" not in rows:
         rows["corpus"] = "custom"
     rows["path"] = pd.Series([str(path.parent / p) for p in rows["path"]], dtype=TEXT)
