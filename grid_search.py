@@ -55,7 +55,7 @@ from utils import (
     make_estimator,
     names_option,
     pipeline,
-    read_plain_pickle,
+    read_results,
     results_path,
 )
 
@@ -219,12 +219,13 @@ class Journal:
         self.path, self.scores = path, {}
         if path is None:
             return
-        lines = path.read_text().splitlines() if resume and path.is_file() else []
+        there = resume and path.is_file()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if there else []
         if lines and lines[0] == fingerprint:
             for line in lines[1:]:
-                with suppress(ValueError):  # the line that was being written when it was killed
-                    key, value = json.loads(line)
-                    self.scores[key] = value
+                with suppress(ValueError, TypeError, OverflowError, RecursionError):
+                    key, value = json.loads(line)  # not the line that a killed search was writing
+                    self.scores[str(key)] = float(value)
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = [json.dumps([key, value]) for key, value in self.scores.items()]
         path.write_text("\n".join([fingerprint, *rows]) + "\n")
@@ -397,7 +398,7 @@ def save_result(result, path):
     ----------
     result, path : dict of `plain_result`, Path
     """
-    kept = read_plain_pickle(path) if path.is_file() else []
+    kept = read_results(path) if path.is_file() else []
     kept = [r for r in kept if r["estimator"] != result["estimator"]]
     with replacing(path) as temporary:
         temporary.write_bytes(pickle.dumps([*kept, result]))
@@ -621,7 +622,7 @@ def main(argv=None):
     print(f"[+] saved in {results_path(not args.regression, args.output)}")
 
 
-__getattr__ = moved(__name__, {"corpora": "corpora_options"})
+__getattr__ = moved(__name__, {"corpora": "corpora_options", "utils": "read_plain_pickle"})
 
 
 if __name__ == "__main__":

@@ -455,9 +455,7 @@ def read_plain_pickle(path):
         raise ValueError(f"{path} is larger than tuned results can be; refused.")
     try:
         data = path.read_bytes()
-        for opcode, index, _ in pickletools.genops(data):  # reads, runs nothing
-            if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and index > len(data):
-                raise pickle.UnpicklingError(f"a memo of {index} places fills the memory")
+        check_memo(data)
         return _PlainUnpickler(io.BytesIO(data)).load()
     except (
         pickle.UnpicklingError,
@@ -472,6 +470,54 @@ def read_plain_pickle(path):
         raise ValueError(
             f"{path} is not plain data ({error}); refused. `python grid_search.py` writes it anew."
         ) from error
+
+
+def check_memo(pickled):
+    """Make sure that an unpickler's memo can't fill the memory; nothing is run.
+
+    Parameters
+    ----------
+    pickled : bytes
+
+    Raises
+    ------
+    pickle.UnpicklingError
+        If it has an index larger than the number of bytes.
+    ValueError
+        If they are no pickle.
+    """
+    for opcode, index, _ in pickletools.genops(pickled):  # reads, runs nothing
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and index > len(pickled):
+            raise pickle.UnpicklingError(f"a memo of {index} places fills the memory")
+
+
+def read_results(path):
+    """Load tuned results as grid_search.py writes them: list of dict.
+
+    Parameters
+    ----------
+    path : path
+
+    Raises
+    ------
+    ValueError
+        If they are something else; see also `read_plain_pickle`.
+    """
+    results = read_plain_pickle(path)
+    kinds = {"estimator": str, "params": dict, "score": (int, float)}
+    if not isinstance(results, list) or not all(
+        isinstance(result, dict)
+        and all(isinstance(result.get(key), kind) for key, kind in kinds.items())
+        and all(isinstance(key, str) for key in result["params"])
+        for result in results
+    ):
+        raise ValueError(
+            f"{path} holds no list of results with {', '.join(kinds)}; refused. "
+            "`python grid_search.py` writes it anew."
+        )
+    for result in results:
+        check_name(result["estimator"], CLASSIFIERS | REGRESSORS, f"model in {path}:")
+    return results
 
 
 def results_path(classification=True, grid_dir=GRID_DIR):
@@ -503,7 +549,7 @@ def best_results(classification=True, grid_dir=GRID_DIR):
     path = results_path(classification, grid_dir)
     if not path.is_file():
         raise FileNotFoundError(f"No tuned results at {path}; `python grid_search.py` makes them.")
-    results = read_plain_pickle(path)
+    results = read_results(path)
     return sorted(results, key=lambda result: result["score"], reverse=classification)
 
 
