@@ -8,29 +8,34 @@ PYTHON := $(VENV)/bin/python
 # so that what it trains is trained once.
 PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
+# LOCKED=1: the very versions of requirements.lock, checked by their hashes
+REQUIREMENTS := requirements.$(if $(LOCKED),lock,txt)
+INSTALLED := $(VENV)/installed$(if $(LOCKED),-locked)
+
 PULSE := pulseaudio pulseaudio-utils libasound2-plugins
 
-.PHONY: help run test test-slow bench lint tutorial mic recordings clean
+.PHONY: help run test test-slow bench lint lock tutorial mic recordings clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/installed  ## train and score on the bundled recordings, and predict one
+run: $(INSTALLED)  ## train and score on the bundled recordings, and predict one (LOCKED=1: as locked)
 	$(PYTHON) emotion_recognition.py --data-dir data --corpora custom \
 	    data/test-custom/v21_s6_happy.wav
 
 test: $(VENV)/installed-dev  ## run the tests that are quick (some minutes)
 	$(PYTEST) -m "not slow"
 
-test-slow: $(VENV)/installed-dev  ## run the other tests: networks, command lines, the tutorial
+test-slow: $(VENV)/installed-dev  ## run the other tests: networks, command lines, the tutorial; fuzz
 	@command -v espeak-ng >/dev/null || echo "espeak-ng isn't installed: the test that makes the" \
 	    "bundled recordings anew is skipped. To run it, type: $(call INSTALL_HINT,espeak-ng,espeak-ng)"
 	@command -v pulseaudio >/dev/null && $(PYTHON) -c "import pyaudio" 2>/dev/null || \
 	    echo "PulseAudio or PyAudio isn't installed: the tests that speak into a virtual microphone" \
 	    "are skipped. To run them, type: make mic && $(call INSTALL_HINT,$(PULSE),pulseaudio)"
 	$(PYTEST) -m slow
+	$(PYTHON) tests/fuzzing.py --minutes 5
 
-bench: $(VENV)/installed-dev  ## measure speed and accuracy (over an hour, best on a quiet machine)
+bench: $(VENV)/installed-dev  ## measure speed, accuracy and endurance (many hours, best on a quiet machine)
 	$(PYTHON) benchmarks/bench_features.py
 	$(PYTHON) benchmarks/bench_encoder.py
 	$(PYTHON) benchmarks/bench_cache.py
@@ -45,19 +50,26 @@ bench: $(VENV)/installed-dev  ## measure speed and accuracy (over an hour, best 
 	$(PYTHON) benchmarks/bench_grid.py
 	$(PYTHON) benchmarks/bench_leaks.py
 	$(PYTHON) benchmarks/bench_versions.py
+	$(PYTHON) benchmarks/bench_endurance.py
+	$(PYTHON) tests/fuzzing.py --minutes 60 --seed 1
 
 lint: $(VENV)/installed-dev  ## check style and formatting
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 
+lock: $(VENV)/installed-dev  ## write requirements.lock anew: the newest versions, with their hashes
+	$(PYTHON) -m uv pip compile --quiet --upgrade --universal --python-version 3.10 \
+	    --generate-hashes --no-annotate --custom-compile-command "make lock" \
+	    requirements.txt --output-file requirements.lock
+
 tutorial: $(VENV)/installed-dev  ## execute tutorial.ipynb anew, and write its outputs
 	PYTHONPATH=. $(PYTHON) tests/test_tutorial.py
 
-mic: $(VENV)/installed  ## install what the microphone needs
+mic: $(INSTALLED)  ## install what the microphone needs
 	@$(call INSTALL_SYSTEM,portaudio19-dev python3-dev gcc,portaudio)
 	$(PYTHON) -m pip install --quiet -r requirements-mic.txt
 
-recordings: $(VENV)/installed  ## make the bundled synthetic recordings anew
+recordings: $(INSTALLED)  ## make the bundled synthetic recordings anew
 	@$(call INSTALL_SYSTEM,espeak-ng,espeak-ng)
 	$(PYTHON) data/make_custom.py
 
@@ -75,7 +87,7 @@ INSTALL_SYSTEM = if command -v brew >/dev/null; then brew install $(2); \
     else echo "This needs a system package. Type: sudo apt-get install $(1)" \
         "(on another system: its $(2) package), then this again."; exit 1; fi
 
-$(VENV)/installed: requirements.txt
+$(INSTALLED): $(REQUIREMENTS)
 	@for p in $${PYTHON3:-python3} python3.13 python3.12 python3.11 python3.10; do \
 	    $$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && found=$$p && break; \
 	done; \
@@ -84,10 +96,10 @@ $(VENV)/installed: requirements.txt
 	$$found -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); \
 	    echo "Python's venv module is missing."; \
 	    $(call INSTALL_SYSTEM,$$found-venv,python) && $$found -m venv $(VENV); }
-	@echo "Installing the packages of requirements.txt into $(VENV) (about 2 GB, some minutes) ..."
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@echo "Installing the packages of $(REQUIREMENTS) into $(VENV) (about 2 GB, some minutes) ..."
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+$(VENV)/installed-dev: requirements-dev.txt $(INSTALLED)
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

@@ -16,13 +16,13 @@ name a proxy. The exit code is 0 only if nothing failed.
 import argparse
 import fnmatch
 import json
+import operator
 import shutil
 import stat
 import sys
 import tempfile
 import time
 import zipfile
-import zlib
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path, PureWindowsPath
@@ -46,7 +46,8 @@ TIMEOUT = 30  # seconds without a byte
 PASSING = frozenset({408, 429, 500, 502, 503, 504})  # HTTP errors that may be gone next time
 BLOCK = 2**16  # bytes
 
-UNREADABLE = (AudioError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+
+UNREADABLE = AudioError, zipfile.BadZipFile
 """The errors for a damaged clip, and for a damaged, encrypted or oddly compressed member."""
 
 
@@ -252,7 +253,8 @@ def _listed(url, *, verbose):
         for entry in answer.json()["data"]["latestVersion"]["files"]:
             file = entry["dataFile"]
             name, checksum = PureWindowsPath(file["filename"]).name, f"md5:{file['md5']}"
-            files.append(File(name, f"{access}/{file['id']}", file["filesize"], checksum))
+            place_of_file = f"{access}/{operator.index(file['id'])}"
+            files.append(File(name, place_of_file, operator.index(file["filesize"]), checksum))
     except (ValueError, KeyError, TypeError) as error:
         raise DownloadError(f"{url}: no list of files of the form known here") from error
     return [file for file in files if place(file.name)[1]]
@@ -262,12 +264,13 @@ def _check_archive(path, part):
     """Delete an archive without a published checksum, and raise, unless it is whole."""
     # its size is the announced one (see `resume`); members have checksums in the archive
     n_clips = None
-    try:
-        with zipfile.ZipFile(path) as archive:
+    with path.open("rb") as file:
+        try:
+            archive = zipfile.ZipFile(file)
             damaged = archive.testzip()
             n_clips = len({place(name)[1] for name in archive.namelist()} - {None})
-    except UNREADABLE as error:
-        damaged = error
+        except Exception as error:  # a forged one may cause any
+            damaged = error
     if damaged or n_clips != part.n_clips:
         path.unlink()
         why = f"damaged: {damaged}" if damaged else f"{n_clips} clips, not {part.n_clips}"
@@ -282,9 +285,10 @@ def _found(path, stack):
     path.stat()  # raises where there is nothing
     if path.suffix.lower() != ".zip":
         return [(path.name, path.read_bytes)]
+    file = stack.enter_context(path.open("rb"))
     try:
-        archive = stack.enter_context(zipfile.ZipFile(path))
-    except zipfile.BadZipFile as error:
+        archive = stack.enter_context(zipfile.ZipFile(file))
+    except Exception as error:  # a forged directory may cause any
         raise ValueError(f"{path} is no whole zip archive ({error}); fetch it again") from error
     members = archive.infolist()
     for member in members:
@@ -306,7 +310,10 @@ def _danger(member):
 def _read(archive, member):
     if member.file_size > CLIP_LIMIT:
         raise zipfile.BadZipFile(f"{member.file_size} bytes are too many for a clip")
-    return archive.read(member)  # checks its checksum
+    try:
+        return archive.read(member)  # checks its checksum
+    except Exception as error:  # a forged place or method may cause any
+        raise zipfile.BadZipFile(f"it can't be unpacked ({error})") from error
 
 
 def _parts(corpus, speech_only):

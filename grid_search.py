@@ -224,12 +224,11 @@ class Journal:
         if path is None:
             return
         there = resume and path.is_file()
-        lines = path.read_text(errors="replace").splitlines() if there else []
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if there else []
         if lines and lines[0] == fingerprint:
             for line in lines[1:]:
-                # ValueError: the line that was being written when it was killed
-                with suppress(ValueError, TypeError):
-                    key, value = json.loads(line)
+                with suppress(ValueError, TypeError, OverflowError, RecursionError):
+                    key, value = json.loads(line)  # not the line that a killed search was writing
                     self.scores[str(key)] = float(value)
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = [json.dumps([key, value]) for key, value in self.scores.items()]

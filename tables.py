@@ -38,7 +38,7 @@ def read_desc_file(path):
     Raises
     ------
     FileNotFoundError, ValueError
-        If it isn't there, lacks a column, or has labels of other than plain text.
+        If it isn't there, is no table, lacks a column, or has labels of other than plain text.
     OSError
         If it isn't a regular file, or has more than `LARGEST` bytes.
     """
@@ -50,14 +50,17 @@ def read_desc_file(path):
     except FileNotFoundError as error:
         hint = "`python create_csv.py` writes them."
         raise FileNotFoundError(f"No desc_file at {path}; {hint}") from error
-    except ValueError as error:
-        raise ValueError(f"{path} is no table ({error}); write it anew.") from error
+    except ValueError as error:  # pandas's own don't say which file it is
+        raise ValueError(f"{path} is no table with a line of column names: {error}") from error
+    if not isinstance(rows.index, pd.RangeIndex):  # pandas takes the first fields for row names
+        raise ValueError(f"{path} has more fields in its lines than names of columns above them.")
     missing = {"path", "emotion"} - set(rows.columns)
     if missing:
         raise ValueError(f"{path} has no column {' and '.join(sorted(missing))}.")
     rows = _with_texts(rows, lambda cell: QUOTED.sub(r"\1", str(cell)))
     if "speaker" not in rows:
-        rows["speaker"] = [Path(p).stem.split("_")[0] for p in rows["path"]]
+        speakers = [Path(p).stem.split("_")[0] for p in rows["path"]]
+        rows["speaker"] = pd.Series(speakers, dtype=TEXT)
     if "corpus" not in rows:
         rows["corpus"] = "custom"
     for column in COLUMNS[1:]:

@@ -455,9 +455,7 @@ def read_plain_pickle(path):
     except SourceError as error:
         raise ValueError(f"{path} {error.strerror}, as tuned results; refused.") from error
     try:
-        for opcode, index, _ in pickletools.genops(data):  # reads, runs nothing
-            if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and index > len(data):
-                raise pickle.UnpicklingError(f"a memo of {index} places fills the memory")
+        check_memo(data)
         return _PlainUnpickler(io.BytesIO(data)).load()
     except (
         pickle.UnpicklingError,
@@ -472,6 +470,25 @@ def read_plain_pickle(path):
         raise ValueError(
             f"{path} is not plain data ({error}); refused. `python grid_search.py` writes it anew."
         ) from error
+
+
+def check_memo(pickled):
+    """Make sure that an unpickler's memo can't fill the memory; nothing is run.
+
+    Parameters
+    ----------
+    pickled : bytes
+
+    Raises
+    ------
+    pickle.UnpicklingError
+        If it has an index larger than the number of bytes.
+    ValueError
+        If they are no pickle.
+    """
+    for opcode, index, _ in pickletools.genops(pickled):  # reads, runs nothing
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and index > len(pickled):
+            raise pickle.UnpicklingError(f"a memo of {index} places fills the memory")
 
 
 def results_path(classification=True, grid_dir=GRID_DIR):
@@ -520,12 +537,14 @@ def tuned_results(path):
         If it holds anything else.
     """
     results = read_plain_pickle(path)
-    if isinstance(results, list) and all(map(_is_result, results)):
-        return results
-    raise ValueError(
-        f"{path} is no list of tuned results, each with estimator, params and score; `python "
-        "grid_search.py` writes it anew."
-    )
+    if not isinstance(results, list) or not all(map(_is_result, results)):
+        raise ValueError(
+            f"{path} is no list of tuned results, each with estimator, params and score; `python "
+            "grid_search.py` writes it anew."
+        )
+    for result in results:
+        check_name(result["estimator"], CLASSIFIERS | REGRESSORS, f"model in {path}:")
+    return results
 
 
 def _is_result(found):

@@ -14,6 +14,8 @@ It needs onnx: pip install -r requirements-dev.txt
 import argparse
 import collections
 import hashlib
+import io
+import math
 import pickle
 import sys
 import zipfile
@@ -27,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from checks import replacing
 from encoder import FOLDER, PRECISIONS, EncoderError
+from utils import check_memo
 
 CHECKPOINT_SHA256 = "ed3a0b6b1c0edf879ad9b11b1af5a0e6ab5db9205f891f668f8b0e6c6326e34e"
 N_BLOCKS, HEAD_SIZE = 3, 64
@@ -49,6 +52,9 @@ NAMES = (
 
 STORAGES = {"HalfStorage": np.dtype("<f2"), "FloatStorage": np.dtype("<f4")}
 """Kinds of numbers in a checkpoint of torch."""
+
+LARGEST_PICKLE = 2**24
+"""Bytes of the names and shapes in a checkpoint; OpenAI's has some 20,000."""
 
 
 # reading weights
@@ -111,9 +117,15 @@ def read_checkpoint(path):
             names = [name for name in archive.namelist() if name.endswith("/data.pkl")]
             if len(names) != 1:
                 raise EncoderError(f"{path} has no data.pkl, so torch.save didn't write it.")
-            with archive.open(names[0]) as file:
-                return _TensorReader(file, archive, names[0].removesuffix("data.pkl")).load()
-    except (zipfile.BadZipFile, pickle.UnpicklingError) as error:
+            if archive.getinfo(names[0]).file_size > LARGEST_PICKLE:
+                raise EncoderError(f"{path} has more than {LARGEST_PICKLE:,} bytes of names.")
+            content = archive.read(names[0])
+            check_memo(content)
+            folder = names[0].removesuffix("data.pkl")
+            return _TensorReader(io.BytesIO(content), archive, folder).load()
+    except (EncoderError, FileNotFoundError):
+        raise
+    except Exception as error:  # a forged file may cause any
         raise EncoderError(f"{path} isn't a checkpoint of tensors alone: {error}.") from error
 
 
@@ -148,7 +160,7 @@ def _rebuilt(values, offset, shape, strides, *_):
     n_values = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True)) + 1
     if not isinstance(values, np.ndarray) or min(offset, *shape, *strides) < 0:
         raise pickle.UnpicklingError("a tensor has no numbers")
-    if n_values > len(values):
+    if max(n_values, math.prod(shape)) > len(values):
         raise pickle.UnpicklingError("a tensor has more values than its storage")
     strides = [step * values.itemsize for step in strides]
     return np.lib.stride_tricks.as_strided(values[offset:], shape, strides, writeable=False).copy()

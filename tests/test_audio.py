@@ -302,7 +302,8 @@ def test_hard_names(tmp_path, monkeypatch, name):
     for source in (tmp_path / "a.wav", m4a):
         shutil.copy(source, tmp_path / name)
         before = sorted(tmp_path.iterdir())
-        assert len(load_audio(name)) == 16000
+        n_samples = len(load_audio(name))  # some ffmpegs keep what fills AAC's last frame
+        assert 16000 <= n_samples < 16000 + 1024
         assert sorted(tmp_path.iterdir()) == before
 
 
