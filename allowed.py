@@ -306,7 +306,7 @@ CLASSES = {
     "linear_model._logistic": {"LogisticRegression": _LINEAR},
     "linear_model._ridge": {
         "Ridge RidgeClassifier": _LINEAR,
-        "RidgeCV": f"{_LINEAR} alpha_ best_score_ _store_cv_results",
+        "RidgeCV": f"{_LINEAR} alpha_ best_score_ _store_cv_results store_cv_values",
     },
     "discriminant_analysis": {
         "LinearDiscriminantAnalysis": f"{_LINEAR} priors_ _max_components means_ xbar_ scalings_ "
