@@ -223,6 +223,7 @@ WORDS = {
     "cholesky sparse_cg auto",
     "splitter": "best random",
     "stack_method": "auto predict_proba decision_function predict",
+    "store_cv_values": "deprecated",
     "strategy": "prior most_frequent stratified uniform constant mean median",
     "svd_solver": "auto full covariance_eigh arpack randomized",
     "voting": "hard soft",
