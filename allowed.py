@@ -223,6 +223,7 @@ WORDS = {
     "cholesky sparse_cg auto",
     "splitter": "best random",
     "stack_method": "auto predict_proba decision_function predict",
+    "store_cv_values": "deprecated",
     "strategy": "prior most_frequent stratified uniform constant mean median",
     "svd_solver": "auto full covariance_eigh arpack randomized",
     "voting": "hard soft",
@@ -306,7 +307,7 @@ CLASSES = {
     "linear_model._logistic": {"LogisticRegression": _LINEAR},
     "linear_model._ridge": {
         "Ridge RidgeClassifier": _LINEAR,
-        "RidgeCV": f"{_LINEAR} alpha_ best_score_ _store_cv_results",
+        "RidgeCV": f"{_LINEAR} alpha_ best_score_ _store_cv_results store_cv_values",
     },
     "discriminant_analysis": {
         "LinearDiscriminantAnalysis": f"{_LINEAR} priors_ _max_components means_ xbar_ scalings_ "
