@@ -671,16 +671,24 @@ def test_emodb_is_verified_without_a_published_checksum(monkeypatch, site, data)
     few = zipped({f"wav/{name}": wav() for name in names[1:]})
     at = whole.index(b"wav/14a01Wa.wav") + 60
     flipped = whole[:at] + b"bits that flipped" + whole[at + 17 :]
-    for bad, why in {few: "69 clips, not 70", flipped: "damaged", b"<html>": "damaged"}.items():
+    dangerous = zipped(
+        {f"wav/{name}": wav() for name in names} | {link("lab/a.lab"): b"/etc/passwd"}
+    )
+    many = zipped({f"wav/{name}": wav() for name in names} | {"a.lab": bytes(dd.CLIP_LIMIT + 1)})
+    reasons = {
+        few: "69 clips, not 70",
+        flipped: "Bad CRC|Error -3",
+        b"<html>": "File is not a zip file",
+        dangerous: "is a link",
+        many: "too many for a clip",
+    }
+    for bad, why in reasons.items():
         publish(monkeypatch, site, "emodb", {"all": (bad, 70)}, md5=False)
-        with pytest.raises(dd.DownloadError, match=f"isn't the archive that was published .{why}"):
+        with pytest.raises(dd.DownloadError, match=f"isn't what was published: .*({why})"):
             dd.download("emodb", data_dir=data, verbose=0)
         assert not tree(data)
     publish(monkeypatch, site, "emodb", {"all": (whole, 70)}, md5=False)
-    site.faults = ["cut"]  # no length is announced, so only the archive itself shows it
-    with pytest.raises(dd.DownloadError, match="damaged: File is not a zip file"):
-        dd.download("emodb", data_dir=data, verbose=0)
-    assert not tree(data)
+    site.faults = ["cut"]  # no length is announced, but the size is known
     assert dd.download("emodb", data_dir=data, verbose=0)["emodb"]["new"] == 70
     assert len(rows(data)) == 70
 
@@ -758,24 +766,40 @@ def wait_for(condition):
         time.sleep(0.01)
 
 
-def test_cli_through_a_proxy_interrupted_and_resumed(site, data):
-    """The real address of EMO-DB, as a proxy is asked for it."""
+def padded(members, size):
+    """A zip archive of exactly some bytes."""
+    label = zipfile.ZipInfo("lab/padding.lab")  # a ZipInfo isn't compressed
+    lacking = size - len(zipped(members | {label: b""}))
+    fits = zipped(members | {label: bytes(lacking)}) if lacking < dd.CLIP_LIMIT else None
+    if fits:
+        return fits
+    more = {zipfile.ZipInfo(f"lab/{len(members)}.lab"): bytes(dd.CLIP_LIMIT)}
+    return padded(members | more, size)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_cli_through_a_proxy_interrupted_and_resumed(site, data, number, code):
+    """The real address of EMO-DB, as a proxy is asked for it; there is no proxy for HTTPS."""
     names = emodb_names(8)[:535]
     address = "http://emodb.bilderbar.info/download/download.zip"
-    site.files[address] = zipped({f"wav/{name}": wav() for name in names})
+    (file,) = dd.CORPORA["emodb"].parts["all"].files
+    assert file.url == address.replace("http:", "https:")
+    site.files[address] = padded({f"wav/{name}": wav() for name in names}, file.size)
     site.faults = ["stall"]
-    process = start("emodb", "--data-dir", data, http_proxy=site.url)
+    nowhere = "http://127.0.0.1:9"
+    process = start("emodb", "--data-dir", data, http_proxy=site.url, https_proxy=nowhere)
     part = data / "downloads" / "emodb" / "download.zip.part"
     wait_for(lambda: part.exists() and part.stat().st_size)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=120)
-    assert process.returncode == 130
+    assert process.returncode == code
+    assert f"[!] the proxy doesn't let it through; trying {address}" in err
     assert err.splitlines()[-1] == "download_data.py: interrupted; run it again to go on"
     assert list(tree(data)) == ["downloads/emodb/download.zip.part"]
     size = part.stat().st_size
 
-    process = start("emodb", "--data-dir", data, http_proxy=site.url)
-    out, err = process.communicate(timeout=120)
+    process = start("emodb", "--data-dir", data, http_proxy=site.url, https_proxy=nowhere)
+    out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     assert site.requests == [(address, None), (address, f"bytes={size}-")]
     assert "free to use" in out and "Burkhardt F" in out and "emodb.bilderbar.info" in out
