@@ -47,8 +47,7 @@ from create_csv import AUDIO_SUFFIXES, list_audio
 from processes import stoppable
 
 CLIP_SIZE = 150_000  # bytes to reckon with for a laid out clip: songs, the longest, last 4.6 s
-CLIP_LIMIT = 2**23  # bytes; no clip has so many: what claims it is refused
-LONGEST_CLIP = 20.0  # seconds
+CLIP_LIMIT, LONGEST_CLIP = 2**23, 20.0  # bytes, seconds; what claims more is no clip
 LISTING_LIMIT = 2**25  # bytes of a list of files; that of TESS has some 4 MB
 NAMES_LIMIT = 2**24  # bytes of the names in an archive, some 200,000 of them
 RETRIES = 5  # failures in a row that are tolerated
@@ -191,11 +190,17 @@ def _size(path):
     return path.stat().st_size if path.exists() else 0
 
 
+class _Session(requests.Session):
+    """Follows no redirection: it would, to plain HTTP too, and read the bodies of all of them."""
+
+    def resolve_redirects(self, *args, **kwargs):
+        return iter(())
+
+
 def _answer(session, url, headers=None):
     """The beginning of the answer to a request, up to its body: requests.Response."""
-    # requests would follow redirections for us, to plain HTTP too, and read their bodies whole
     headers = {"Accept-Encoding": "identity", **(headers or {})}  # sizes are those of the file
-    ask = partial(session.get, headers=headers, stream=True, timeout=TIMEOUT, allow_redirects=False)
+    ask = partial(session.get, headers=headers, stream=True, timeout=TIMEOUT)
     for _ in range(5):
         response = _within(2 * TIMEOUT, partial(ask, url))
         if not response.is_redirect:
@@ -299,7 +304,7 @@ def fetch(files, folder, *, verbose=1):
     missing = [pair for pair in zip(files, paths, strict=True) if not _is(pair[1], pair[0])]
     n_bytes = sum(file.size for file, _ in missing)
     look = {"unit": "B", "unit_scale": True, "leave": False, "disable": not verbose}
-    with requests.Session() as session, tqdm(None, f"fetching to {folder}", n_bytes, **look) as bar:
+    with _Session() as session, tqdm(None, f"fetching to {folder}", n_bytes, **look) as bar:
         for file, path in missing:
             part = path.with_name(f"{path.name}.part")
             for _ in range(2):
@@ -346,7 +351,7 @@ def _listed(url, *, verbose):
     """The clips of a data set on a Dataverse, by its API (guides.dataverse.org/en/latest/api)."""
 
     def ask():
-        with requests.Session() as session, _answer(session, url) as response:
+        with _Session() as session, _answer(session, url) as response:
             response.raise_for_status()
             text = bytearray()
             for block in _blocks(response):
@@ -408,8 +413,7 @@ def _opened(path):
         for member in archive.infolist():
             if danger := _danger(member):
                 raise ValueError(f"{path} is refused, its member {member.filename!r} is {danger}")
-        with archive:
-            yield archive
+        yield archive
 
 
 def _found(path, stack):
@@ -452,8 +456,7 @@ def _read_file(path):
 
 def _check_length(clip):
     """Raise AudioError for what would fill the disk: a minute of silence takes no space in FLAC."""
-    blocks = stream_audio(clip, block_duration=LONGEST_CLIP)
-    if len(list(islice(blocks, 2))) > 1:
+    if len(list(islice(stream_audio(clip, block_duration=LONGEST_CLIP), 2))) > 1:
         raise AudioError(f"longer than {LONGEST_CLIP:.0f} s, which no clip is")
 
 
@@ -645,8 +648,7 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     if args.source and args.remove:
         parser.error("--remove deletes what was fetched, and --from fetches nothing")
-    options = {"speech_only": args.speech_only, "data_dir": args.data_dir}
-    options["verbose"] = 0 if args.json else 1
+    options = {"speech_only": args.speech_only, "data_dir": args.data_dir, "verbose": not args.json}
     if args.source:
         jobs = [partial(lay_out, args.source, args.corpora, **options)]
     else:
@@ -662,9 +664,7 @@ def main(arguments=None):
             print("download_data.py: interrupted; run it again to go on", file=sys.stderr)
             return 130
     if args.json:
-        terms = {
-            n: {"licence": CORPORA[n].licence, "citation": CORPORA[n].citation} for n in reports
-        }
+        terms = {n: {k: getattr(CORPORA[n], k) for k in ("licence", "citation")} for n in reports}
         print(json.dumps({name: report | terms[name] for name, report in reports.items()}))
     for name, report in reports.items():
         failures += [f"failed: {clip}: {why}" for clip, why in report["failed"].items()]
