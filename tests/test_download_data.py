@@ -25,6 +25,7 @@ import numpy as np
 import pytest
 import requests
 import soundfile as sf
+import urllib3
 from conftest import REPO
 from test_create_csv import EMODB_CODES, EMODB_SPEAKERS
 
@@ -867,16 +868,12 @@ def test_redirections_have_an_end_and_no_body(speech, data):
     assert len(speech.requests) == 5 and speech.sent < 5 * SOCKETS
 
 
-class Sending(requests.adapters.BaseAdapter):
+class Sending(requests.adapters.HTTPAdapter):
     """Answers every request by a redirection, in place of a server with TLS."""
 
     def send(self, request, **options):
-        answer = requests.Response()
-        answer.status_code, answer.headers["Location"] = 302, "http://elsewhere.test/clips.zip"
-        return answer
-
-    def close(self):
-        pass
+        headers = {"Location": "http://elsewhere.test/clips.zip"}
+        return self.build_response(request, urllib3.HTTPResponse(status=302, headers=headers))
 
 
 def test_https_is_not_left_for_http():
