@@ -13,25 +13,38 @@ fetched nor written again, and archives are kept in data/downloads/. HTTPS_PROXY
 name a proxy. The exit code is 0 only if nothing failed.
 """
 
+if __name__ == "__main__":
+    from checks import end_at_interrupt
+
+    end_at_interrupt("download_data.py")
+
 import argparse
 import fnmatch
+import hashlib
+import io
 import json
-import operator
+import lzma
 import shutil
 import stat
+import struct
 import sys
 import tempfile
+import threading
 import time
 import zipfile
-from contextlib import ExitStack
+import zlib
+from concurrent import futures
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path, PureWindowsPath
+from urllib.parse import urljoin
 
-import pooch
 import requests
+import urllib3
 from tqdm.auto import tqdm
 
-from audio import AudioError
+from audio import AudioError, stream_audio
 from checks import check_name, moved
 from convert_wavs import convert_audio
 from corpora import CORPORA, File, find_data_dir
@@ -39,16 +52,20 @@ from create_csv import AUDIO_SUFFIXES, list_audio
 from processes import stoppable
 
 CLIP_SIZE = 150_000  # bytes to reckon with for a laid out clip: songs, the longest, last 4.6 s
-CLIP_LIMIT = 2**26  # bytes; no clip is so long: a member of an archive that claims it is refused
+CLIP_LIMIT, LONGEST_CLIP = 2**23, 20.0  # bytes, seconds; what claims more is no clip
+LISTING_LIMIT = 2**25  # bytes of a list of files; that of TESS has some 4 MB
+NAMES_LIMIT = 2**24  # bytes of the names in an archive, some 200,000 of them
 RETRIES = 5  # failures in a row that are tolerated
 BACKOFF, LONGEST_WAIT = 1.0, 60.0  # seconds to wait after the first failure, doubled each time
 TIMEOUT = 30  # seconds without a byte
+SLOWEST = 10_000  # bytes per second that a connection has to bring after TIMEOUT
+GRACE = 600  # seconds for a file of any size, beyond those that it takes at SLOWEST
 PASSING = frozenset({408, 429, 500, 502, 503, 504})  # HTTP errors that may be gone next time
 BLOCK = 2**16  # bytes
 
-
-UNREADABLE = AudioError, zipfile.BadZipFile
-"""The errors for a damaged clip, and for a damaged, encrypted or oddly compressed member."""
+UNREADABLE = (AudioError, zipfile.BadZipFile)  # errors for a clip that can't be laid out
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError)
+DAMAGED += (OSError, struct.error)  # for a damaged, encrypted or oddly compressed member
 
 
 class DownloadError(OSError):
@@ -120,68 +137,134 @@ def check_space(folder, n_bytes):
         )
 
 
-def resume(url, output_file, store, *, session, part, bar):
+def resume(file, part, *, session, bar, retries=RETRIES):
     """Download a file by HTTP, going on where an earlier attempt or run broke off.
 
-    With the keywords bound it is a downloader of pooch, whose own ones start afresh each time
-    (https://www.fatiando.org/pooch/latest/downloaders.html).
+    No more arrives than the file has bytes, and that no more slowly than `SLOWEST`.
 
     Parameters
     ----------
-    url, output_file : str
-        From where, and to where once it is whole.
-    store : pooch.Pooch
-        Not used.
-    session : requests.Session
+    file : File
     part : Path
         What has arrived so far; it stays there on failure.
+    session : requests.Session
     bar : tqdm
         Counts bytes.
+    retries : int
+        Failures in a row that are tolerated.
+
+    Raises
+    ------
+    DownloadError
+        If it can't be fetched, or what is there has another size.
     """
     n_before = bar.n
+    other = DownloadError(f"{file.url}: what is there hasn't {file.size:,} bytes, as it should")
 
     def receive():
         """Append to `part` what it lacks, or write it anew where the server can't send that."""
         start = _size(part)
-        headers = {"Accept-Encoding": "identity"}  # so that sizes are those of the file
-        headers |= {"Range": f"bytes={start}-"} if start else {}
-        with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        with _answer(session, file.url, headers) as response:
             sent = response.headers.get("Content-Range", "")
-            if sent == f"bytes */{start}":  # nothing lies beyond: it was all there
+            if sent == f"bytes */{start}" and start == file.size:  # it was all there
                 return
             if response.status_code == 416 or (sent and not sent.startswith(f"bytes {start}-")):
                 part.unlink(missing_ok=True)
                 raise requests.ConnectionError("what was there doesn't fit; start anew")
             response.raise_for_status()
             start = start if sent else 0
-            with part.open("ab" if start else "wb") as file:
-                for block in response.iter_content(BLOCK):
-                    file.write(block)
-                    bar.update(n_before + file.tell() - bar.n)
-        announced = response.headers.get("Content-Length")
-        if announced and _size(part) != start + int(announced):
+            announced = response.headers.get("Content-Length")
+            if announced and start + int(announced) != file.size:
+                raise other
+            with part.open("ab" if start else "wb") as target:
+                for block in _blocks(response):
+                    if target.tell() + len(block) > file.size:
+                        target.truncate(0)
+                        raise other
+                    target.write(block)
+                    bar.update(n_before + target.tell() - bar.n)
+        if _size(part) != file.size:
             raise requests.ConnectionError("cut short")
 
-    _persist(receive, url, lambda: _size(part), verbose=not bar.disable)
-    part.replace(output_file)
+    limits = {"seconds": GRACE + file.size / SLOWEST, "retries": retries}
+    _persist(receive, file.url, lambda: _size(part), **limits, verbose=not bar.disable)
 
 
 def _size(path):
     return path.stat().st_size if path.exists() else 0
 
 
-def _persist(attempt, url, progress=lambda: 0, *, verbose):
-    """Return what `attempt` returns; try again after failures that may pass."""
+class _Session(requests.Session):
+    """Follows no redirection: it would, to plain HTTP too, and read the bodies of all of them."""
+
+    def resolve_redirects(self, *args, **kwargs):
+        return iter(())
+
+
+def _answer(session, url, headers=None):
+    """The beginning of the answer to a request, up to its body: requests.Response."""
+    headers = {"Accept-Encoding": "identity", **(headers or {})}  # sizes are those of the file
+    ask = partial(session.get, headers=headers, stream=True, timeout=TIMEOUT)
+    for _ in range(5):
+        response = _within(2 * TIMEOUT, partial(ask, url))
+        if not response.is_redirect:
+            return response
+        response.close()
+        there = urljoin(url, response.headers["Location"])
+        if url.startswith("https:") and not there.startswith("https:"):
+            raise DownloadError(f"{url}: sends on to {there}, where others can change what comes")
+        url = there
+    raise DownloadError(f"{url}: one redirection after the other")
+
+
+def _within(seconds, function):
+    """What a function returns; its thread is left alone if it takes longer than some seconds."""
+    outcome = futures.Future()
+
+    def run():
+        try:
+            outcome.set_result(function())
+        except Exception as error:
+            outcome.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return outcome.result(seconds)
+    except futures.TimeoutError:
+        raise requests.Timeout from None
+
+
+def _blocks(response):
+    """Yield what arrives, as it arrives, as long as it is not too slow."""
+    began, n_bytes = time.monotonic(), 0
+    try:
+        while block := response.raw.read1(BLOCK):
+            n_bytes += len(block)
+            yield block
+            if time.monotonic() - began > TIMEOUT + n_bytes / SLOWEST:
+                raise _TooSlow
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.ConnectionError from error
+
+
+class _TooSlow(requests.Timeout):
+    """Bytes arrive, but fewer than `SLOWEST`."""
+
+
+def _persist(attempt, url, progress=lambda: 0, *, seconds, retries=RETRIES, verbose):
+    """Return what `attempt` returns; try again, for some seconds, after failures that may pass."""
+    end = time.monotonic() + seconds
     furthest, failures = progress(), 0
     while True:
         try:
             return attempt()
         except requests.RequestException as error:
             answer = error.response
-            if progress() > furthest:
+            if progress() > furthest and not isinstance(error, _TooSlow):
                 furthest, failures = progress(), 0
             final = answer is not None and answer.status_code not in PASSING
-            if failures == RETRIES or final:
+            if failures >= retries or final or time.monotonic() > end:
                 raise DownloadError(f"{url}: {_reason(error)}") from error
             asked = "" if answer is None else answer.headers.get("Retry-After", "")
             wait = max(BACKOFF * 2**failures, int(asked) if asked.isdecimal() else 0)
@@ -198,6 +281,8 @@ def _reason(error):
         return f"the server answers {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.exceptions.ProxyError):
         return "the proxy doesn't let it through"
+    if isinstance(error, _TooSlow):
+        return f"less than {SLOWEST / 1000:.0f} kB arrive in a second"
     if isinstance(error, requests.Timeout):
         return f"no answer for {TIMEOUT} s"
     return "no connection, or a broken one"
@@ -219,62 +304,121 @@ def fetch(files, folder, *, verbose=1):
     DownloadError
         If one can't be fetched, or has a wrong checksum twice.
     """
-    pooch.get_logger().setLevel("WARNING")
     folder.mkdir(parents=True, exist_ok=True)
-    checksums = {file.name: file.checksum for file in files}
-    urls = {file.name: file.url for file in files}
-    store = pooch.create(folder, "", registry=checksums, urls=urls, retry_if_failed=1)
-    n_bytes = sum(file.size for file in files if not (folder / file.name).exists())
+    paths = [folder / file.name for file in files]
+    missing = [pair for pair in zip(files, paths, strict=True) if not _is(pair[1], pair[0])]
+    n_bytes = sum(file.size for file, _ in missing)
     look = {"unit": "B", "unit_scale": True, "leave": False, "disable": not verbose}
-    paths = []
-    with requests.Session() as session, tqdm(None, f"fetching to {folder}", n_bytes, **look) as bar:
-        for file in files:
-            part = folder / f"{file.name}.part"
-            downloader = partial(resume, session=session, part=part, bar=bar)
-            try:
-                paths.append(Path(store.fetch(file.name, downloader=downloader)))
-            except ValueError as error:  # pooch's error for a wrong checksum
-                raise DownloadError(f"{file.url}: damaged, twice, and not kept") from error
+    with _Session() as session, tqdm(None, f"fetching to {folder}", n_bytes, **look) as bar:
+        for file, path in missing:
+            part = path.with_name(f"{path.name}.part")
+            for _ in range(2):
+                _receive(file, part, session, bar)
+                if _is(part, file):
+                    part.replace(path)  # only now it has the name of a whole file
+                    break
+                part.unlink()
+            else:
+                raise DownloadError(f"{file.url}: damaged, twice, and not kept")
     return paths
+
+
+def _receive(file, part, session, bar):
+    """`resume`, by plain HTTP where that is allowed and there is no other way."""
+    arrived = _size(part)
+    try:
+        resume(file, part, session=session, bar=bar, retries=0 if file.plain else RETRIES)
+    except DownloadError as error:
+        unreachable = isinstance(error.__cause__, requests.ConnectionError)
+        if not (file.plain and unreachable and _size(part) == arrived):
+            raise
+        file = file._replace(url=file.url.replace("https:", "http:", 1))
+        if not bar.disable:
+            tqdm.write(f"[!] {_reason(error.__cause__)}; trying {file.url}", file=sys.stderr)
+        resume(file, part, session=session, bar=bar)
+
+
+def _is(path, file):
+    """Whether a path holds a file with the right size and, where that is known, checksum."""
+    if _size(path) != file.size or not path.exists():
+        return False
+    algorithm, _, checksum = (file.checksum or ":").partition(":")
+    if not algorithm:
+        return True
+    digest = hashlib.new(algorithm)
+    with path.open("rb") as opened:
+        while block := opened.read(2**20):
+            digest.update(block)
+    return digest.hexdigest() == checksum.lower()
 
 
 def _listed(url, *, verbose):
     """The clips of a data set on a Dataverse, by its API (guides.dataverse.org/en/latest/api)."""
 
     def ask():
-        response = requests.get(url, timeout=TIMEOUT)
-        response.raise_for_status()
-        return response
+        with _Session() as session, _answer(session, url) as response:
+            response.raise_for_status()
+            text = bytearray()
+            for block in _blocks(response):
+                text += block
+                if len(text) > LISTING_LIMIT:
+                    raise DownloadError(f"{url}: a list of more than {LISTING_LIMIT:,} bytes")
+            return bytes(text)
 
-    answer = _persist(ask, url, verbose=verbose)
+    answer = _persist(ask, url, seconds=GRACE, verbose=verbose)
     access = f"{url.partition('/datasets/')[0]}/access/datafile"
+    files = {}
     try:
-        files = []
-        for entry in answer.json()["data"]["latestVersion"]["files"]:
+        for entry in json.loads(answer)["data"]["latestVersion"]["files"]:
             file = entry["dataFile"]
             name, checksum = PureWindowsPath(file["filename"]).name, f"md5:{file['md5']}"
-            place_of_file = f"{access}/{operator.index(file['id'])}"
-            files.append(File(name, place_of_file, operator.index(file["filesize"]), checksum))
-    except (ValueError, KeyError, TypeError) as error:
+            if where := place(name)[1]:
+                size = int(file["filesize"])
+                if not 0 < size <= CLIP_LIMIT:
+                    raise ValueError("no clip has that size")
+                files[where] = File(name, f"{access}/{int(file['id'])}", size, checksum)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DownloadError(f"{url}: no list of files of the form known here") from error
-    return [file for file in files if place(file.name)[1]]
+    return list(files.values())
 
 
 def _check_archive(path, part):
     """Delete an archive without a published checksum, and raise, unless it is whole."""
-    # its size is the announced one (see `resume`); members have checksums in the archive
-    n_clips = None
-    with path.open("rb") as file:
+    # Its size is right (see `_is`), and its members have checksums: that finds damage, not what was
+    # made on purpose. So only clips under known names are read of it, as any sound is.
+    try:
+        with _opened(path) as archive:
+            for member in archive.infolist():
+                _read(archive, member)
+            n_clips = len({place(name)[1] for name in archive.namelist()} - {None})
+        if n_clips != part.n_clips:
+            raise ValueError(f"{n_clips} clips, not {part.n_clips}")
+    except (ValueError, zipfile.BadZipFile) as error:
+        path.unlink()
+        raise DownloadError(f"{path.name} isn't what was published: {error}; deleted it") from error
+
+
+class _Bounded(io.BufferedReader):
+    """A file that isn't read in pieces that fill the memory: zipfile reads all names at once."""
+
+    def read(self, size=-1):
+        if size is not None and size > NAMES_LIMIT:
+            raise zipfile.BadZipFile(f"{size:,} bytes are too many for a list of members")
+        return super().read(size)
+
+
+@contextmanager
+def _opened(path):
+    """A whole archive none of whose members is dangerous; raises ValueError for others."""
+    with _Bounded(io.FileIO(path)) as file:
         try:
             archive = zipfile.ZipFile(file)
-            damaged = archive.testzip()
-            n_clips = len({place(name)[1] for name in archive.namelist()} - {None})
-        except Exception as error:  # a forged one may cause any
-            damaged = error
-    if damaged or n_clips != part.n_clips:
-        path.unlink()
-        why = f"damaged: {damaged}" if damaged else f"{n_clips} clips, not {part.n_clips}"
-        raise DownloadError(f"{path.name} isn't the archive that was published ({why}); deleted it")
+        except DAMAGED as error:
+            raise ValueError(f"{path} is no whole zip archive ({error}); fetch it again") from error
+        for member in archive.infolist():
+            if danger := _danger(member):
+                raise ValueError(f"{path} is refused, its member {member.filename!r} is {danger}")
+        yield archive
 
 
 def _found(path, stack):
@@ -284,16 +428,9 @@ def _found(path, stack):
         return [clip for file in files for clip in _found(file, stack)]
     path.stat()  # raises where there is nothing
     if path.suffix.lower() != ".zip":
-        return [(path.name, path.read_bytes)]
-    file = stack.enter_context(path.open("rb"))
-    try:
-        archive = stack.enter_context(zipfile.ZipFile(file))
-    except Exception as error:  # a forged directory may cause any
-        raise ValueError(f"{path} is no whole zip archive ({error}); fetch it again") from error
+        return [(path.name, partial(_read_file, path))]
+    archive = stack.enter_context(_opened(path))
     members = archive.infolist()
-    for member in members:
-        if danger := _danger(member):
-            raise ValueError(f"{path} is refused, its member {member.filename!r} is {danger}")
     return [(PureWindowsPath(m.filename).name, partial(_read, archive, m)) for m in members]
 
 
@@ -309,11 +446,23 @@ def _danger(member):
 
 def _read(archive, member):
     if member.file_size > CLIP_LIMIT:
-        raise zipfile.BadZipFile(f"{member.file_size} bytes are too many for a clip")
+        raise zipfile.BadZipFile(f"{member.file_size:,} bytes are too many for a clip")
     try:
         return archive.read(member)  # checks its checksum
-    except Exception as error:  # a forged place or method may cause any
-        raise zipfile.BadZipFile(f"it can't be unpacked ({error})") from error
+    except DAMAGED as error:
+        raise zipfile.BadZipFile(str(error) or "damaged") from error
+
+
+def _read_file(path):
+    if _size(path) > CLIP_LIMIT:
+        raise AudioError(f"{_size(path):,} bytes are too many for a clip")
+    return path.read_bytes()
+
+
+def _check_length(clip):
+    """Raise AudioError for what would fill the disk: a minute of silence takes no space in FLAC."""
+    if len(list(islice(stream_audio(clip, block_duration=LONGEST_CLIP), 2))) > 1:
+        raise AudioError(f"longer than {LONGEST_CLIP:.0f} s, which no clip is")
 
 
 def _parts(corpus, speech_only):
@@ -405,6 +554,7 @@ def _write(corpus, plan, data_dir, speech_only, verbose):
             copy = Path(folder, name)
             try:
                 copy.write_bytes(read())
+                _check_length(copy)
                 convert_audio(copy, data_dir / where)
                 laid[where] = Path(where)
             except UNREADABLE as error:
@@ -503,8 +653,7 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     if args.source and args.remove:
         parser.error("--remove deletes what was fetched, and --from fetches nothing")
-    options = {"speech_only": args.speech_only, "data_dir": args.data_dir}
-    options["verbose"] = 0 if args.json else 1
+    options = {"speech_only": args.speech_only, "data_dir": args.data_dir, "verbose": not args.json}
     if args.source:
         jobs = [partial(lay_out, args.source, args.corpora, **options)]
     else:
@@ -520,9 +669,7 @@ def main(arguments=None):
             print("download_data.py: interrupted; run it again to go on", file=sys.stderr)
             return 130
     if args.json:
-        terms = {
-            n: {"licence": CORPORA[n].licence, "citation": CORPORA[n].citation} for n in reports
-        }
+        terms = {n: {k: getattr(CORPORA[n], k) for k in ("licence", "citation")} for n in reports}
         print(json.dumps({name: report | terms[name] for name, report in reports.items()}))
     for name, report in reports.items():
         failures += [f"failed: {clip}: {why}" for clip, why in report["failed"].items()]

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import zipfile
+from contextlib import suppress
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
@@ -22,7 +23,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 import soundfile as sf
+import urllib3
 from conftest import REPO
 from test_create_csv import EMODB_CODES, EMODB_SPEAKERS
 
@@ -366,6 +369,45 @@ def test_damaged_clips_are_reported_and_the_rest_laid_out(tmp_path, data, monkey
     assert list(tree(data)) == ["emodb/wav/03a01Fa.wav"]
 
 
+def test_bombs_are_no_clips(tmp_path, data, monkeypatch):
+    """A minute of silence takes no space in FLAC, nor do zeros in a zip; a folder may hold more."""
+    silence = io.BytesIO()
+    sf.write(silence, np.zeros(16000 * 60), 16000, format="FLAC")
+    members = {"03a01Fa.wav": wav(), "03a01Na.wav": silence.getvalue()}
+    source = tmp_path / "in"
+    write(source, ["03a01Wa.wav"], bytes(dd.CLIP_LIMIT + 1))
+    (source / "some.zip").write_bytes(zipped(members | {"03a01Ta.wav": bytes(dd.CLIP_LIMIT + 1)}))
+    report = dd.lay_out(source, data_dir=data, verbose=0)["emodb"]
+    assert list(rows(data)) == ["03a01Fa.wav"] and list(tree(data)) == ["emodb/wav/03a01Fa.wav"]
+    reasons = report["failed"]
+    assert "longer than 20 s" in reasons["03a01Na.wav"]
+    assert "too many for a clip" in reasons["03a01Wa.wav"] == reasons["03a01Ta.wav"]
+
+
+def test_an_archive_of_countless_names_is_refused(tmp_path, data, monkeypatch):
+    monkeypatch.setattr(dd, "NAMES_LIMIT", 10_000)
+    source = tmp_path / "many.zip"
+    source.write_bytes(zipped({"03a01Fa.wav": wav()} | {f"{i}.txt": b"" for i in range(1000)}))
+    with pytest.raises(ValueError, match=r"many.zip is no whole zip archive .* list of members"):
+        dd.lay_out(source, data_dir=data, verbose=0)
+    assert not tree(data)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED])
+def test_damage_in_members_is_reported_however_they_are_packed(tmp_path, data, method):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr("03a01Fa.wav", wav(seed=3))
+        archive.writestr("03a01Na.wav", wav(seed=4))
+    bits = bytearray(file.getvalue())
+    for at in range(60, 2000):
+        bits[at] ^= 0x5A
+    source = tmp_path / "some.zip"
+    source.write_bytes(bits)
+    report = dd.lay_out(source, data_dir=data, verbose=0)["emodb"]
+    assert list(report["failed"]) == ["03a01Fa.wav"] and report["new"] == 1
+
+
 def link(name):
     member = zipfile.ZipInfo(name)
     member.external_attr = (stat.S_IFLNK | 0o777) << 16
@@ -429,11 +471,13 @@ class Site:
     """A web server in a thread, with files and a list of faults, one for each request to come.
 
     A fault is a status; "break" or "stall", half-way; "whole", ignoring the range; "other", wrong
-    bytes; "cut", half of it without a length; "shift", another range than the one asked for.
+    bytes; "cut", half of it without a length; "shift", another range than the one asked for;
+    "endless", bytes without an end; "drip", a byte at a time; "late", a head that takes as long;
+    "away", sent on for ever, with endless bytes.
     """
 
     def __init__(self):
-        self.files, self.faults, self.requests = {}, [], []
+        self.files, self.faults, self.requests, self.sent = {}, [], [], 0
         self.retry_after, self.stop = "0", threading.Event()
         site = self
 
@@ -457,6 +501,9 @@ class Site:
         asked = request.headers.get("Range")
         self.requests.append((request.path, asked))
         fault = self.faults.pop(0) if self.faults else None
+        if fault in ENDLESS:
+            self.go_on(request, fault)
+            return
         body = self.files.get(request.path)
         if body is None or isinstance(fault, int):
             request.send_response(fault if body is not None else 404)
@@ -487,6 +534,24 @@ class Site:
             request.wfile.flush()
             self.stop.wait(30)
         request.close_connection = True
+
+    def go_on(self, request, fault):
+        """Never end, until the client or the test does."""
+        request.close_connection = True
+        if fault == "late":
+            request.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        else:
+            request.send_response(302 if fault == "away" else 200)
+            request.send_header("Location", request.path)
+            request.end_headers()
+        block, pause = (bytes(2**16), 0) if fault in ("endless", "away") else (b"0", 0.02)
+        with suppress(OSError):
+            while not self.stop.wait(pause):
+                self.sent += request.wfile.write(block)
+                request.wfile.flush()
+
+
+ENDLESS = "endless", "drip", "late", "away"
 
 
 @pytest.fixture
@@ -671,16 +736,24 @@ def test_emodb_is_verified_without_a_published_checksum(monkeypatch, site, data)
     few = zipped({f"wav/{name}": wav() for name in names[1:]})
     at = whole.index(b"wav/14a01Wa.wav") + 60
     flipped = whole[:at] + b"bits that flipped" + whole[at + 17 :]
-    for bad, why in {few: "69 clips, not 70", flipped: "damaged", b"<html>": "damaged"}.items():
+    dangerous = zipped(
+        {f"wav/{name}": wav() for name in names} | {link("lab/a.lab"): b"/etc/passwd"}
+    )
+    many = zipped({f"wav/{name}": wav() for name in names} | {"a.lab": bytes(dd.CLIP_LIMIT + 1)})
+    reasons = {
+        few: "69 clips, not 70",
+        flipped: "Bad CRC|Error -3",
+        b"<html>": "File is not a zip file",
+        dangerous: "is a link",
+        many: "too many for a clip",
+    }
+    for bad, why in reasons.items():
         publish(monkeypatch, site, "emodb", {"all": (bad, 70)}, md5=False)
-        with pytest.raises(dd.DownloadError, match=f"isn't the archive that was published .{why}"):
+        with pytest.raises(dd.DownloadError, match=f"isn't what was published: .*({why})"):
             dd.download("emodb", data_dir=data, verbose=0)
         assert not tree(data)
     publish(monkeypatch, site, "emodb", {"all": (whole, 70)}, md5=False)
-    site.faults = ["cut"]  # no length is announced, so only the archive itself shows it
-    with pytest.raises(dd.DownloadError, match="damaged: File is not a zip file"):
-        dd.download("emodb", data_dir=data, verbose=0)
-    assert not tree(data)
+    site.faults = ["cut"]  # no length is announced, but the size is known
     assert dd.download("emodb", data_dir=data, verbose=0)["emodb"]["new"] == 70
     assert len(rows(data)) == 70
 
@@ -723,6 +796,101 @@ def test_tess_comes_clip_by_clip_from_its_dataverse(monkeypatch, site, data):
     assert not site.requests and not (data / "downloads" / "tess").exists()
 
 
+SOCKETS = 2**24  # bytes that may be on the way when a client leaves
+
+
+def test_an_endless_body_ends_at_the_size_of_the_file(speech, data):
+    speech.faults = ["endless"]
+    with pytest.raises(dd.DownloadError, match=f"hasn't {len(speech_archive()):,} bytes"):
+        dd.download("ravdess", data_dir=data, verbose=0)
+    assert len(speech.requests) == 1 and speech.sent < len(speech_archive()) + SOCKETS
+    assert sum(path.stat().st_size for path in data.rglob("*") if path.is_file()) == 0
+    dd.download("ravdess", data_dir=data, verbose=0)
+    assert archive(data).read_bytes() == speech_archive()
+
+
+def test_a_body_of_another_length_is_not_even_begun(speech, data):
+    speech.files["/speech.zip"] = speech_archive() * 2
+    with pytest.raises(dd.DownloadError, match=f"hasn't {len(speech_archive()):,} bytes"):
+        dd.download("ravdess", data_dir=data, verbose=0)
+    assert not tree(data)
+
+
+def test_an_endless_list_ends_at_its_limit(monkeypatch, site, data):
+    publish_tess(monkeypatch, site, tess_names())
+    monkeypatch.setattr(dd, "LISTING_LIMIT", 100_000)
+    site.faults = ["endless"]
+    with pytest.raises(dd.DownloadError, match="a list of more than 100,000 bytes"):
+        dd.download("tess", data_dir=data, verbose=0)
+    assert len(site.requests) == 1 and site.sent < SOCKETS and not tree(data)
+
+
+def test_the_list_of_tess_is_well_within_its_limit():
+    assert 2800 * 2000 < dd.LISTING_LIMIT < 10**8  # an entry has some 1,300 bytes
+
+
+@pytest.mark.parametrize("size", [-1, 0, dd.CLIP_LIMIT + 1, 10**18])
+def test_a_list_with_impossible_sizes(monkeypatch, site, data, size):
+    listing = publish_tess(monkeypatch, site, tess_names())
+    answer = json.loads(site.files[listing])
+    answer["data"]["latestVersion"]["files"][3]["dataFile"]["filesize"] = size
+    site.files[listing] = json.dumps(answer).encode()
+    with pytest.raises(dd.DownloadError, match="no list of files of the form known here"):
+        dd.download("tess", data_dir=data, verbose=0)
+    assert not tree(data)
+
+
+@pytest.mark.parametrize(("fault", "why"), [("drip", "less than 10 kB"), ("late", "no answer")])
+def test_what_comes_too_slowly_fails_as_often_as_what_breaks(monkeypatch, speech, data, fault, why):
+    """Though bytes arrive each time, without one that takes the whole TIMEOUT."""
+    monkeypatch.setattr(dd, "TIMEOUT", 0.1)
+    speech.faults = [fault] * 100
+    with pytest.raises(dd.DownloadError, match=why):
+        dd.download("ravdess", data_dir=data, verbose=0)
+    assert len(speech.requests) == dd.RETRIES + 1
+    assert speech.sent < 10_000
+
+
+def test_a_file_has_a_total_time(monkeypatch, speech, data):
+    """Each connection brings something before it breaks, so that none counts as a failure."""
+    monkeypatch.setattr(dd, "GRACE", 0)
+    monkeypatch.setattr(dd, "SLOWEST", 10**9)
+    speech.faults = ["break"] * 100
+    with pytest.raises(dd.DownloadError, match="no connection, or a broken one"):
+        dd.download("ravdess", data_dir=data, verbose=0)
+    assert len(speech.requests) < dd.RETRIES
+
+
+def test_redirections_have_an_end_and_no_body(speech, data):
+    speech.faults = ["away"] * 100
+    with pytest.raises(dd.DownloadError, match="one redirection after the other"):
+        dd.download("ravdess", data_dir=data, verbose=0)
+    assert len(speech.requests) == 5 and speech.sent < 5 * SOCKETS
+
+
+class Sending(requests.adapters.HTTPAdapter):
+    """Answers every request by a redirection, in place of a server with TLS."""
+
+    def send(self, request, **options):
+        headers = {"Location": "http://elsewhere.test/clips.zip"}
+        return self.build_response(request, urllib3.HTTPResponse(status=302, headers=headers))
+
+
+def test_https_is_not_left_for_http():
+    session = dd._Session()
+    session.mount("https://", Sending())
+    with pytest.raises(dd.DownloadError, match=r"sends on to http://elsewhere\.test"):
+        dd._answer(session, "https://known.test/clips.zip")
+
+
+def test_only_emodb_may_come_without_tls():
+    files = [f for c in dd.CORPORA.values() for p in (c.parts or {}).values() for f in p.files]
+    assert [file.name for file in files if file.plain] == ["download.zip"]
+    assert all(file.url.startswith("https://") for file in files)
+    listings = [p.listing for c in dd.CORPORA.values() for p in (c.parts or {}).values()]
+    assert all(listing.startswith("https://") for listing in listings if listing)
+
+
 def test_a_list_of_files_can_not_reach_out_of_the_folder(monkeypatch, site, data):
     publish_tess(monkeypatch, site, tess_names()[:2], folder="../../../")
     dd.download("tess", data_dir=data, verbose=0)
@@ -758,24 +926,40 @@ def wait_for(condition):
         time.sleep(0.01)
 
 
-def test_cli_through_a_proxy_interrupted_and_resumed(site, data):
-    """The real address of EMO-DB, as a proxy is asked for it."""
+def padded(members, size):
+    """A zip archive of exactly some bytes."""
+    label = zipfile.ZipInfo("lab/padding.lab")  # a ZipInfo isn't compressed
+    lacking = size - len(zipped(members | {label: b""}))
+    fits = zipped(members | {label: bytes(lacking)}) if lacking < dd.CLIP_LIMIT else None
+    if fits:
+        return fits
+    more = {zipfile.ZipInfo(f"lab/{len(members)}.lab"): bytes(dd.CLIP_LIMIT)}
+    return padded(members | more, size)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_cli_through_a_proxy_interrupted_and_resumed(site, data, number, code):
+    """The real address of EMO-DB, as a proxy is asked for it; there is no proxy for HTTPS."""
     names = emodb_names(8)[:535]
     address = "http://emodb.bilderbar.info/download/download.zip"
-    site.files[address] = zipped({f"wav/{name}": wav() for name in names})
+    (file,) = dd.CORPORA["emodb"].parts["all"].files
+    assert file.url == address.replace("http:", "https:")
+    site.files[address] = padded({f"wav/{name}": wav() for name in names}, file.size)
     site.faults = ["stall"]
-    process = start("emodb", "--data-dir", data, http_proxy=site.url)
+    nowhere = "http://127.0.0.1:9"
+    process = start("emodb", "--data-dir", data, http_proxy=site.url, https_proxy=nowhere)
     part = data / "downloads" / "emodb" / "download.zip.part"
     wait_for(lambda: part.exists() and part.stat().st_size)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=120)
-    assert process.returncode == 130
+    assert process.returncode == code
+    assert f"[!] the proxy doesn't let it through; trying {address}" in err
     assert err.splitlines()[-1] == "download_data.py: interrupted; run it again to go on"
     assert list(tree(data)) == ["downloads/emodb/download.zip.part"]
     size = part.stat().st_size
 
-    process = start("emodb", "--data-dir", data, http_proxy=site.url)
-    out, err = process.communicate(timeout=120)
+    process = start("emodb", "--data-dir", data, http_proxy=site.url, https_proxy=nowhere)
+    out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     assert site.requests == [(address, None), (address, f"bytes={size}-")]
     assert "free to use" in out and "Burkhardt F" in out and "emodb.bilderbar.info" in out
