@@ -18,7 +18,6 @@ if __name__ == "__main__":
 
     end_at_interrupt("download_data.py")
 
-import argparse
 import fnmatch
 import hashlib
 import io
@@ -45,7 +44,7 @@ import urllib3
 from tqdm.auto import tqdm
 
 from audio import AudioError, stream_audio
-from checks import check_name, moved
+from checks import check_name, guarded, make_parser, moved, printable
 from convert_wavs import convert_audio
 from corpora import CORPORA, File, find_data_dir
 from create_csv import AUDIO_SUFFIXES, list_audio
@@ -638,17 +637,18 @@ def main(arguments=None):
     arguments : list of str, optional
         Default those of the process.
     """
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    return guarded("download_data.py", _run, arguments, advice="run it again to go on")
+
+
+def _run(arguments):
+    parser = make_parser("download_data.py", __doc__)
     names, add = ", ".join(_published()), parser.add_argument
     add("corpora", nargs="*", metavar="CORPUS", help=f"{names}; default: all of them")
     add("--speech-only", action="store_true", help="leave out the songs of RAVDESS")
-    help_from = "lay out this archive or folder, fetch nothing"
-    add("--from", dest="source", metavar="FILE_OR_FOLDER", help=help_from)
+    text = "lay out this archive or folder, fetch nothing"
+    add("--from", dest="source", metavar="FILE_OR_FOLDER", help=text)
     add("--data-dir", help="the data folder, made if need be")
-    help_remove = "delete what was fetched once the corpus is laid out"
-    add("-r", "--remove", action="store_true", help=help_remove)
+    add("-r", "--remove", action="store_true", help="delete what was fetched once it is laid out")
     add("--json", action="store_true", help="print the report as one JSON object")
     args = parser.parse_args(arguments)
     if args.source and args.remove:
@@ -665,9 +665,6 @@ def main(arguments=None):
             reports |= job()
         except (OSError, ValueError) as error:
             failures.append(f"download_data.py: {error}")
-        except KeyboardInterrupt:
-            print("download_data.py: interrupted; run it again to go on", file=sys.stderr)
-            return 130
     if args.json:
         terms = {n: {k: getattr(CORPORA[n], k) for k in ("licence", "citation")} for n in reports}
         print(json.dumps({name: report | terms[name] for name, report in reports.items()}))
@@ -676,15 +673,14 @@ def main(arguments=None):
         if not args.json:
             _print(name, report, find_data_dir(args.data_dir))
     for failure in failures:
-        print(failure, file=sys.stderr)
+        print(printable(failure), file=sys.stderr)
     return 1 if failures else 0
 
 
 def _print(corpus, report, data_dir):
     clips, n_all, new, misplaced = (report[name] for name in ("clips", "of", "new", "misplaced"))
-    print(
-        f"[+] {corpus}: {clips:,} of {n_all:,} clips laid out in {data_dir}, {new:,} of them anew"
-    )
+    there = f"{clips:,} of {n_all:,} clips laid out in {data_dir}"
+    print(f"[+] {corpus}: {there}, {new:,} of them anew")
     if misplaced:
         print(
             f"[!] {corpus}: {misplaced:,} clips were there before, on the other side of training/"

@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 import estimators
-from checks import check_name, moved, replacing
+from checks import SourceError, check_name, moved, read_file, replacing
 from corpora import licences
 from encoder import EncoderError
 from estimators import PLAIN, ModelFileError
@@ -135,11 +135,11 @@ def read(path, trusted=()):
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}; rec.save(path) makes one.")
     with naming(path):
-        if not path.is_file():
-            raise ModelFileError("a file of rec.save(path) is needed; this is something else")
-        if path.stat().st_size > LIMIT:
-            raise ModelFileError(f"larger than {LIMIT:,} bytes; refused")
-        return unpack(path.read_bytes(), trusted)
+        try:
+            data = read_file(path, LIMIT)
+        except SourceError as error:
+            raise ModelFileError(f"{error.strerror}; a file of rec.save(path) is needed") from error
+        return unpack(data, trusted)
 
 
 def unpack(data, trusted=()):

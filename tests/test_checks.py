@@ -156,8 +156,8 @@ def test_a_file_is_read_up_to_a_limit(tmp_path):
         read_file(tmp_path / "sparse", 2**20)
 
 
-OWN = {"augmentation.py", "download_data.py", "grid_search.py", "model_file.py", "networks.py"}
-"""They read what they have written themselves; model_file.py looks at its file first."""
+OWN = {"augmentation.py", "download_data.py", "grid_search.py", "networks.py"}
+"""They read what they have written themselves."""
 
 
 def test_nothing_goes_round_the_gate():
@@ -245,6 +245,7 @@ PROGRAMS = {
     "commands.py": "emotion_recognition.py",
     "convert_wavs.py": "convert_wavs",
     "create_csv.py": "create_csv.py",
+    "download_data.py": "download_data.py",
     "emotion_recognition.py": "emotion_recognition.py",
     "evaluation.py": "evaluation.py",
     "grid_search.py": "grid_search.py",
