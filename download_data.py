@@ -61,7 +61,6 @@ SLOWEST = 10_000  # bytes per second that a connection has to bring after TIMEOU
 GRACE = 600  # seconds for a file of any size, beyond those that it takes at SLOWEST
 PASSING = frozenset({408, 429, 500, 502, 503, 504})  # HTTP errors that may be gone next time
 BLOCK = 2**16  # bytes
-
 UNREADABLE = (AudioError, zipfile.BadZipFile)  # errors for a clip that can't be laid out
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError)
 DAMAGED += (OSError, struct.error)  # for a damaged, encrypted or oddly compressed member
