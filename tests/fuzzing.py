@@ -473,8 +473,9 @@ def _guided(atheris, try_it, seeds, seed, folder):
         return changed(data, seeds, rng)[:max_size]
 
     n_bytes = 2 * max(map(len, seeds)) + 1000
-    options = [f"-seed={seed + 1}", f"-max_len={n_bytes}", "-rss_limit_mb=0", "-verbosity=0"]
-    atheris.Setup([sys.argv[0], *options, "-timeout=0", str(corpus)], try_it, custom_mutator=change)
+    options = [f"-seed={seed + 1}", f"-max_len={n_bytes}", f"-artifact_prefix={folder}/"]
+    options += ["-rss_limit_mb=0", f"-timeout={10 * SECONDS}"]  # `check` has closer limits
+    atheris.Setup([sys.argv[0], *options, str(corpus)], try_it, custom_mutator=change)
     atheris.Fuzz()
 
 
