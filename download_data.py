@@ -44,7 +44,7 @@ from checks import check_name, moved
 from convert_wavs import convert_audio
 from corpora import CORPORA, File, find_data_dir
 from create_csv import AUDIO_SUFFIXES, list_audio
-from processes import stoppable
+from processes import alone, stoppable
 
 CLIP_SIZE = 150_000  # bytes to reckon with for a laid out clip: songs, the longest, last 4.6 s
 CLIP_LIMIT, LONGEST_CLIP = 2**23, 20.0  # bytes, seconds; what claims more is no clip
@@ -587,6 +587,7 @@ def download(corpus, *, speech_only=False, data_dir=None, remove=False, verbose=
     folder = data_dir / "downloads" / corpus
     _introduce(corpus, verbose)
     with ExitStack() as stack:
+        stack.enter_context(alone(folder))
         try:
             paths = _fetch_missing(_parts(corpus, speech_only), data_dir, folder, verbose)
         except DownloadError as error:
@@ -642,8 +643,7 @@ def main(arguments=None):
     help_from = "lay out this archive or folder, fetch nothing"
     add("--from", dest="source", metavar="FILE_OR_FOLDER", help=help_from)
     add("--data-dir", help="the data folder, made if need be")
-    help_remove = "delete what was fetched once the corpus is laid out"
-    add("-r", "--remove", action="store_true", help=help_remove)
+    add("-r", "--remove", action="store_true", help="delete what was fetched once it is laid out")
     add("--json", action="store_true", help="print the report as one JSON object")
     args = parser.parse_args(arguments)
     if args.source and args.remove:
