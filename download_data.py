@@ -48,7 +48,7 @@ from checks import check_name, guarded, make_parser, moved, printable
 from convert_wavs import convert_audio
 from corpora import CORPORA, File, find_data_dir
 from create_csv import AUDIO_SUFFIXES, list_audio
-from processes import stoppable
+from processes import alone, stoppable
 
 CLIP_SIZE = 150_000  # bytes to reckon with for a laid out clip: songs, the longest, last 4.6 s
 CLIP_LIMIT, LONGEST_CLIP = 2**23, 20.0  # bytes, seconds; what claims more is no clip
@@ -590,6 +590,7 @@ def download(corpus, *, speech_only=False, data_dir=None, remove=False, verbose=
     folder = data_dir / "downloads" / corpus
     _introduce(corpus, verbose)
     with ExitStack() as stack:
+        stack.enter_context(alone(folder))
         try:
             paths = _fetch_missing(_parts(corpus, speech_only), data_dir, folder, verbose)
         except DownloadError as error:

@@ -1024,6 +1024,20 @@ def test_cli_goes_on_to_the_next_corpus(monkeypatch, speech, data, capsys):
     assert "speech.zip: the server answers 404" in ravdess and "all.zip isn't" in emodb
 
 
+def test_two_runs_do_not_write_the_same_file(speech, data):
+    speech.faults = ["stall"]
+    first = threading.Thread(target=dd.download, args=["ravdess"], kwargs={"data_dir": data})
+    first.start()
+    part = archive(data).with_name("speech.zip.part")
+    wait_for(lambda: part.exists() and part.stat().st_size)
+    with pytest.raises(OSError, match=r"another run is at work in .*; wait until it has ended"):
+        dd.download("ravdess", data_dir=data, verbose=0)
+    speech.stop.set()
+    first.join(120)
+    assert archive(data).read_bytes() == speech_archive() and len(rows(data)) == 16
+    assert dd.download("ravdess", data_dir=data, verbose=0)["ravdess"]["new"] == 0
+
+
 def test_help_has_examples():
     process = start("--help")
     out, _ = process.communicate(timeout=120)
