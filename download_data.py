@@ -682,10 +682,9 @@ def _print(corpus, report, data_dir):
     there = f"{clips:,} of {n_all:,} clips laid out in {data_dir}"
     print(f"[+] {corpus}: {there}, {new:,} of them anew")
     if misplaced:
-        print(
-            f"[!] {corpus}: {misplaced:,} clips were there before, on the other side of training/"
-            " and validation/; delete them and run this again for the usual split"
-        )
+        elsewhere = "were there before, on the other side of training/ and validation/"
+        advice = "delete them and run this again for the usual split"
+        print(f"[!] {corpus}: {misplaced:,} clips {elsewhere}; {advice}")
 
 
 __getattr__ = moved(

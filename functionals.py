@@ -73,7 +73,8 @@ class Contour:
 
 def _average(values):
     """Mean over the frames (n_columns,) float64, 0 without any; in a tenth of numpy's time."""
-    total = np.ones(len(values), values.dtype) @ values
+    with np.errstate(invalid="ignore"):  # some BLAS set that flag though all is finite
+        total = np.ones(len(values), values.dtype) @ values
     return total.astype(np.float64) / max(1, len(values))
 
 
