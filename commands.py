@@ -40,6 +40,7 @@ from listening import DeviceError, NothingHeard
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES
 from plotting import bars, save_figure
 from predictor import recognise
+from processes import stoppable
 from tables import NAME_ERRORS, SPEAKERS, TEXT, speaker_of, to_csv
 from utils import AS_FEATURES, among, encoder_option, names_option, probability_option
 
@@ -684,4 +685,4 @@ __getattr__ = moved(
 )
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stoppable(main))

@@ -243,7 +243,7 @@ def scripts():
     return [p.name for p in sorted(REPO.glob("*.py")) if "__main__" in p.read_text("utf-8")]
 
 
-@pytest.mark.parametrize("name", sorted({*scripts()} - {"emotion_recognition.py", "commands.py"}))
+@pytest.mark.parametrize("name", sorted({*scripts()} - {"emotion_recognition.py"}))
 def test_every_script_can_be_stopped(name):
     assert (REPO / name).read_text("utf-8").endswith("    sys.exit(stoppable(main))\n")
 
