@@ -241,9 +241,10 @@ def read_file(path, limit):
         Bytes; a larger file is refused.
     """
     with open_file(path, limit) as file:
-        data = file.read(limit + 1)  # it may have grown
-    if len(data) > limit:
-        raise SourceError(path, f"grows while it is read; {limit:,} bytes are the most")
+        size = os.fstat(file.fileno()).st_size  # memory for all that is asked for is taken at once
+        data = file.read(min(limit, size) + 1)  # it may have grown
+    if len(data) > size:
+        raise SourceError(path, "grows while it is read; try again")
     return data
 
 

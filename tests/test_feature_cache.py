@@ -746,7 +746,7 @@ print(len(rec.y_train))
 """
 
 
-READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+READ_ONLY_MOUNT = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
 
 
 @pytest.mark.slow
@@ -763,7 +763,7 @@ def test_training_needs_no_folder_that_can_be_written(tmp_path, content):
         (tmp_path / "cache" / "features.sqlite").write_bytes(content)
     command = [sys.executable, "-c", TRAIN, str(tmp_path)]
     if os.geteuid() == 0:  # whom permissions don't stop
-        command = ["unshare", "-m", "sh", "-c", READ_ONLY, str(tmp_path), *command]
+        command = ["unshare", "-m", "sh", "-c", READ_ONLY_MOUNT, str(tmp_path), *command]
         if not shutil.which("unshare") or subprocess.run([*command[:4], "true"]).returncode:
             pytest.skip("root may write anywhere, and may not mount")
     for path in (tmp_path / "cache", tmp_path):

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-import model_file
+import estimators
 import speech_features
 from audio import load_audio
 from data_extractor import ragged
@@ -190,7 +190,7 @@ def as_of_an_older_file(model):
         state["models_"] = list(map(as_of_an_older_file, model.models_))
         corpora = [(*scaling, as_of_an_older_file(own)) for *scaling, own in model.corpora_]
         state["corpora_"] = corpora
-    return model_file._to_object(type(model).__name__, state)
+    return estimators.restored(type(model), state)
 
 
 def test_models_of_older_files_answer_as_they_did():
