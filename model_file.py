@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 import estimators
-from checks import SourceError, check_name, moved, read_file, replacing
+from checks import SourceError, check_name, moved, printable, read_file, replacing
 from corpora import licences
 from encoder import EncoderError
 from estimators import PLAIN, ModelFileError
@@ -425,7 +425,7 @@ def model_card(record):
 
 def _in_markdown(text):
     """A line that shows a text as it is: no HTML, links, code or commands to terminals."""
-    text = re.sub(r"[\\`\[\]!]", r"\\\g<0>", html.escape(_clean(text), quote=False))
+    text = re.sub(r"[\\`\[\]!]", r"\\\g<0>", html.escape(printable(text), quote=False))
     return text.replace("://", "&#58;//").replace("www.", "www&#46;").replace("@", "&#64;")
 
 
@@ -573,7 +573,7 @@ def check_words(value):
     ModelFileError
         For such a text.
     """
-    if isinstance(value, str) and not (len(value) <= LONGEST and _clean(value) == value):
+    if isinstance(value, str) and not (len(value) <= LONGEST and printable(value) == value):
         raise ModelFileError(
             f"it has a text that isn't one printable line of at most {LONGEST:,} characters: "
             f"{value!a:.80}; refused"
@@ -582,12 +582,6 @@ def check_words(value):
         value = [*value, *value.values()]
     for part in value if isinstance(value, (list, tuple)) else ():
         check_words(part)
-
-
-def _clean(text):
-    """A text with escapes in place of what can't be printed, such as commands to terminals."""
-    joiners = "\u200c\u200d"  # of Persian and Indic scripts, and of emojis
-    return "".join(x if x.isprintable() or x in joiners else ascii(x)[1:-1] for x in text)
 
 
 __getattr__ = moved(
