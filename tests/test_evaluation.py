@@ -699,7 +699,8 @@ def test_loco_from_the_command_line(two_corpora_folder, capsys, tmp_path):
     assert re.search(r"^corpus emodb +3 +18 +2 +0\.", printed, re.MULTILINE)
     stem = "custom-emodb_loco_SVC_adapted-condition-6"
     assert (tmp_path / f"{stem}_reliability_by_corpus.png").is_file()
-    assert evaluation.main([*DATA, *f"--protocol loco --model SVC {FEW}".split()]) == 1
+    alone = f"--corpus custom --protocol loco --model SVC {FEW}".split()
+    assert evaluation.main([*DATA, *alone]) == 1
     assert "two corpora, and all clips here are of custom" in capsys.readouterr().err
 
 
