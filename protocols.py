@@ -381,10 +381,10 @@ def audio_digests(paths, n_jobs=-1, verbose=0):
     n_jobs, verbose : int
         `n_jobs` threads, by default one for each core; verbose=1 draws a progress bar.
     """
-    return _heard(paths, n_jobs, verbose)["digest"].tolist()
+    return _measured(paths, n_jobs, verbose)["digest"].tolist()
 
 
-def _heard(paths, n_jobs=-1, verbose=0):
+def _measured(paths, n_jobs=-1, verbose=0):
     """The digests and the `FACTS` of recordings: DataFrame."""
     paths = list(paths)
     threads = Parallel(n_jobs, prefer="threads", return_as="generator")
@@ -421,7 +421,7 @@ def with_digests(clips, n_jobs=-1, verbose=0):
     n_jobs, verbose
         See `audio_digests`.
     """
-    clips = clips.assign(**_heard(clips["path"], n_jobs, verbose).set_index(clips.index))
+    clips = clips.assign(**_measured(clips["path"], n_jobs, verbose).set_index(clips.index))
     unread = clips.loc[clips["digest"].isna(), "path"].tolist()
     if unread:
         warnings.warn(
