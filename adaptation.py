@@ -322,7 +322,7 @@ def usable(recordings, labels, emotions, sr=None):
     ----------
     recordings : list of recordings, or path of a folder
     labels : None, str, or list of (str or None)
-        See `predictor.Predicts.adapt`.
+        See `recognizer.Predicts.adapt`.
     emotions : list of str
         That labels may be.
     sr : int, optional

@@ -202,7 +202,7 @@ def adapted(rec, args, recordings=None, labels="names", name=None, **settings):
     args : argparse.Namespace
         With what `add_adapt` adds.
     recordings, labels, **settings
-        See `predictor.Predicts.adapt`. Default: those that --adapt names.
+        See `recognizer.Predicts.adapt`. Default: those that --adapt names.
     name : str, optional
         Whose recordings they are, for the report.
     """

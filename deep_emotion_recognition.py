@@ -34,14 +34,7 @@ from augmentation import SPEEDS
 from checks import check_name, moved, renamed, replacing
 from confidence import NetworkTraining, cross_entropy, temperature
 from data_extractor import Views
-from emotion_recognition import (
-    ALIASES,
-    SETTINGS,
-    EmotionRecognizer,
-    Recognizer,
-    classic,
-    recommended,
-)
+from emotion_recognition import ALIASES, SETTINGS, EmotionRecognizer, classic, recommended
 from features import FRAMES
 from networks import (
     CELLS,
@@ -56,6 +49,7 @@ from networks import (
 from parameters import CLASSIFIERS, RECIPES, REGRESSORS
 from plotting import draw_curves, new_figure, save_figure
 from predictor import EnsemblePredictor
+from recognizer import Recognizer
 from tables import speaker_folds
 
 DEEP_FEATURES = ("spectrum", "prosody", "quality")

@@ -30,7 +30,6 @@ from pathlib import Path
 if __name__ == "__main__":  # the command lines are a program above this module, which imports it
     runpy.run_path(str(Path(__file__).with_name("commands.py")), run_name="__main__")
 
-import copy
 import inspect
 import warnings
 from itertools import product
@@ -45,27 +44,22 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 from tqdm.auto import tqdm
 
-import explain
 import features as ft
-import metrics
 import model_file
-import plotting
-import timeline
 import utils
 from adaptation import SpeakerScaler
 from augmentation import SPEEDS
 from checks import check_name, moved, renamed
 from confidence import N_FOLDS, Training
-from corpora import wishes, wishes_in_words
+from corpora import wishes
 from create_csv import check_emotions, edited_desc_files, labelled_clips, leave_desc_files
-from data_extractor import Split, extract_features, load_split
-from model_file import Savable
+from data_extractor import extract_features, load_split
 from models import recommended_model
 from parameters import DEFAULT_EMOTIONS
-from predictor import Predictor, Predicts
-from processes import on_cluster, parallel, task, watched, without_own_jobs
-from protocols import describe_split
-from tables import Clips, speaker_folds, speaker_groups
+from predictor import Predictor
+from processes import parallel, task, watched, without_own_jobs
+from recognizer import Recognizer
+from tables import speaker_folds, speaker_groups
 
 SCORES = {True: balanced_accuracy_score, False: mean_absolute_error}  # by classification
 SCORING = {True: "balanced_accuracy", False: "neg_mean_absolute_error"}  # the same, as names
@@ -77,201 +71,6 @@ OF_A_MODEL = (
     *("balance", "corpora", "tess_ravdess", "emodb", "custom_db", "verbose", "random_state"),
 )
 """Settings that belong to a model, not to a machine: a file keeps these."""
-
-
-class Recognizer(Predicts, Clips, metrics.Scored, Savable):
-    """What all recognizers share; `EmotionRecognizer` and `EnsembleRecognizer` say how they learn.
-
-    Attributes
-    ----------
-    predictor_, adaptation_ : Predictor, adaptation.Adaptation
-        What training leaves, and what `adapt` did; None before.
-    model : estimator
-        The plain estimator, fitted once `train` has run.
-    comparison_ : DataFrame
-        What `determine_best_model` compared; None before.
-    record_ : dict
-        What the file of a loaded recognizer says about it; else None.
-    """
-
-    def _begin(self):
-        """Nothing was read or trained so far."""
-        self.predictor_ = self.record_ = self.comparison_ = self._learned = self.adaptation_ = None
-        self._keep()
-        self._rng = np.random.default_rng(self.random_state)
-
-    def parallel(self, *arrays):
-        """A block whose parallel work is done where this recognizer's is; see `on_cluster`.
-
-        Parameters
-        ----------
-        *arrays : ndarray
-            Sent to a cluster's workers once.
-        """
-        return on_cluster(self.scheduler, *arrays)
-
-    def train(self):
-        """Fit everything on the training part of the corpora: self."""
-        if self.X_test is None:
-            self.load_data()
-        return self._learn(self.verbose)
-
-    def fit(self, rows):
-        """Fit everything on exactly these clips; no test part is kept back: self.
-
-        Parameters
-        ----------
-        rows : DataFrame
-            Columns path, emotion, speaker, corpus; drawn equally by emotion if `balance` is on.
-        """
-        with self.parallel():
-            self._keep(self._read(rows))
-        return self._learn(self.verbose)
-
-    def _learn(self, verbose):
-        self._check_not_adapted()
-        groups = speaker_groups(self.train_rows_)
-        split = Split(self.X_train, self.y_train, groups, self.train_rows_)
-        self._take(self._fitted(split, verbose))
-        self.record_ = self._scored = None
-        self._learned = self.train_rows_  # load_data may read others after fit(rows)
-        if verbose:
-            print(f"[+] {self.name} trained on {len(self.y_train)} clips")
-        return self
-
-    def _take(self, predictor):
-        self.predictor_, self.model = predictor, predictor.fitted.model
-
-    def _is_adapted(self):
-        return self.predictor_ is not None and self.predictor_.speaker is not None
-
-    def _check_not_adapted(self):
-        if self._is_adapted():
-            raise ValueError(
-                "This recognizer is adapted to one speaker; train and score the original one "
-                "(evaluation.evaluate(rec, calibrate=10) adapts to every speaker that it tests)."
-            )
-
-    def predict_timeline(self, audio, **settings):
-        """Predict emotions over time: DataFrame, or for channels="split" a list of them.
-
-        Parameters
-        ----------
-        audio : path, binary file object or array
-        **settings
-            sr, window, hop, smooth, vad, adapt, channels, report; see `timeline.predict_timeline`.
-        """
-        settings = {"verbose": self.verbose} | settings
-        return timeline.predict_timeline(self._check_trained(), audio, **settings)
-
-    def explain(self, audio, **settings):
-        """Say which features and seconds decide for an emotion, and which against it: DataFrame.
-
-        Parameters
-        ----------
-        audio : path, binary file object or array
-        **settings
-            sr, emotion, span; see `explain.explain`, which says how.
-        """
-        settings = {"verbose": self.verbose} | settings
-        return explain.explain(self._check_trained(), audio, **settings)
-
-    # scores
-
-    def _predicted(self, partition):
-        """True and predicted labels of a part, and the speakers."""
-        predictor = self._check_trained()
-        self._check_not_adapted()
-        self._check_has_clips()
-        X, y, rows = self.X_test, self.y_test, self.test_rows_
-        if partition == "train":
-            X, y, rows = self.X_train, self.y_train, self.train_rows_
-        if X is None:
-            raise ValueError(
-                "There is no test part: fit(rows) keeps no clips back. evaluation.evaluate() "
-                "scores by folds of speakers, train() by the corpora's own test part."
-            )
-        return y, predictor.predict(X), speaker_groups(rows)
-
-    def protocol(self):
-        """One line that says what the scores are measured on; see `protocols.describe_split`."""
-        test = self._loaded().test_rows_
-        train = self.train_rows_ if self._learned is None else self._learned
-        if self.record_ is not None:
-            return f"loaded ({self.protocol_}); tested on {len(test)} clips of the data folder"
-        if not len(test):
-            return f"trained on {len(train)} clips; no clips were kept back"
-        return describe_split(train, test, speaker_groups(train), speaker_groups(test))
-
-    def draw_confusion_matrix(self, percentage=True, *, ax=None):
-        """Draw the confusion matrix: matplotlib Axes.
-
-        Parameters
-        ----------
-        percentage : bool
-            See `confusion_matrix`.
-        ax : matplotlib Axes, optional
-            Default a new figure's.
-        """
-        matrix = self.confusion_matrix(percentage=percentage, labeled=False)
-        ax = plotting.draw_confusion(matrix, self.emotions, ax)
-        unit = "percent of the true emotion" if percentage else "clips"
-        ax.set_title(f"{self.name}, {len(self.y_test)} test clips ({unit})")
-        return ax
-
-    # what it is
-
-    def __repr__(self):
-        facts = self._facts()
-        names = "training", "speaker", "score", "measured by"
-        known = "; ".join([self.name, *(facts[name] for name in names if name in facts)])
-        return f"<{type(self).__name__} of {facts['emotions']}: {known}>"
-
-    def _repr_html_(self):
-        return plotting.html_table(type(self).__name__, self._facts())
-
-    def _facts(self):
-        """What is known without reading, fitting or predicting: dict of str."""
-        facts = {"emotions": self._range(), **self._in_short()}
-        learned = [
-            f"{n_clips} clips of {n_speakers} speaker{'s' * (n_speakers > 1)} of {corpus}"
-            for corpus, (n_clips, n_speakers) in self._trained_on().items()
-        ]
-        wanted = f"not trained, will learn from {wishes_in_words(self._wishes())}"
-        facts["training"] = f"trained on {', '.join(learned)}" if learned else wanted
-        if self._is_adapted():
-            facts["speaker"] = f"adapted to {self.adaptation_ or 'one speaker'}"
-        known = self._scored or self.record_ or {}
-        if known.get("score"):
-            before = "before adaptation " * self._is_adapted()
-            facts["score"] = before + metrics.scores_in_words(known["score"])
-            facts["measured by"] = known["protocol"]
-        return facts
-
-    def _range(self):
-        """The emotions; those of a regressor in the order of their numbers, with these."""
-        if self.classification:
-            return ", ".join(self.emotions)
-        scale = utils.emotion_scale(self.emotions)
-        return ", ".join(f"{emotion} {scale[emotion]}" for emotion in sorted(scale, key=scale.get))
-
-    def _record(self):
-        predictor, own = self._check_trained(), {"adaptation": self.adaptation_}
-        if self.record_ is not None:
-            return self.record_ | own
-        tested, found, general = self.X_test is not None, self._in_short(), copy.copy(self)
-        general._take(predictor.unadapted())
-        return {
-            "model": found["model"],
-            "hears": found["features"],
-            "says": self._range(),
-            "corpora": self._trained_on(),
-            "clips": self._learned["emotion"].value_counts().to_dict(),
-            "protocol": self.protocol() if tested else "no clips were kept back",
-            "score": general._test_scores() if tested else None,
-            "versions": predictor.versions,
-            **own,
-        }
 
 
 class EmotionRecognizer(Recognizer):
@@ -693,6 +492,7 @@ __getattr__ = moved(
         "SAMPLE_RATE",
         "plotting": "bars COLOURS=PALETTE",
         "predictor": "hear=recognise FEATURE_TOLERANCE N_PROBES TOLERANCES",
+        "processes": "on_cluster",
         "tables": "PARTITIONS read_desc_file stratified_order",
         "utils": "LEAST_PROBABLE best_results emotion_scale extract_feature get_audio_config "
         "get_best_estimators make_estimator tuned_estimator",

@@ -39,10 +39,11 @@ from checks import check_name, guarded, make_parser, moved
 from corpora import gender, help_line, wishes
 from create_csv import labelled_clips
 from deep_emotion_recognition import named_recognizer
-from emotion_recognition import EmotionRecognizer, Recognizer
+from emotion_recognition import EmotionRecognizer
 from parameters import CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES, REGRESSORS
 from processes import stoppable
 from protocols import PROTOCOLS, calibration_blocks, compare, make_folds, parse_protocol
+from recognizer import Recognizer
 from reports import ClassificationEvaluation, RegressionEvaluation
 from tables import COLUMNS, map_labels, speaker_groups
 from utils import AS_FEATURES, emotion_scale, encoder_option, names_option

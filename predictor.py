@@ -8,21 +8,18 @@
 An ensemble is a Predictor made of Predictors. Nothing is fitted after training.
 """
 
-import copy
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.exceptions import NotFittedError
 
 import model_file
-from adaptation import BY, standardised, trust_in, usable
+from adaptation import BY, standardised, trust_in
 from audio import load_audio
-from checks import check_name
+from checks import check_name, moved
 from confidence import Fitted, decided, smallest_set
-from data_extractor import SpeechFeatures, Views, copies_of, find_speech, kept, ragged
+from data_extractor import Views, ragged
 from features import FRAMES, extract, feature_names, is_encoder, sources
 from kernels import SpectralFrames
 from listening import InputReport, has_speech
@@ -439,203 +436,6 @@ class EnsemblePredictor(Predictor):
         return self.of([member.unadapted() for member in self.members], self.weights)
 
 
-class Predicts:
-    """Predicts recordings with a Predictor, `predictor_`, which is None before training.
-
-    A subclass has `n_jobs`, `verbose` and the method `_take(predictor)`.
-    """
-
-    def _check_trained(self):
-        if self.predictor_ is None:
-            raise NotFittedError(f"This {type(self).__name__} isn't trained yet; call train().")
-        return self.predictor_
-
-    def features_of(self, recordings, sr=None, noisy=None):
-        """The features of recordings, as the methods of `predictor_` take them.
-
-        Parameters
-        ----------
-        recordings, sr, noisy
-            A list; see `predict`, and `SpeechFeatures.extract` for noisy copies.
-        """
-        predictor, views = self._check_trained(), []
-        settings = {"sr": sr, "n_jobs": self.n_jobs, "verbose": self.verbose}
-        recordings = kept(recordings)
-        for part in predictor.parts:
-            measure = SpeechFeatures(part.names, part.functionals, **settings)
-            views.append(measure.extract(copies_of(recordings), "raise", noisy=noisy)[0])
-        return predictor.joined(views)
-
-    def _answered(self, audio, sr, check_speech, answer, nothing):
-        """What `answer(X)` gives for recordings with speech, and `nothing()` for the others."""
-        predictor = self._check_trained()
-        if not isinstance(audio, (list, tuple)):
-            y = load_audio(audio, orig_sr=sr)
-            speaks = not check_speech or has_speech(y)
-            return answer(predictor.features(y))[0] if speaks else nothing()
-        audio, spoken = kept(audio), [True] * len(audio)
-        if check_speech:
-            spoken = find_speech(copies_of(audio), sr=sr, n_jobs=self.n_jobs)
-        some = [x for x, speaks in zip(audio, spoken, strict=True) if speaks]
-        found = iter(answer(self.features_of(some, sr)) if some else ())
-        return [next(found) if speaks else nothing() for speaks in spoken]
-
-    def predict(self, audio, *, sr=None, abstain=None, check_speech=True):
-        """Predict the emotion of a recording.
-
-        Parameters
-        ----------
-        audio : path, binary file object, array (n_samples,) or (n_samples, n_channels), or a list
-            Any audio file; an array goes with its rate.
-        sr : int, optional
-            Sampling rate of an array in Hz.
-        abstain : float, optional
-            Answer "unsure" where the likeliest emotion is less probable, or the recording is novel.
-        check_speech : bool, default True
-            Look for speech first (see `listening.has_speech`); False takes every sound for speech.
-
-        Returns
-        -------
-        str, or for regression float; a list of them for a list
-            None, or for regression nan, for a recording without speech.
-        """
-
-        def answer(X):
-            if abstain is None:
-                return self.predictor_.predict(X).tolist()
-            every = map(self.by_emotion, self.predictor_.probabilities(X))
-            novelties = self.predictor_.novelty(X)
-            return [decided(own, abstain, x) for own, x in zip(every, novelties, strict=True)]
-
-        if abstain is not None:
-            self._check_probabilities()
-        nothing = None if self.classification else math.nan
-        return self._answered(audio, sr, check_speech, answer, lambda: nothing)
-
-    def _check_probabilities(self):
-        if not self.classification:
-            raise ValueError("A regressor gives no probabilities; use classification=True.")
-
-    def predict_proba(self, audio, *, sr=None, check_speech=True):
-        """Predict the probability of each emotion in a recording.
-
-        It is a softmax of the model's decision values over a temperature that grows with the
-        distance of a clip from the training clips; see `confidence.temperature_by_distance`. The
-        most probable emotion is the one that `predict` returns.
-
-        Parameters
-        ----------
-        audio, sr, check_speech
-            See `predict`.
-
-        Returns
-        -------
-        dict of str to float
-            In the order of `emotions`; sums to 1, or is empty without speech. A list of them for a
-            list.
-
-        Raises
-        ------
-        ValueError
-            For regression.
-        """
-        self._check_probabilities()
-
-        def answer(X):
-            return [self.by_emotion(row) for row in self.predictor_.probabilities(X)]
-
-        return self._answered(audio, sr, check_speech, answer, dict)
-
-    def predict_set(self, audio, coverage=0.9, *, sr=None):
-        """Predict the emotions that hold the true one with a probability: list, likeliest first.
-
-        Parameters
-        ----------
-        audio, sr
-            See `predict`; without speech the list is empty.
-        coverage : float from 0 to 1
-            For speakers like those left out in training; see `Fitted.sets`.
-        """
-        self._check_probabilities()
-        needed, _ = self.predictor_.sets(coverage)
-
-        def answer(X):
-            shares = self.predictor_.probabilities(X)
-            return [smallest_set(self.by_emotion(row), needed) for row in shares]
-
-        return self._answered(audio, sr, True, answer, list)
-
-    def adapt(self, recordings, labels=None, *, by="speaker", sr=None):
-        """Adapt to one speaker, or one recording condition, by some recordings.
-
-        Training has fitted a second model to how each speaker's clips differ from that speaker's
-        others; the recordings say where the new average is. A warning names those left out.
-
-        Parameters
-        ----------
-        recordings : list of recordings, or path of a folder with recordings
-            In various moods; see `predict`. Ten do most of what can be done.
-        labels : str or list of (str or None), optional
-            Their emotions where they are known, e.g. "neutral" for all; "names": the last part of
-            the names of files after "_", where that is an emotion. None: unknown.
-        by : {"speaker", "condition"}
-            What they have in common: one speaker, or one microphone, room or source.
-        sr : int, optional
-            Sampling rate of arrays in Hz.
-
-        Returns
-        -------
-        Recognizer
-            An adapted one, whose `adaptation_` says what was done; this one stays as it is.
-
-        Raises
-        ------
-        ValueError
-            For an unknown label, without speech, or if `normalize` isn't "speaker".
-        """
-        predictor = self._check_trained()
-        own = usable(recordings, labels, self.emotions, sr)
-        X = self.features_of(own.recordings, SAMPLE_RATE)
-        adapted = copy.copy(self)
-        adapted._take(predictor.adapted(X, own.labels, by))
-        adapted.adaptation_ = own.adaptation(by, X, predictor, adapted.predictor_)
-        return adapted
-
-    calibrate = adapt
-
-    def listen(self, y):
-        """Predict one window of sound.
-
-        Parameters
-        ----------
-        y : ndarray (n_samples,) at 16 kHz, or measured frames
-            See `Predictor.features`.
-
-        Returns
-        -------
-        probabilities : ndarray (n_classes,)
-            In the order of `classes_`.
-        novelty : float
-            See `Predictor.novelty`.
-        """
-        X = self._check_trained().features(y)
-        return self.predictor_.probabilities(X)[0], float(self.predictor_.novelty(X)[0])
-
-    def by_emotion(self, probabilities):
-        """Name probabilities; see `Predictor.by_emotion`.
-
-        Parameters
-        ----------
-        probabilities : ndarray (n_classes,)
-        """
-        return self._check_trained().by_emotion(probabilities)
-
-    @property
-    def classes_(self):
-        """The emotions in the order of the model's columns."""
-        return self._check_trained().labels
-
-
 def predictor_of(trained):
     """The Predictor itself, or that of a trained recognizer (NotFittedError before `train`).
 
@@ -697,3 +497,6 @@ def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
         needed, found["set_held"] = predictor.sets(coverage)
         found["set"] = smallest_set(shares, needed)
     return found
+
+
+__getattr__ = moved(__name__, {"recognizer": "Predicts"})

@@ -1,0 +1,419 @@
+"""What all recognizers share: they predict, adapt, explain, are scored, shown and saved.
+
+`EmotionRecognizer` and `EnsembleRecognizer` add how they learn.
+"""
+
+import copy
+import math
+
+import numpy as np
+from sklearn.exceptions import NotFittedError
+
+import explain
+import metrics
+import plotting
+import timeline
+import utils
+from adaptation import usable
+from audio import load_audio
+from confidence import decided, smallest_set
+from corpora import wishes_in_words
+from data_extractor import SpeechFeatures, Split, copies_of, find_speech, kept
+from listening import has_speech
+from model_file import Savable
+from parameters import SAMPLE_RATE
+from processes import on_cluster
+from protocols import describe_split
+from tables import Clips, speaker_groups
+
+
+class Predicts:
+    """Predicts recordings with a Predictor, `predictor_`, which is None before training.
+
+    A subclass has `n_jobs`, `verbose` and the method `_take(predictor)`.
+    """
+
+    def _check_trained(self):
+        if self.predictor_ is None:
+            raise NotFittedError(f"This {type(self).__name__} isn't trained yet; call train().")
+        return self.predictor_
+
+    def features_of(self, recordings, sr=None, noisy=None):
+        """The features of recordings, as the methods of `predictor_` take them.
+
+        Parameters
+        ----------
+        recordings, sr, noisy
+            A list; see `predict`, and `SpeechFeatures.extract` for noisy copies.
+        """
+        predictor, views = self._check_trained(), []
+        settings = {"sr": sr, "n_jobs": self.n_jobs, "verbose": self.verbose}
+        recordings = kept(recordings)
+        for part in predictor.parts:
+            measure = SpeechFeatures(part.names, part.functionals, **settings)
+            views.append(measure.extract(copies_of(recordings), "raise", noisy=noisy)[0])
+        return predictor.joined(views)
+
+    def _answered(self, audio, sr, check_speech, answer, nothing):
+        """What `answer(X)` gives for recordings with speech, and `nothing()` for the others."""
+        predictor = self._check_trained()
+        if not isinstance(audio, (list, tuple)):
+            y = load_audio(audio, orig_sr=sr)
+            speaks = not check_speech or has_speech(y)
+            return answer(predictor.features(y))[0] if speaks else nothing()
+        audio, spoken = kept(audio), [True] * len(audio)
+        if check_speech:
+            spoken = find_speech(copies_of(audio), sr=sr, n_jobs=self.n_jobs)
+        some = [x for x, speaks in zip(audio, spoken, strict=True) if speaks]
+        found = iter(answer(self.features_of(some, sr)) if some else ())
+        return [next(found) if speaks else nothing() for speaks in spoken]
+
+    def predict(self, audio, *, sr=None, abstain=None, check_speech=True):
+        """Predict the emotion of a recording.
+
+        Parameters
+        ----------
+        audio : path, binary file object, array (n_samples,) or (n_samples, n_channels), or a list
+            Any audio file; an array goes with its rate.
+        sr : int, optional
+            Sampling rate of an array in Hz.
+        abstain : float, optional
+            Answer "unsure" where the likeliest emotion is less probable, or the recording is novel.
+        check_speech : bool, default True
+            Look for speech first (see `listening.has_speech`); False takes every sound for speech.
+
+        Returns
+        -------
+        str, or for regression float; a list of them for a list
+            None, or for regression nan, for a recording without speech.
+        """
+
+        def answer(X):
+            if abstain is None:
+                return self.predictor_.predict(X).tolist()
+            every = map(self.by_emotion, self.predictor_.probabilities(X))
+            novelties = self.predictor_.novelty(X)
+            return [decided(own, abstain, x) for own, x in zip(every, novelties, strict=True)]
+
+        if abstain is not None:
+            self._check_probabilities()
+        nothing = None if self.classification else math.nan
+        return self._answered(audio, sr, check_speech, answer, lambda: nothing)
+
+    def _check_probabilities(self):
+        if not self.classification:
+            raise ValueError("A regressor gives no probabilities; use classification=True.")
+
+    def predict_proba(self, audio, *, sr=None, check_speech=True):
+        """Predict the probability of each emotion in a recording.
+
+        It is a softmax of the model's decision values over a temperature that grows with the
+        distance of a clip from the training clips; see `confidence.temperature_by_distance`. The
+        most probable emotion is the one that `predict` returns.
+
+        Parameters
+        ----------
+        audio, sr, check_speech
+            See `predict`.
+
+        Returns
+        -------
+        dict of str to float
+            In the order of `emotions`; sums to 1, or is empty without speech. A list of them for a
+            list.
+
+        Raises
+        ------
+        ValueError
+            For regression.
+        """
+        self._check_probabilities()
+
+        def answer(X):
+            return [self.by_emotion(row) for row in self.predictor_.probabilities(X)]
+
+        return self._answered(audio, sr, check_speech, answer, dict)
+
+    def predict_set(self, audio, coverage=0.9, *, sr=None):
+        """Predict the emotions that hold the true one with a probability: list, likeliest first.
+
+        Parameters
+        ----------
+        audio, sr
+            See `predict`; without speech the list is empty.
+        coverage : float from 0 to 1
+            For speakers like those left out in training; see `Fitted.sets`.
+        """
+        self._check_probabilities()
+        needed, _ = self.predictor_.sets(coverage)
+
+        def answer(X):
+            shares = self.predictor_.probabilities(X)
+            return [smallest_set(self.by_emotion(row), needed) for row in shares]
+
+        return self._answered(audio, sr, True, answer, list)
+
+    def adapt(self, recordings, labels=None, *, by="speaker", sr=None):
+        """Adapt to one speaker, or one recording condition, by some recordings.
+
+        Training has fitted a second model to how each speaker's clips differ from that speaker's
+        others; the recordings say where the new average is. A warning names those left out.
+
+        Parameters
+        ----------
+        recordings : list of recordings, or path of a folder with recordings
+            In various moods; see `predict`. Ten do most of what can be done.
+        labels : str or list of (str or None), optional
+            Their emotions where they are known, e.g. "neutral" for all; "names": the last part of
+            the names of files after "_", where that is an emotion. None: unknown.
+        by : {"speaker", "condition"}
+            What they have in common: one speaker, or one microphone, room or source.
+        sr : int, optional
+            Sampling rate of arrays in Hz.
+
+        Returns
+        -------
+        Recognizer
+            An adapted one, whose `adaptation_` says what was done; this one stays as it is.
+
+        Raises
+        ------
+        ValueError
+            For an unknown label, without speech, or if `normalize` isn't "speaker".
+        """
+        predictor = self._check_trained()
+        own = usable(recordings, labels, self.emotions, sr)
+        X = self.features_of(own.recordings, SAMPLE_RATE)
+        adapted = copy.copy(self)
+        adapted._take(predictor.adapted(X, own.labels, by))
+        adapted.adaptation_ = own.adaptation(by, X, predictor, adapted.predictor_)
+        return adapted
+
+    calibrate = adapt
+
+    def listen(self, y):
+        """Predict one window of sound.
+
+        Parameters
+        ----------
+        y : ndarray (n_samples,) at 16 kHz, or measured frames
+            See `Predictor.features`.
+
+        Returns
+        -------
+        probabilities : ndarray (n_classes,)
+            In the order of `classes_`.
+        novelty : float
+            See `Predictor.novelty`.
+        """
+        X = self._check_trained().features(y)
+        return self.predictor_.probabilities(X)[0], float(self.predictor_.novelty(X)[0])
+
+    def by_emotion(self, probabilities):
+        """Name probabilities; see `Predictor.by_emotion`.
+
+        Parameters
+        ----------
+        probabilities : ndarray (n_classes,)
+        """
+        return self._check_trained().by_emotion(probabilities)
+
+    @property
+    def classes_(self):
+        """The emotions in the order of the model's columns."""
+        return self._check_trained().labels
+
+
+class Recognizer(Predicts, Clips, metrics.Scored, Savable):
+    """What all recognizers share; `EmotionRecognizer` and `EnsembleRecognizer` say how they learn.
+
+    Attributes
+    ----------
+    predictor_, adaptation_ : Predictor, adaptation.Adaptation
+        What training leaves, and what `adapt` did; None before.
+    model : estimator
+        The plain estimator, fitted once `train` has run.
+    comparison_ : DataFrame
+        What `determine_best_model` compared; None before.
+    record_ : dict
+        What the file of a loaded recognizer says about it; else None.
+    """
+
+    def _begin(self):
+        """Nothing was read or trained so far."""
+        self.predictor_ = self.record_ = self.comparison_ = self._learned = self.adaptation_ = None
+        self._keep()
+        self._rng = np.random.default_rng(self.random_state)
+
+    def parallel(self, *arrays):
+        """A block whose parallel work is done where this recognizer's is; see `on_cluster`.
+
+        Parameters
+        ----------
+        *arrays : ndarray
+            Sent to a cluster's workers once.
+        """
+        return on_cluster(self.scheduler, *arrays)
+
+    def train(self):
+        """Fit everything on the training part of the corpora: self."""
+        if self.X_test is None:
+            self.load_data()
+        return self._learn(self.verbose)
+
+    def fit(self, rows):
+        """Fit everything on exactly these clips; no test part is kept back: self.
+
+        Parameters
+        ----------
+        rows : DataFrame
+            Columns path, emotion, speaker, corpus; drawn equally by emotion if `balance` is on.
+        """
+        with self.parallel():
+            self._keep(self._read(rows))
+        return self._learn(self.verbose)
+
+    def _learn(self, verbose):
+        self._check_not_adapted()
+        groups = speaker_groups(self.train_rows_)
+        split = Split(self.X_train, self.y_train, groups, self.train_rows_)
+        self._take(self._fitted(split, verbose))
+        self.record_ = self._scored = None
+        self._learned = self.train_rows_  # load_data may read others after fit(rows)
+        if verbose:
+            print(f"[+] {self.name} trained on {len(self.y_train)} clips")
+        return self
+
+    def _take(self, predictor):
+        self.predictor_, self.model = predictor, predictor.fitted.model
+
+    def _is_adapted(self):
+        return self.predictor_ is not None and self.predictor_.speaker is not None
+
+    def _check_not_adapted(self):
+        if self._is_adapted():
+            raise ValueError(
+                "This recognizer is adapted to one speaker; train and score the original one "
+                "(evaluation.evaluate(rec, calibrate=10) adapts to every speaker that it tests)."
+            )
+
+    def predict_timeline(self, audio, **settings):
+        """Predict emotions over time: DataFrame, or for channels="split" a list of them.
+
+        Parameters
+        ----------
+        audio : path, binary file object or array
+        **settings
+            sr, window, hop, smooth, vad, adapt, channels, report; see `timeline.predict_timeline`.
+        """
+        settings = {"verbose": self.verbose} | settings
+        return timeline.predict_timeline(self._check_trained(), audio, **settings)
+
+    def explain(self, audio, **settings):
+        """Say which features and seconds decide for an emotion, and which against it: DataFrame.
+
+        Parameters
+        ----------
+        audio : path, binary file object or array
+        **settings
+            sr, emotion, span; see `explain.explain`, which says how.
+        """
+        settings = {"verbose": self.verbose} | settings
+        return explain.explain(self._check_trained(), audio, **settings)
+
+    # scores
+
+    def _predicted(self, partition):
+        """True and predicted labels of a part, and the speakers."""
+        predictor = self._check_trained()
+        self._check_not_adapted()
+        self._check_has_clips()
+        X, y, rows = self.X_test, self.y_test, self.test_rows_
+        if partition == "train":
+            X, y, rows = self.X_train, self.y_train, self.train_rows_
+        if X is None:
+            raise ValueError(
+                "There is no test part: fit(rows) keeps no clips back. evaluation.evaluate() "
+                "scores by folds of speakers, train() by the corpora's own test part."
+            )
+        return y, predictor.predict(X), speaker_groups(rows)
+
+    def protocol(self):
+        """One line that says what the scores are measured on; see `protocols.describe_split`."""
+        test = self._loaded().test_rows_
+        train = self.train_rows_ if self._learned is None else self._learned
+        if self.record_ is not None:
+            return f"loaded ({self.protocol_}); tested on {len(test)} clips of the data folder"
+        if not len(test):
+            return f"trained on {len(train)} clips; no clips were kept back"
+        return describe_split(train, test, speaker_groups(train), speaker_groups(test))
+
+    def draw_confusion_matrix(self, percentage=True, *, ax=None):
+        """Draw the confusion matrix: matplotlib Axes.
+
+        Parameters
+        ----------
+        percentage : bool
+            See `confusion_matrix`.
+        ax : matplotlib Axes, optional
+            Default a new figure's.
+        """
+        matrix = self.confusion_matrix(percentage=percentage, labeled=False)
+        ax = plotting.draw_confusion(matrix, self.emotions, ax)
+        unit = "percent of the true emotion" if percentage else "clips"
+        ax.set_title(f"{self.name}, {len(self.y_test)} test clips ({unit})")
+        return ax
+
+    # what it is
+
+    def __repr__(self):
+        facts = self._facts()
+        names = "training", "speaker", "score", "measured by"
+        known = "; ".join([self.name, *(facts[name] for name in names if name in facts)])
+        return f"<{type(self).__name__} of {facts['emotions']}: {known}>"
+
+    def _repr_html_(self):
+        return plotting.html_table(type(self).__name__, self._facts())
+
+    def _facts(self):
+        """What is known without reading, fitting or predicting: dict of str."""
+        facts = {"emotions": self._range(), **self._in_short()}
+        learned = [
+            f"{n_clips} clips of {n_speakers} speaker{'s' * (n_speakers > 1)} of {corpus}"
+            for corpus, (n_clips, n_speakers) in self._trained_on().items()
+        ]
+        wanted = f"not trained, will learn from {wishes_in_words(self._wishes())}"
+        facts["training"] = f"trained on {', '.join(learned)}" if learned else wanted
+        if self._is_adapted():
+            facts["speaker"] = f"adapted to {self.adaptation_ or 'one speaker'}"
+        known = self._scored or self.record_ or {}
+        if known.get("score"):
+            before = "before adaptation " * self._is_adapted()
+            facts["score"] = before + metrics.scores_in_words(known["score"])
+            facts["measured by"] = known["protocol"]
+        return facts
+
+    def _range(self):
+        """The emotions; those of a regressor in the order of their numbers, with these."""
+        if self.classification:
+            return ", ".join(self.emotions)
+        scale = utils.emotion_scale(self.emotions)
+        return ", ".join(f"{emotion} {scale[emotion]}" for emotion in sorted(scale, key=scale.get))
+
+    def _record(self):
+        predictor, own = self._check_trained(), {"adaptation": self.adaptation_}
+        if self.record_ is not None:
+            return self.record_ | own
+        tested, found, general = self.X_test is not None, self._in_short(), copy.copy(self)
+        general._take(predictor.unadapted())
+        return {
+            "model": found["model"],
+            "hears": found["features"],
+            "says": self._range(),
+            "corpora": self._trained_on(),
+            "clips": self._learned["emotion"].value_counts().to_dict(),
+            "protocol": self.protocol() if tested else "no clips were kept back",
+            "score": general._test_scores() if tested else None,
+            "versions": predictor.versions,
+            **own,
+        }
