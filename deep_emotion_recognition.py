@@ -26,6 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
+import frame_models
 import model_file
 import models
 import utils
@@ -79,7 +80,7 @@ class FrameNetwork(BaseEstimator):
     classification : bool
         Otherwise there is one output, a number.
     features : list of str, optional
-        Names of the features that the columns belong to; see `models.clip_statistics`.
+        Names of the features that the columns belong to; see `frame_models.clip_statistics`.
     n_networks : int
         At most; no more than there are speakers, nor more than `HELD_OUT`.
     n_rnn_layers, n_dense_layers : int
@@ -180,10 +181,10 @@ class FrameNetwork(BaseEstimator):
         copies = copies or {}
         groups = np.arange(len(y)) if groups is None or len(set(groups)) < 2 else groups
         targets, seed = self._targets(y), self.random_state or 0
-        columns = models.columns_without_deltas(self.features)
-        self.convolutions_ = models.RandomConvolutions(columns, seed).fit(X)
+        columns = frame_models.columns_without_deltas(self.features)
+        self.convolutions_ = frame_models.RandomConvolutions(columns, seed).fit(X)
         steps, statistics = self._summed(X)
-        self.steps_scaler_ = models.FrameScaler().fit(steps)
+        self.steps_scaler_ = frame_models.FrameScaler().fit(steps)
         self.statistics_scaler_ = StandardScaler().fit(statistics)
         self.n_columns_, self.n_statistics_ = X[0].shape[1], statistics.shape[1]
         folds = speaker_folds(y, groups, HELD_OUT, seed)
@@ -318,7 +319,7 @@ class FrameNetwork(BaseEstimator):
 
     def _summed(self, X):
         """Segments of clips, and their statistics with the features of random convolutions."""
-        statistics = models.clip_statistics(X, self.features), self.convolutions_.transform(X)
+        statistics = frame_models.clip_statistics(X, self.features), self.convolutions_.transform(X)
         return [segments(x) for x in X], np.hstack(statistics)
 
     def _scaled(self, steps, statistics):
@@ -442,7 +443,7 @@ class DeepEmotionRecognizer(EmotionRecognizer):
                  n_rnn_layers=1)
     """
 
-    training, scaler, speaker_scaler = NetworkTraining, models.FrameScaler, SpeakerFrameScaler
+    training, scaler, speaker_scaler = NetworkTraining, frame_models.FrameScaler, SpeakerFrameScaler
 
     def __init__(self, *, features=DEEP_FEATURES, balance=False, **options):
         ours, theirs = FrameNetwork().get_params(), {*SETTINGS} - {"model", "functionals"}
@@ -682,9 +683,9 @@ __getattr__ = moved(
         "deep_emotion_recognition": "FLATTERY=SHARE_DIVISOR",
         "features": "Course=Contour FUNCTIONALS feature_names",
         "model_file": "restored",
-        "models": "CLIPS_FOR_HEIGHTS DILATIONS EmotionLDA FEWEST FrameScaler HEIGHTS KERNELS LIMIT"
-        " MOST_COLUMNS RIDGE RandomConvolutions TAPS VOICED clip_statistics components"
-        " voiced_frames",
+        "frame_models": "CLIPS_FOR_HEIGHTS DILATIONS FEWEST FrameScaler HEIGHTS KERNELS"
+        " MOST_COLUMNS RandomConvolutions TAPS VOICED clip_statistics voiced_frames",
+        "models": "EmotionLDA LIMIT RIDGE components",
         "networks": "ATTENTION BUCKETS PATIENCE SEGMENT SMOOTHING STATISTICS_DROPOUT STEP"
         " STEPS_DROPOUT varied",
         "plotting": "LINES",

@@ -57,7 +57,8 @@ class ModelFileError(ValueError):
 
 PLAIN = {cls.__name__: cls for cls in (StandardScaler, Ridge)}
 """Classes whose objects are stored as plain values and arrays, which all versions can read."""
-HOMES = "models", "adaptation", "deep_emotion_recognition"  # modules with classes for `PLAIN`
+HOMES = "models", "frame_models", "adaptation", "deep_emotion_recognition"
+"""Modules with classes for `PLAIN`."""
 FORMER_HOMES = "emotion_recognition", "deep_emotion_recognition"  # their modules in older files
 
 
