@@ -13,7 +13,8 @@ from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from metrics import mutual_information
-from tables import corpora_of, speaker_folds
+from sampling import speaker_folds
+from tables import corpora_of
 from utils import model_scores, pipeline
 
 N_FOLDS = 5  # folds of speakers that temperature and novelty limit are fitted on

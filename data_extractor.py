@@ -31,7 +31,8 @@ from feature_cache import VERSION, FeatureCache, cache_settings
 from listening import has_speech
 from parameters import DEFAULT_EMOTIONS, SAMPLE_RATE, SPEECH_FROM, SPEECH_MEASURES
 from processes import parallel, task
-from tables import balanced, listed_once, read_desc_file, speaker_groups
+from sampling import balanced
+from tables import listed_once, read_desc_file, speaker_groups
 from utils import AS_FEATURES, emotion_scale, enabled, extract_batch, with_encoder
 
 BATCH_SIZE = 16  # clips in one task: long enough to be worth sending to another process
@@ -558,7 +559,7 @@ __getattr__ = moved(
         " source_version=extraction_version",
         "checks": "replacing",
         "processes": "CLUSTER_TIMEOUT on_cluster sequential without_own_jobs",
-        "tables": "stratified_order",
+        "sampling": "stratified_order",
         "utils": "extract_feature get_audio_config",
     },
 )

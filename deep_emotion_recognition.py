@@ -51,7 +51,7 @@ from parameters import CLASSIFIERS, RECIPES, REGRESSORS
 from plotting import draw_curves, new_figure, save_figure
 from predictor import EnsemblePredictor
 from recognizer import Recognizer
-from tables import speaker_folds
+from sampling import speaker_folds
 
 DEEP_FEATURES = ("spectrum", "prosody", "quality")
 SAME = ("emotions", "classification", "balance", "corpora", "tess_ravdess", "emodb", "custom_db")

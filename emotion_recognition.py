@@ -59,7 +59,8 @@ from parameters import DEFAULT_EMOTIONS
 from predictor import Predictor
 from processes import parallel, task, watched, without_own_jobs
 from recognizer import Recognizer
-from tables import speaker_folds, speaker_groups
+from sampling import speaker_folds
+from tables import speaker_groups
 
 SCORES = {True: balanced_accuracy_score, False: mean_absolute_error}  # by classification
 SCORING = {True: "balanced_accuracy", False: "neg_mean_absolute_error"}  # the same, as names
@@ -493,7 +494,8 @@ __getattr__ = moved(
         "plotting": "bars COLOURS=PALETTE",
         "predictor": "hear=recognise FEATURE_TOLERANCE N_PROBES TOLERANCES",
         "processes": "on_cluster",
-        "tables": "PARTITIONS read_desc_file stratified_order",
+        "sampling": "stratified_order",
+        "tables": "PARTITIONS read_desc_file",
         "utils": "LEAST_PROBABLE best_results emotion_scale extract_feature get_audio_config "
         "get_best_estimators make_estimator tuned_estimator",
     },

@@ -386,7 +386,7 @@ __getattr__ = moved(
         "protocols": "Comparison Fold LeakError Leaks NAMED N_RANDOM_FOLDS Protocol audio_digests "
         "describe_split find_leaks",
         "reports": "Evaluation",
-        "tables": "speaker_folds",
+        "sampling": "speaker_folds",
     },
 )
 

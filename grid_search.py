@@ -49,7 +49,8 @@ from models import recommended_model
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIER_GRIDS, EMOTION_SCALES, REGRESSOR_GRIDS
 from plotting import draw_histograms, save_figure
 from processes import parallel, stoppable, task
-from tables import speaker_folds, speaker_groups, stratified_order
+from sampling import speaker_folds, stratified_order
+from tables import speaker_groups
 from utils import (
     AS_FEATURES,
     GRID_DIR,

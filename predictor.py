@@ -34,7 +34,7 @@ from probe import (
     typical,
     versions_of,
 )
-from tables import stratified_order
+from sampling import stratified_order
 from utils import emotion_scale, model_scores, saved_encoder
 
 N_PROBES = 8  # clips whose answers are checked when a file is loaded

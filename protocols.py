@@ -21,7 +21,8 @@ from fingerprints import SILENT, copies, fingerprint
 from metrics import CONFIDENCE, NO_INTERVAL, TITLES
 from parameters import SAMPLE_RATE
 from plotting import html_table
-from tables import PARTITIONS, balanced, check_two_speakers, speaker_groups
+from sampling import balanced, check_two_speakers
+from tables import PARTITIONS, speaker_groups
 
 N_RANDOM_FOLDS = 10  # trains on as large a share as leaving out one of EMO-DB's ten speakers
 NAMED = 10  # speakers, files or sentences that a message names

@@ -7,6 +7,7 @@ import copy
 import math
 
 import numpy as np
+import pandas as pd
 from sklearn.exceptions import NotFittedError
 
 import explain
@@ -16,6 +17,7 @@ import timeline
 import utils
 from adaptation import usable
 from audio import load_audio
+from checks import check_name
 from confidence import decided, smallest_set
 from corpora import wishes_in_words
 from data_extractor import SpeechFeatures, Split, copies_of, find_speech, kept
@@ -24,7 +26,7 @@ from model_file import Savable
 from parameters import SAMPLE_RATE
 from processes import on_cluster
 from protocols import describe_split
-from tables import Clips, speaker_groups
+from tables import PARTITIONS, speaker_groups
 
 
 class Predicts:
@@ -222,6 +224,107 @@ class Predicts:
     def classes_(self):
         """The emotions in the order of the model's columns."""
         return self._check_trained().labels
+
+
+class Clips:
+    """The clips that a recognizer is trained and tested on: a base class of recognizers.
+
+    A subclass has `emotions`, `predictor_` and `record_` (None before), a random generator `_rng`,
+    and the methods `parallel()` (a block for parallel work), `_rows(leave=False)` (all labelled
+    clips with a column partition) and `_read(rows, partition)` (their `Split`).
+
+    Attributes
+    ----------
+    X_train, X_test : ndarray (n_clips, n_features) float32, None before `load_data`
+    y_train, y_test : ndarray (n_clips,) of emotions, or of their numbers
+    train_rows_, test_rows_ : DataFrame (n_clips,) of path, emotion, speaker, corpus
+    """
+
+    def clips(self):
+        """All labelled clips of the recognizer's corpora and emotions, none twice: DataFrame.
+
+        Its columns are path, emotion, speaker, corpus, partition ("train" or "test").
+        """
+        rows = self._rows()
+        return rows[rows["emotion"].isin(self.emotions)].reset_index(drop=True)
+
+    def load_data(self):
+        """Read features and labels of both partitions, and write the desc_files: self."""
+        rows = self._rows(leave=True)
+        with self.parallel():
+            self._keep(*(self._read(rows[rows["partition"] == p], p) for p in PARTITIONS))
+        return self
+
+    def _keep(self, train=None, test=None):
+        """Keep both parts; without a test part `test_rows_` is empty and X_test None."""
+        empty = None, None, None, None if train is None else train.rows[:0]
+        self.X_train, self.y_train, _, self.train_rows_ = train or empty
+        self.X_test, self.y_test, _, self.test_rows_ = test or empty
+        self._scored = None
+
+    def _check_has_clips(self):
+        if self.record_ is not None and self.X_train is None:
+            raise ValueError(
+                "This recognizer was loaded from a file, which holds no clips: protocol_ and "
+                "score_ show how good it is. load_data() reads those of the data folder, train() "
+                "learns anew from them."
+            )
+
+    def _loaded(self):
+        self._check_has_clips()
+        return self if self.X_train is not None else self.load_data()
+
+    def _trained_on(self):
+        """How many clips and speakers of each corpus: dict; empty before `train`."""
+        if self.record_ is not None:
+            return self.record_["corpora"]
+        if self.predictor_ is None:
+            return {}
+        clips = self._learned.assign(speaker=speaker_groups(self._learned))
+        counts = clips.groupby("corpus")["speaker"].agg(["size", "nunique"])
+        return counts.T.to_dict("list")
+
+    def get_samples_by_class(self):
+        """Count clips: DataFrame; index emotions and "total", columns train, test, total."""
+        counts = {p: [self.get_n_samples(e, p) for e in self.emotions] for p in PARTITIONS}
+        table = pd.DataFrame(counts, index=self.emotions)
+        table["total"] = table.sum(axis=1)
+        table.loc["total"] = table.sum()
+        return table
+
+    def get_n_samples(self, emotion, partition="train"):
+        """Count the clips of an emotion: int.
+
+        Parameters
+        ----------
+        emotion : str
+        partition : {"train", "test"}
+        """
+        return len(self._samples(emotion, partition))
+
+    def get_random_emotion(self, emotion, partition="train"):
+        """Draw a clip of an emotion: its index in X_train or X_test.
+
+        Parameters
+        ----------
+        emotion : str
+        partition : {"train", "test"}
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        indices = self._samples(emotion, partition)
+        if not len(indices):
+            raise ValueError(f"There is no {partition} clip of {emotion!r}.")
+        return int(self._rng.choice(indices))
+
+    def _samples(self, emotion, partition):
+        check_name(partition, PARTITIONS, "partition")
+        check_name(emotion, self.emotions, "emotion")
+        rows = getattr(self._loaded(), f"{partition}_rows_")
+        return np.flatnonzero(rows["emotion"] == emotion)
 
 
 class Recognizer(Predicts, Clips, metrics.Scored, Savable):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from checks import check_label, check_name, open_file, printable, replacing
+from checks import check_label, check_name, moved, open_file, printable, replacing
 
 COLUMNS = ["path", "emotion", "speaker", "corpus"]
 PARTITIONS = ("train", "test")
@@ -212,48 +212,6 @@ def corpora_of(groups):
     return np.array([str(group).rpartition("/")[0] for group in groups])
 
 
-def speaker_folds(y, groups, n_splits=5, random_state=0):
-    """Cross-validation folds without a speaker on both sides: list of index arrays (train, test).
-
-    Parameters
-    ----------
-    y, groups : array (n_clips,)
-        Labels, which the folds balance as far as whole speakers allow; speakers.
-    n_splits : int
-        Fewer where there are fewer speakers, or fewer clips of the rarest label.
-    random_state : int
-    """
-    from sklearn.model_selection import StratifiedGroupKFold  # slow to import, rarely needed here
-
-    y, groups = np.asarray(y), np.asarray(groups)
-    check_two_speakers(groups)
-    n_groups, rarest = len(np.unique(groups)), min(np.unique(y, return_counts=True)[1])
-    n_splits = min(n_splits, n_groups, max(2, rarest))
-    # strings stand for the classes: on a regression scale the targets are few numbers
-    splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=random_state)
-    return list(splitter.split(np.zeros(len(y)), y.astype(str), groups))
-
-
-def check_two_speakers(groups):
-    """Make sure that speakers can be kept apart.
-
-    Parameters
-    ----------
-    groups : array (n_clips,)
-        Speakers.
-
-    Raises
-    ------
-    ValueError
-        If there is only one.
-    """
-    if len(set(groups)) < 2:
-        raise ValueError(
-            "Keeping speakers apart takes at least two of them, and all clips here are of "
-            f"{groups[0]!r}. Add recordings of another speaker."
-        )
-
-
 def map_labels(rows, label_map):
     """Give the clips of several corpora common labels: DataFrame of the clips that have one.
 
@@ -283,140 +241,10 @@ def map_labels(rows, label_map):
     return rows.assign(emotion=common)[common.notna()].reset_index(drop=True)
 
 
-def stratified_order(y, random_state=0):
-    """Indices in an order whose every beginning has the labels in their proportions.
-
-    Parameters
-    ----------
-    y : ndarray (n_clips,)
-        Labels.
-    random_state : int
-        Seed of the order within a label.
-
-    Examples
-    --------
-    >>> y = np.array(["sad"] * 4 + ["happy"] * 8)
-    >>> y[stratified_order(y)[:3]].tolist()
-    ['happy', 'sad', 'happy']
-    """
-    order = np.random.default_rng(random_state).permutation(len(y))
-    place = np.empty(len(y))
-    for label in np.unique(y):
-        own = order[y[order] == label]
-        place[own] = (np.arange(len(own)) + 0.5) / len(own)
-    return np.argsort(place, kind="stable")
-
-
-def balanced(labels, random_state=0):
-    """Draw as many clips of every label as the rarest one has: sorted indices.
-
-    Parameters
-    ----------
-    labels : ndarray (n_clips,)
-    random_state : int or numpy Generator
-    """
-    rng = np.random.default_rng(random_state)
-    names, counts = np.unique(labels, return_counts=True)
-    own = [np.flatnonzero(labels == name) for name in names]
-    return np.sort(np.concatenate([rng.permutation(clips)[: counts.min()] for clips in own]))
-
-
-class Clips:
-    """The clips that a recognizer is trained and tested on: a base class of recognizers.
-
-    A subclass has `emotions`, `predictor_` and `record_` (None before), a random generator `_rng`,
-    and the methods `parallel()` (a block for parallel work), `_rows(leave=False)` (all labelled
-    clips with a column partition) and `_read(rows, partition)` (their `Split`).
-
-    Attributes
-    ----------
-    X_train, X_test : ndarray (n_clips, n_features) float32, None before `load_data`
-    y_train, y_test : ndarray (n_clips,) of emotions, or of their numbers
-    train_rows_, test_rows_ : DataFrame (n_clips,) of path, emotion, speaker, corpus
-    """
-
-    def clips(self):
-        """All labelled clips of the recognizer's corpora and emotions, none twice: DataFrame.
-
-        Its columns are path, emotion, speaker, corpus, partition ("train" or "test").
-        """
-        rows = self._rows()
-        return rows[rows["emotion"].isin(self.emotions)].reset_index(drop=True)
-
-    def load_data(self):
-        """Read features and labels of both partitions, and write the desc_files: self."""
-        rows = self._rows(leave=True)
-        with self.parallel():
-            self._keep(*(self._read(rows[rows["partition"] == p], p) for p in PARTITIONS))
-        return self
-
-    def _keep(self, train=None, test=None):
-        """Keep both parts; without a test part `test_rows_` is empty and X_test None."""
-        empty = None, None, None, None if train is None else train.rows[:0]
-        self.X_train, self.y_train, _, self.train_rows_ = train or empty
-        self.X_test, self.y_test, _, self.test_rows_ = test or empty
-        self._scored = None
-
-    def _check_has_clips(self):
-        if self.record_ is not None and self.X_train is None:
-            raise ValueError(
-                "This recognizer was loaded from a file, which holds no clips: protocol_ and "
-                "score_ show how good it is. load_data() reads those of the data folder, train() "
-                "learns anew from them."
-            )
-
-    def _loaded(self):
-        self._check_has_clips()
-        return self if self.X_train is not None else self.load_data()
-
-    def _trained_on(self):
-        """How many clips and speakers of each corpus: dict; empty before `train`."""
-        if self.record_ is not None:
-            return self.record_["corpora"]
-        if self.predictor_ is None:
-            return {}
-        clips = self._learned.assign(speaker=speaker_groups(self._learned))
-        counts = clips.groupby("corpus")["speaker"].agg(["size", "nunique"])
-        return counts.T.to_dict("list")
-
-    def get_samples_by_class(self):
-        """Count clips: DataFrame; index emotions and "total", columns train, test, total."""
-        counts = {p: [self.get_n_samples(e, p) for e in self.emotions] for p in PARTITIONS}
-        table = pd.DataFrame(counts, index=self.emotions)
-        table["total"] = table.sum(axis=1)
-        table.loc["total"] = table.sum()
-        return table
-
-    def get_n_samples(self, emotion, partition="train"):
-        """Count the clips of an emotion: int.
-
-        Parameters
-        ----------
-        emotion : str
-        partition : {"train", "test"}
-        """
-        return len(self._samples(emotion, partition))
-
-    def get_random_emotion(self, emotion, partition="train"):
-        """Draw a clip of an emotion: its index in X_train or X_test.
-
-        Parameters
-        ----------
-        emotion : str
-        partition : {"train", "test"}
-
-        Raises
-        ------
-        ValueError
-            If there is none.
-        """
-        indices = self._samples(emotion, partition)
-        if not len(indices):
-            raise ValueError(f"There is no {partition} clip of {emotion!r}.")
-        return int(self._rng.choice(indices))
-
-    def _samples(self, emotion, partition):
-        check_name(partition, PARTITIONS, "partition")
-        check_name(emotion, self.emotions, "emotion")
-        rows = getattr(self._loaded(), f"{partition}_rows_")
-        return np.flatnonzero(rows["emotion"] == emotion)
+__getattr__ = moved(
+    __name__,
+    {
+        "recognizer": "Clips",
+        "sampling": "balanced check_two_speakers speaker_folds stratified_order",
+    },
+)

@@ -22,7 +22,7 @@ from confidence import (
 )
 from data_extractor import Split, ragged
 from models import BlockLDA
-from tables import speaker_folds
+from sampling import speaker_folds
 
 
 def drawn(chances, rng):

@@ -54,7 +54,8 @@ from features import RECOMMENDED_FEATURES, SPEECH_FEATURES, feature_names
 from models import BlockLDA, EmotionLDA
 from parameters import CLASSIFIERS, REGRESSORS, SAMPLE_RATE
 from predictor import Predictor
-from tables import speaker_folds, speaker_groups
+from sampling import speaker_folds
+from tables import speaker_groups
 from utils import get_best_estimators
 
 CLIP = bundled_clip("angry")

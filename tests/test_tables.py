@@ -1,10 +1,8 @@
-"""Tables of labelled clips: files, speakers, folds, common labels, and draws by seed."""
+"""Tables of labelled clips: files, speakers, common labels."""
 
 import os
 import warnings
-from collections import Counter
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -52,50 +50,6 @@ def test_labels_are_mapped_or_left_out():
     assert tables.map_labels(rows, None).to_numpy().tolist() == rows.to_numpy().tolist()
     with pytest.raises(ValueError, match=r"'clam'.*Did you mean 'calm'"):
         tables.map_labels(rows, {"clam": "neutral"})
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_every_beginning_of_a_stratified_order_has_the_proportions(seed):
-    y = np.array(["a"] * 60 + ["b"] * 30 + ["c"] * 10)
-    order = tables.stratified_order(y, seed)
-    assert sorted(order) == list(range(100))
-    for n in (10, 30, 50, 90):
-        counts = Counter(y[order[:n]])
-        assert all(abs(counts[c] - n * y.tolist().count(c) / 100) <= 1 for c in "abc")
-    assert order.tolist() != tables.stratified_order(y, seed + 1).tolist()
-
-
-def test_a_balanced_draw_keeps_as_many_of_each_label_as_the_rarest_has():
-    labels = np.array(list("aabbbbbaac"))
-    drawn = [tables.balanced(labels, seed) for seed in range(20)]
-    for kept in drawn:
-        assert Counter(labels[kept]) == {"a": 1, "b": 1, "c": 1}
-        assert kept.tolist() == sorted(kept)
-    assert set(np.concatenate(drawn)) == set(range(10))  # every clip can be drawn
-    assert tables.balanced(labels, 3).tolist() == drawn[3].tolist()
-    rng = np.random.default_rng(3)  # a generator goes on drawing
-    assert tables.balanced(labels, rng).tolist() == drawn[3].tolist()
-
-
-def test_folds_keep_speakers_apart_and_hold_every_clip_once():
-    rng = np.random.default_rng(0)
-    y = rng.choice(["sad", "neutral", "happy"], 300)
-    groups = rng.choice([f"custom/{n}" for n in range(12)], 300)
-    folds, again = (tables.speaker_folds(y, groups, 5) for _ in range(2))
-    for fold, same in zip(folds, again, strict=True):
-        assert all((a == b).all() for a, b in zip(fold, same, strict=True))
-    assert len(folds) == 5
-    assert sorted(np.concatenate([test for _, test in folds])) == list(range(len(y)))
-    for train, test in folds:
-        assert not set(groups[train]) & set(groups[test])
-        assert len(train) + len(test) == len(y)
-        assert set(y[test]) == set(y)
-
-
-def test_no_more_folds_than_speakers_and_an_error_for_one():
-    assert len(tables.speaker_folds([0, 1, 0, 1], ["a", "a", "b", "b"], 5)) == 2
-    with pytest.raises(ValueError, match="at least two"):
-        tables.speaker_folds([0, 1], ["a", "a"])
 
 
 @pytest.mark.parametrize(
