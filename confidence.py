@@ -9,11 +9,12 @@ from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from metrics import mutual_information
-from sampling import speaker_folds
+from sampling import speaker_folds, strata
 from tables import corpora_of
 from utils import model_scores, pipeline
 
@@ -466,11 +467,11 @@ class Training:
         X, y, groups, _ = self.split
         y, groups, speakers = y[train], groups[train], None
         if by_speaker:
-            speakers = self.speaker_scaler().fit(X[train], groups, y)
+            speakers = self.speaker_scaler().fit(X[train], groups, strata(y))
             X = speakers.transform(X[train], groups)
         else:
             X, n_versions = self._with_copies(train), 1 + len(self.copies)
-            y, groups = np.tile(y, n_versions), np.tile(groups, n_versions)
+            y, groups = np.concatenate([y] * n_versions), np.tile(groups, n_versions)
         steps = pipeline(self.model, self.scaler(), self.random_state)
         steps.fit(X, y, **self.fit_params(self.model, groups))
         return Fitted(speakers, *steps.named_steps.values())
@@ -485,7 +486,8 @@ class Training:
         groups : ndarray (n_clips,)
             Speakers.
         """
-        return {"model__corpora": corpora_of(groups)} if n_blocks(model) > 1 else {}
+        by_corpus = n_blocks(model) > 1 and has_fit_parameter(model, "corpora")
+        return {"model__corpora": corpora_of(groups)} if by_corpus else {}
 
     def _with_copies(self, train):
         X = self.split.X[train]

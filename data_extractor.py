@@ -381,7 +381,7 @@ class Split(NamedTuple):
     X: np.ndarray
     """(n_clips, n_features) float32; with functionals="frames" (n_clips,) of matrices."""
     y: np.ndarray
-    """(n_clips,): emotions, or their numbers."""
+    """(n_clips,): emotions, or their numbers; (n_clips, n_targets) for several targets."""
     groups: np.ndarray
     """(n_clips,) of str: speakers as corpus/speaker."""
     rows: pd.DataFrame
@@ -417,6 +417,7 @@ def load_split(
     functionals=None,
     emotions=DEFAULT_EMOTIONS,
     classification=True,
+    targets=(),
     balance=True,
     shuffle=True,
     partition="train",
@@ -436,6 +437,9 @@ def load_split(
         Clips of other emotions are not read.
     classification : bool
         Labels are names; else numbers on one of `parameters.EMOTION_SCALES`.
+    targets : sequence of str
+        Columns of numbers to learn in place of emotions, whose clips are all taken then. With one
+        of them y is (n_clips,), with several (n_clips, n_targets).
     balance : bool
         Draw as many clips of every emotion as the rarest one has.
     shuffle : bool
@@ -452,12 +456,18 @@ def load_split(
     ValueError
         If there is no clip of an emotion to train on, or no clip at all.
     """
-    if not classification:
-        emotion_scale(emotions)  # raises before hours of extraction, not after
     rows = listed_once(rows)
-    rows = rows[rows["emotion"].isin(list(emotions))]
+    if targets:
+        emotions, balance = (), False
+        numbers_of(rows, targets)  # raises before hours of extraction, not after
+    else:
+        rows = rows[rows["emotion"].isin(list(emotions))]
+        if not classification:
+            emotion_scale(emotions)  # raises as early
     X, read = extract_features(rows["path"], features, functionals=functionals, **extraction)
     rows = rows[read]
+    if targets and rows.empty:
+        raise ValueError(f"No {partition} clips in {source}. Add such clips.")
     if absent := [emotion for emotion in emotions if emotion not in set(rows["emotion"])]:
         message = f"No {partition} clips of {', '.join(absent)} in {source}."
         if partition == "train" or rows.empty:
@@ -468,11 +478,40 @@ def load_split(
     drawn = balanced(names, rng) if balance else np.arange(len(names))
     drawn = rng.permutation(drawn) if shuffle else drawn
     rows = rows.iloc[drawn].reset_index(drop=True)
-    if classification:
+    if targets:
+        y = numbers_of(rows, targets)
+    elif classification:
         y = rows["emotion"].to_numpy(dtype=str)
     else:
         y = rows["emotion"].map(emotion_scale(emotions)).to_numpy(dtype=float)
     return Split(X[drawn], y, speaker_groups(rows), rows)
+
+
+def numbers_of(rows, targets):
+    """The numbers that clips are labelled with: ndarray (n_clips,), or (n_clips, n_targets).
+
+    Parameters
+    ----------
+    rows : DataFrame (n_clips,)
+    targets : sequence of str
+        Columns of it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or it has other than finite numbers.
+    """
+    for name in targets:
+        check_name(name, list(rows), "column of numbers")
+        found = pd.to_numeric(rows[name], errors="coerce").to_numpy(dtype=float)
+        if not np.isfinite(found).all():
+            place = rows.index[~np.isfinite(found)][0]
+            raise ValueError(
+                f"{name!r} is {rows.loc[place, name]!r} for {rows.loc[place, 'path']!r}: a target "
+                "is a finite number. Correct it, or leave the clip out."
+            )
+    y = rows[list(targets)].to_numpy(dtype=float)
+    return y if len(targets) > 1 else y[:, 0]
 
 
 class AudioExtractor:

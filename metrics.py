@@ -13,7 +13,8 @@ N_BINS = 15  # of confidence, as in Guo et al. 2017
 SURE = 0.8  # a confidence over this is read as "it is so"
 NO_INTERVAL = "one speaker, no interval"
 
-TITLES = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1", "mae": "MAE", "ccc": "CCC"}
+TITLES = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1"}
+TITLES |= {"ccc": "CCC", "mae": "MAE", "rmse": "RMSE"}
 
 
 def confusion_by_speaker(y_true, y_pred, groups, labels):
@@ -76,26 +77,29 @@ def mean_of_known(values, axis):
 
 
 def moments_by_speaker(y_true, y_pred, groups):
-    """Sum up targets t and predictions p for each speaker: ndarray (n_speakers, 7).
+    """Sum up targets t and predictions p for each speaker: ndarray (n_speakers, ..., 7).
 
     Speakers are sorted; columns are the sums of 1, |p - t|, t, p, t², p², t p over their clips.
 
     Parameters
     ----------
-    y_true, y_pred, groups : array (n_clips,)
-        Targets, predictions and speakers.
+    y_true, y_pred : array (n_clips,), or (n_clips, n_targets)
+        Targets and predictions.
+    groups : array (n_clips,)
+        Speakers.
     """
     t, p = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
     speakers, s = np.unique(groups, return_inverse=True)
-    sums = np.zeros((len(speakers), 7))
-    np.add.at(sums, s, np.stack([np.ones_like(t), abs(p - t), t, p, t * t, p * p, t * p], axis=1))
+    sums = np.zeros((len(speakers), *t.shape[1:], 7))
+    np.add.at(sums, s, np.stack([np.ones_like(t), abs(p - t), t, p, t * t, p * p, t * p], axis=-1))
     return sums
 
 
 def regression_measures(sums):
-    """Compute the scores of predicted numbers, mae and ccc: dict of str to ndarray (...).
+    """Compute the scores of predicted numbers, ccc, mae and rmse: dict of str to ndarray (...).
 
-    The mean absolute error is in units of the scale. The concordance correlation (Lin 1989, A
+    The mean absolute error and the root of the mean squared one are in units of the scale. The
+    concordance correlation (Lin 1989, A
     Concordance Correlation Coefficient to Evaluate Reproducibility) is 1 if all predictions are
     right, 0 for a constant, and NaN if targets and predictions are one constant, or without clips.
 
@@ -108,7 +112,18 @@ def regression_measures(sums):
     with np.errstate(invalid="ignore"):
         variances = (tt - t * t / n) / n + (pp - p * p / n) / n
         ccc = 2 * (tp - t * p / n) / n / (variances + ((t - p) / n) ** 2)
-        return {"mae": error / n, "ccc": ccc}
+        rmse = np.sqrt(np.maximum(tt - 2 * tp + pp, 0) / n)
+        return {"ccc": ccc, "mae": error / n, "rmse": rmse}
+
+
+def mean_regression_measures(sums):
+    """Average the scores over the targets: dict of str to ndarray (...).
+
+    Parameters
+    ----------
+    sums : ndarray (..., n_targets, 7)
+    """
+    return {name: mean_of_known(x, -1) for name, x in regression_measures(sums).items()}
 
 
 def over_corpora(tallies, measures, corpora):
@@ -202,20 +217,24 @@ def with_intervals(tallies, measures, random_state=0, corpora=None):
 def score(y_true, y_pred, groups, labels=None, random_state=0):
     """Score predicted labels or numbers, with 95 % intervals: dict of str to (float or None).
 
-    The keys are accuracy, accuracy_low, accuracy_high, uar, ...; for numbers mae, ..., ccc, ... A
-    bound that can't be estimated is None (see `with_intervals`).
+    The keys are accuracy, accuracy_low, accuracy_high, uar, ...; for numbers mae, ..., ccc, ...,
+    rmse, ..., means over the targets where there are several. A bound that can't be estimated is
+    None (see `with_intervals`).
 
     Parameters
     ----------
-    y_true, y_pred, groups : array (n_clips,)
-        True and predicted labels or numbers, and speakers.
+    y_true, y_pred : array (n_clips,), for numbers also (n_clips, n_targets)
+        True and predicted labels or numbers.
+    groups : array (n_clips,)
+        Speakers.
     labels : list, optional
         The classes; without them y_true and y_pred are numbers.
     random_state : int, default 0
     """
     if labels is None:
-        names, measures = ("mae", "ccc"), regression_measures
+        names = "mae", "ccc", "rmse"
         tallies = moments_by_speaker(y_true, y_pred, groups)
+        measures = regression_measures if tallies.ndim == 2 else mean_regression_measures
     else:
         names, measures = ("accuracy", "uar"), classification_measures
         tallies = confusion_by_speaker(y_true, y_pred, groups, labels)
@@ -436,8 +455,7 @@ class Scored:
             raise ValueError(f"{what} is for classification; a regressor has test_score().")
 
     def scores(self):
-        """Compute accuracy and UAR on the test part with their intervals; see `score`."""
-        self._check_classifier("UAR")
+        """Compute accuracy and UAR on the test part, of numbers CCC, MAE and RMSE; see `score`."""
         return self._test_scores()
 
     def _test_scores(self):

@@ -343,7 +343,7 @@ class BlockRidge(RegressorMixin, BaseEstimator):
     Attributes
     ----------
     models_ : list of Ridge
-    mean_, low_, high_ : ndarray (n_targets,), or float for a single target
+    mean_, low_, high_ : ndarray (n_targets,), or () for a single target
         Mean and range of the training targets.
 
     Examples
@@ -353,7 +353,7 @@ class BlockRidge(RegressorMixin, BaseEstimator):
     True
     """
 
-    def __init__(self, blocks, penalty=0.5, stretch=1.2, clip=LIMIT):
+    def __init__(self, blocks, penalty=0.7, stretch=1.2, clip=LIMIT):
         self.blocks = blocks
         self.penalty = penalty
         self.stretch = stretch
@@ -377,7 +377,7 @@ class BlockRidge(RegressorMixin, BaseEstimator):
         X, y = validate_data(self, X, y, **kind)
         check_blocks(self.blocks, X)
         self.models_ = [Ridge(self.penalty * x.shape[1]).fit(x, y) for x in self._split(X)]
-        self.mean_, self.low_, self.high_ = y.mean(axis=0), y.min(axis=0), y.max(axis=0)
+        self.mean_, self.low_, self.high_ = map(np.asarray, (y.mean(0), y.min(0), y.max(0)))
         return self
 
     def _split(self, X):
@@ -483,8 +483,8 @@ def components(n_kinds):
     return 400 * (1 + n_kinds)
 
 
-def recommended_model(classification, n_kinds=0, blocks=None):
-    """The model of the recommended configuration: unfitted EmotionLDA, BlockLDA or Ridge.
+def recommended_model(classification, n_kinds=0, blocks=None, targets=()):
+    """The model of the recommended configuration: unfitted.
 
     Parameters
     ----------
@@ -494,12 +494,16 @@ def recommended_model(classification, n_kinds=0, blocks=None):
         See `components`.
     blocks : tuple of int, optional
         See `features.blocks`. Default: a single block.
+    targets : sequence of str
+        Numbers to learn in place of emotions.
 
     Examples
     --------
     >>> recommended_model(True), recommended_model(True, blocks=(180, 2048))
     (EmotionLDA(), BlockLDA(blocks=(180, 2048)))
     """
+    if targets:
+        return BlockRidge(tuple(blocks))
     if not classification:
         return Ridge(RIDGE)
     if len(blocks or ()) < 2:

@@ -52,6 +52,7 @@ class Predictor:
     emotions : list of str
         In the order of answers.
     classification : bool
+        Otherwise it predicts numbers: those of a scale of emotions, or of `targets`.
     general : Fitted
         For any speaker.
     by_speaker : Fitted or None
@@ -64,6 +65,8 @@ class Predictor:
         Libraries and feature versions that it was fitted with.
     probe : dict
         Some training clips and their answers, a sound and its features; see `check`.
+    targets : tuple of str
+        Names of the numbers that it predicts in place of emotions.
     """
 
     names: tuple
@@ -76,20 +79,22 @@ class Predictor:
     trust: float = 1.0
     versions: dict | None = None
     probe: dict | None = None
+    targets: tuple = ()
 
     @classmethod
-    def fit(cls, training, names, functionals, emotions):
+    def fit(cls, training, names, functionals, emotions, targets=()):
         """Fit everything that a Predictor holds: Predictor.
 
         Parameters
         ----------
         training : confidence.Training
-        names, functionals, emotions
+        names, functionals, emotions, targets
             See `Predictor`.
         """
         general, by_speaker = training.fit()
         settings = tuple(names), functionals, list(emotions), training.classification
-        predictor = cls(*settings, general, by_speaker, versions=versions_of(names, functionals))
+        known = {"versions": versions_of(names, functionals), "targets": tuple(targets)}
+        predictor = cls(*settings, general, by_speaker, **known)
         y = training.split.y
         return predictor._with_probe(training.split.X[stratified_order(y)[:N_PROBES]])
 
@@ -169,10 +174,11 @@ class Predictor:
         Returns
         -------
         ndarray (n_clips, n_labels)
-            For regression the predicted numbers (n_clips,).
+            For regression the predicted numbers, (n_clips,) or for several (n_clips, n_targets).
         """
         if not len(X):
-            return np.empty((0, len(self.labels)) if self.classification else 0)
+            n_columns = len(self.labels if self.classification else self.targets)
+            return np.empty((0, n_columns) if self.classification or n_columns > 1 else 0)
         if self.trust < 1 and self.classification:
             return np.log(self.probabilities(X))
         if self.trust < 1:
@@ -240,9 +246,13 @@ class Predictor:
         check_name(by, BY, "by")
         if self.by_speaker is None:
             raise ValueError('Only a recognizer with normalize="speaker" can be adapted.')
+        if self.targets and any(labels or ()):
+            raise ValueError(
+                "Labels are emotions, and this recognizer predicts numbers: give none."
+            )
         for label in () if labels is None else filter(None, labels):
             check_name(label, self.emotions, "emotion")
-        if labels is not None and not self.classification:
+        if labels is not None and not self.classification and not self.targets:
             labels = [label and emotion_scale(self.emotions)[label] for label in labels]
         speaker = self.by_speaker.speakers.statistics(X, labels)
         adapted = replace(self, speaker=speaker, trust=1.0)
@@ -258,7 +268,7 @@ class Predictor:
         return max(needed), min(held)
 
     def predict(self, X):
-        """The likeliest label of each clip, or its number: ndarray (n_clips,).
+        """The likeliest label of each clip, or its numbers: ndarray (n_clips,); see `scores`.
 
         Parameters
         ----------
@@ -276,6 +286,15 @@ class Predictor:
         """
         shares = dict(zip(self.labels.tolist(), probabilities.tolist(), strict=True))
         return {emotion: shares[emotion] for emotion in self.emotions}
+
+    def by_target(self, numbers):
+        """Name the numbers of one clip: dict of str to float, in the order of `targets`.
+
+        Parameters
+        ----------
+        numbers : float, or ndarray (n_targets,)
+        """
+        return dict(zip(self.targets, np.atleast_1d(numbers).tolist(), strict=True))
 
     def _by_speaker(self, X):
         return X if self.speaker is None else standardised(X, *self.speaker)
@@ -318,7 +337,7 @@ class Predictor:
         content : dict
             See `content`.
         **settings
-            names, functionals, emotions, classification, versions.
+            names, functionals, emotions, classification, targets, versions.
 
         Returns
         -------
@@ -391,7 +410,7 @@ class EnsemblePredictor(Predictor):
         members : sequence of Predictor
         weights : sequence of float, optional
         """
-        shared = ("emotions", "classification", "speaker", "general")
+        shared = ("emotions", "classification", "targets", "speaker", "general")
         settings = {name: getattr(members[0], name) for name in shared}
         settings["names"] = tuple(dict.fromkeys(n for member in members for n in member.names))
         settings["versions"] = {n: x for member in members for n, x in member.versions.items()}
@@ -452,7 +471,7 @@ def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
     Parameters
     ----------
     predictor : Predictor, or a trained recognizer
-        A classifier.
+        A classifier, or one of numbers, for which the following three are None.
     y : ndarray (n_samples,) float32 at 16 kHz
     emotions : list of str, optional
         Choose among these only.
@@ -465,20 +484,25 @@ def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
     -------
     dict
         emotion, confidence, probabilities (dict), warnings (dict of code to sentence, see
-        `InputReport`). Without speech None, 0.0, {} and the warning "no-speech".
+        `InputReport`). Without speech None, 0.0, {} and the warning "no-speech". Of numbers:
+        numbers (dict; {} without speech), warnings.
 
     Raises
     ------
     ValueError
-        For a regressor, or an unknown emotion.
+        For a regressor of a scale of emotions, an unknown emotion, or choices among numbers.
     """
     predictor = predictor_of(predictor)
-    if not predictor.classification:
+    if not predictor.classification and not predictor.targets:
         raise ValueError("A regressor predicts numbers, not emotions; use rec.predict.")
+    if predictor.targets and any(choice is not None for choice in (emotions, abstain, coverage)):
+        raise ValueError("This recognizer predicts numbers: there are no emotions to choose among.")
     for emotion in emotions or ():
         check_name(emotion, predictor.emotions, "emotion")
     report = InputReport()
     report.push(y)
+    if predictor.targets:
+        return _numbers(predictor, y, report)
     if not has_speech(y):
         found = {"emotion": None, "confidence": 0.0, "probabilities": {}}
         return found | {"warnings": report.warnings(speech=False)}
@@ -497,6 +521,15 @@ def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
         needed, found["set_held"] = predictor.sets(coverage)
         found["set"] = smallest_set(shares, needed)
     return found
+
+
+def _numbers(predictor, y, report):
+    """The result of `recognise` for numbers."""
+    if not has_speech(y):
+        return {"numbers": {}, "warnings": report.warnings(speech=False)}
+    X = predictor.features(y)
+    warnings = report.warnings(bool(predictor.novelty(X)[0] > 1))
+    return {"numbers": predictor.by_target(predictor.predict(X)[0]), "warnings": warnings}
 
 
 __getattr__ = moved(__name__, {"recognizer": "Predicts"})
