@@ -279,11 +279,17 @@ def _add_predict(add):
 
 
 def _predict(rec, name, path, args):
-    """Yield the emotion of a recording."""
-    emotions = args.emotions or rec.emotions
+    """Yield the emotion of a recording, or its numbers."""
+    emotions = args.emotions or rec.emotions or None
     settings = {"emotions": emotions, "abstain": args.abstain, "coverage": args.set}
     found = recognise(rec.predictor_, load_audio(path), **settings)
     found = {"path": name} | found | ({} if args.report else {"warnings": {}})
+    if rec.targets:
+        row = found["numbers"] | {"warnings": " ".join(found["warnings"])}
+        lines = [f"  {target:10s} {number:+.3f}" for target, number in found["numbers"].items()]
+        text = "\n".join([f"\n{printable(name)}", *(lines or [f"  {NO_SPEECH}"])])
+        yield Result(found, pd.DataFrame([row]), text)
+        return
     found["emotion"] = found["emotion"] or ""
     row = {"emotion": found["emotion"], "confidence": found["confidence"]}
     row |= {"warnings": " ".join(found["warnings"])}

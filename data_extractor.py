@@ -456,7 +456,7 @@ def load_split(
     ValueError
         If there is no clip of an emotion to train on, or no clip at all.
     """
-    rows = listed_once(rows)
+    rows = listed_once(rows.assign(emotion="") if targets else rows)
     if targets:
         emotions, balance = (), False
         numbers_of(rows, targets)  # raises before hours of extraction, not after

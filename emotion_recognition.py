@@ -204,8 +204,8 @@ class EmotionRecognizer(Recognizer):
         several = len(self.targets) > 1 and self.model is not None
         if several and not get_tags(self.model).target_tags.multi_output:
             raise ValueError(
-                f"{self.name} predicts one number, and there are {len(self.targets)} targets: wrap "
-                "it in sklearn.multioutput.MultiOutputRegressor, or use recommended(target=...)."
+                f"By its tags {self.name} predicts one number, not {len(self.targets)}: wrap it "
+                "in sklearn.multioutput.MultiOutputRegressor, or use recommended(target=...)."
             )
 
     @property

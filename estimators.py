@@ -441,7 +441,8 @@ class _Builder:
         if f"{node['__module__']}.{node['__class__']}" != TREE:
             self.refuse(node)
         n_features, n_classes, n_outputs = self.value(node["__reduce__"]["args"])
-        if not n_outputs == len(n_classes) == 1 or not 1 <= n_classes[0] <= MOST_CLASSES:
+        counts = {n_outputs, *map(int, n_classes)}
+        if n_outputs != len(n_classes) or not 1 <= min(counts) <= max(counts) <= MOST_CLASSES:
             raise ModelFileError("a tree of its model has other outputs than it says; refused")
         state = self.value(node["content"])
         nodes = state["nodes"]

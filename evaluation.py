@@ -44,7 +44,7 @@ from parameters import CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES, REGRESSORS
 from processes import stoppable
 from protocols import PROTOCOLS, calibration_blocks, compare, make_folds, parse_protocol
 from recognizer import Recognizer
-from reports import ClassificationEvaluation, RegressionEvaluation
+from reports import ClassificationEvaluation, NumbersEvaluation, RegressionEvaluation
 from tables import COLUMNS, map_labels, speaker_groups
 from utils import AS_FEATURES, emotion_scale, encoder_option, names_option
 
@@ -152,14 +152,15 @@ def evaluate_states(
     }
     spared = {} if any(state.calibrate for state in states) else {"normalize": None}  # a fit
     fresh = rec.untrained(emotions=emotions, verbose=0, **spared)
+    columns = [*COLUMNS, *rec.targets]
     predicted = [[] for _ in states]
     for fold in tqdm(folds, desc=protocol, unit="fold", disable=not verbose):
-        fitted = _fit(fresh, clips.iloc[fold.train][COLUMNS], rec.comparison_ is not None)
-        rows = clips.iloc[fold.test][COLUMNS].assign(fold=fold.name)
+        fitted = _fit(fresh, clips.iloc[fold.train][columns], rec.comparison_ is not None)
+        rows = clips.iloc[fold.test][columns].assign(fold=fold.name)
         for found, state in zip(predicted, states, strict=True):
             found.append(_predict_fold(fitted, rows, state, random_state))
     return [
-        (ClassificationEvaluation if rec.classification else RegressionEvaluation)(
+        _kind(rec)(
             pd.concat(found).sort_index(kind="stable"),
             emotions,
             protocol=protocols.describe(protocol, clips, folds, label_map, *state),
@@ -167,6 +168,13 @@ def evaluate_states(
         )
         for found, state in zip(predicted, states, strict=True)
     ]
+
+
+def _kind(rec):
+    """The class of its evaluations."""
+    if rec.targets:
+        return NumbersEvaluation
+    return ClassificationEvaluation if rec.classification else RegressionEvaluation
 
 
 def _check_adaptation(calibrate, adapt):
@@ -227,6 +235,11 @@ def _predict_fold(fitted, rows, state, random_state):
 def _predict(predictor, X, rows):
     """The rows with their predictions, and with probabilities where there are any."""
     rows = rows.assign(gender=list(map(gender, rows["corpus"], rows["speaker"])))
+    if predictor.targets:
+        numbers = predictor.predict(X).reshape(len(X), -1)
+        columns = [f"predicted_{name}" for name in predictor.targets]
+        names = {name: f"target_{name}" for name in predictor.targets}
+        return rows.rename(columns=names).join(pd.DataFrame(numbers, rows.index, columns))
     if not predictor.classification:
         targets = rows["emotion"].map(emotion_scale(predictor.emotions))
         return rows.assign(target=targets, predicted=predictor.predict(X))

@@ -268,8 +268,9 @@ class Clips:
         Its columns are path, emotion, speaker, corpus, partition ("train" or "test").
         """
         rows = self._rows()
-        wanted = rows["emotion"].isin(self.emotions) | bool(self.targets)
-        return rows[wanted].reset_index(drop=True)
+        if self.targets:
+            return rows.assign(emotion="")
+        return rows[rows["emotion"].isin(self.emotions)].reset_index(drop=True)
 
     def load_data(self):
         """Read features and labels of both partitions, and write the desc_files: self."""
