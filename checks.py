@@ -11,6 +11,7 @@ import signal
 import stat
 import sys
 import tempfile
+import unicodedata
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -135,6 +136,24 @@ def printable(text, kept=""):
     return "".join(
         c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text
     )
+
+
+def folded(text):
+    """A label or the name of a speaker as it is compared with others: str.
+
+    In NFC, for a Mac writes the names of files in NFD; without spaces around it; in lower case, not
+    in `str.casefold`, which would show Spaß as spass.
+
+    Parameters
+    ----------
+    text : str
+
+    Examples
+    --------
+    >>> folded(" Fro\u0308hlich"), folded("SPAẞ")
+    ('fröhlich', 'spaß')
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).strip().lower())
 
 
 def is_label(text):

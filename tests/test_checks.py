@@ -17,6 +17,7 @@ from checks import (
     check_label,
     check_name,
     check_names,
+    folded,
     guarded,
     is_label,
     moved,
@@ -46,6 +47,14 @@ def test_names_come_once_in_the_order_of_the_legal_ones():
             check_names(wrong, legal, "feature")
     with pytest.raises(ValueError, match="Did you mean 'chroma'"):
         check_names(["mel", "chrom"], legal, "feature")
+
+
+def test_labels_are_compared_in_one_form():
+    for spelling in ("Anna", " anna ", "ANNA\u3000"):
+        assert folded(spelling) == "anna"
+    mac = "fro\u0308hlich"  # NFD, as a Mac writes the names of files
+    assert folded(mac) == folded("FRÖHLICH") == folded("fröhlich ") == "fröhlich"
+    assert folded("Spaß") == "spaß" and folded("ΧΑΡΆ") == "χαρά" and folded("怒り") == "怒り"
 
 
 def test_a_moved_name_is_imported_when_it_is_used():
