@@ -11,11 +11,15 @@ import signal
 import stat
 import sys
 import tempfile
+import threading
+import time
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
 ERRORS = ImportError, ValueError, OSError  # that a user can mend
+SIGNALS = [getattr(signal, s) for s in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, s)]
+REPEATED = 1.0  # seconds; `timeout` and process managers send the same signal twice
 LONGEST_LABEL = 200  # characters
 READABLE = "\u200c\u200d\u00a0\u3000"
 """Characters that no terminal acts upon and that Python calls unprintable: joiners, wide spaces."""
@@ -323,38 +327,62 @@ def end_at_interrupt(program):
         end_at_interrupt.handler = end
 
 
-end_at_interrupt.handler = None
+end_at_interrupt.handler = signal.default_int_handler
 
 
-def guarded(program, work, *args, errors=ERRORS, advice=""):
-    """Run a command line with its errors in one line: int, the exit code.
+def guarded(program, work, *args, advice=""):
+    """Run a command line, and end it in one line whatever ends it: int, the exit code.
 
-    It is 0 only for success, 1 for an error, 130 after Ctrl-C.
+    It is 0 only for success, 1 for an error (one of `ERRORS`), and 128 and the number of the signal
+    for `SIGNALS`: 130 after Ctrl-C, 143 after SIGTERM, 129 for a terminal that was closed. Signals
+    raise KeyboardInterrupt, so that temporary files are removed on the way.
 
     Parameters
     ----------
     program : str
     work, *args : callable that returns the exit code (or None for 0), and its arguments
-    errors : tuple of exception classes
-        Those that the user can mend.
     advice : str
-        What to do after Ctrl-C.
+        What to do after a signal.
     """
+    with _interrupted_by_signals() as received:
+        try:
+            code = work(*args) or 0
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            complain(program, f"interrupted{advice and '; '}{advice}")
+            code = 128 + signal.SIGINT
+        except BrokenPipeError:  # nobody reads any more, as after `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the last flush
+            code = 1
+        except ERRORS as error:
+            complain(program, error)
+            code = 1
+    told = [number for number in received if number != signal.SIGINT]
+    return 128 + told[0] if told else code
+
+
+@contextmanager
+def _interrupted_by_signals():
+    """A block in which `SIGNALS` that nobody else handles are Ctrl-C: dict of those that came."""
+    received = {}
+
+    def stop(number, _):
+        threading.excepthook = lambda error: None  # joblib's threads complain of being interrupted
+        last, received[number] = received.get(number), time.monotonic()
+        if last is None or received[number] - last > REPEATED:
+            raise KeyboardInterrupt
+
+    ours = signal.SIG_DFL, signal.default_int_handler, end_at_interrupt.handler
+    on_main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in SIGNALS if on_main}
+    before = {number: handler for number, handler in before.items() if handler in ours}
+    for number in before:
+        signal.signal(number, stop)
     try:
-        if (end := end_at_interrupt.handler) and signal.getsignal(signal.SIGINT) is end:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        code = work(*args)
-        sys.stdout.flush()
-        return code or 0
-    except KeyboardInterrupt:
-        complain(program, f"interrupted{advice and '; '}{advice}")
-        return 130
-    except BrokenPipeError:  # nobody reads any more, as after `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
-        return 1
-    except errors as error:
-        complain(program, error)
-        return 1
+        yield received
+    finally:
+        for number in before.keys() - received.keys():  # what came may come again: see REPEATED
+            signal.signal(number, before[number])
 
 
 # names that moved

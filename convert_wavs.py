@@ -32,7 +32,6 @@ from tqdm.auto import tqdm
 from audio import AudioError, stream_audio
 from checks import complain, guarded, make_parser, open_file
 from parameters import SAMPLE_RATE
-from processes import stoppable
 
 _SUFFIXES = (
     "3gp aac ac3 aif aifc aiff amr ape au avi caf dsf flac flv m4a m4b mka mkv mov mp2 mp3 "
@@ -277,4 +276,4 @@ def _run(arguments):
 
 
 if __name__ == "__main__":
-    sys.exit(stoppable(main))
+    sys.exit(main())

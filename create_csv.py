@@ -35,7 +35,6 @@ from audio import copy_stream
 from checks import check_name, guarded, is_label, make_parser, moved, printable
 from corpora import describe, find_data_dir, groups, how_to_get
 from parameters import AVAILABLE_EMOTIONS
-from processes import stoppable
 from tables import COLUMNS, PARTITIONS, TEXT, listed_once, read_desc_file, write_desc_file
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
@@ -435,4 +434,4 @@ __getattr__ = moved(
 )
 
 if __name__ == "__main__":
-    sys.exit(stoppable(main))
+    sys.exit(main())

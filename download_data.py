@@ -44,11 +44,11 @@ import urllib3
 from tqdm.auto import tqdm
 
 from audio import AudioError, stream_audio
-from checks import check_name, guarded, make_parser, moved, printable
+from checks import SourceError, check_name, guarded, make_parser, moved, printable, read_file
 from convert_wavs import convert_audio
 from corpora import CORPORA, File, find_data_dir
 from create_csv import AUDIO_SUFFIXES, list_audio
-from processes import alone, stoppable
+from processes import alone
 
 CLIP_SIZE = 150_000  # bytes to reckon with for a laid out clip: songs, the longest, last 4.6 s
 CLIP_LIMIT, LONGEST_CLIP = 2**23, 20.0  # bytes, seconds; what claims more is no clip
@@ -61,7 +61,7 @@ SLOWEST = 10_000  # bytes per second that a connection has to bring after TIMEOU
 GRACE = 600  # seconds for a file of any size, beyond those that it takes at SLOWEST
 PASSING = frozenset({408, 429, 500, 502, 503, 504})  # HTTP errors that may be gone next time
 BLOCK = 2**16  # bytes
-UNREADABLE = (AudioError, zipfile.BadZipFile)  # errors for a clip that can't be laid out
+UNREADABLE = AudioError, SourceError, zipfile.BadZipFile  # of clips that can't be laid out
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError)
 DAMAGED += (OSError, struct.error)  # for a damaged, encrypted or oddly compressed member
 
@@ -426,7 +426,7 @@ def _found(path, stack):
         return [clip for file in files for clip in _found(file, stack)]
     path.stat()  # raises where there is nothing
     if path.suffix.lower() != ".zip":
-        return [(path.name, partial(_read_file, path))]
+        return [(path.name, partial(read_file, path, CLIP_LIMIT))]
     archive = stack.enter_context(_opened(path))
     members = archive.infolist()
     return [(PureWindowsPath(m.filename).name, partial(_read, archive, m)) for m in members]
@@ -449,12 +449,6 @@ def _read(archive, member):
         return archive.read(member)  # checks its checksum
     except DAMAGED as error:
         raise zipfile.BadZipFile(str(error) or "damaged") from error
-
-
-def _read_file(path):
-    if _size(path) > CLIP_LIMIT:
-        raise AudioError(f"{_size(path):,} bytes are too many for a clip")
-    return path.read_bytes()
 
 
 def _check_length(clip):
@@ -697,4 +691,4 @@ __getattr__ = moved(
 )
 
 if __name__ == "__main__":
-    sys.exit(stoppable(main))
+    sys.exit(main())

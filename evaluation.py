@@ -41,7 +41,6 @@ from create_csv import labelled_clips
 from deep_emotion_recognition import named_recognizer
 from emotion_recognition import EmotionRecognizer, Recognizer
 from parameters import CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES, REGRESSORS
-from processes import stoppable
 from protocols import PROTOCOLS, calibration_blocks, compare, make_folds, parse_protocol
 from reports import ClassificationEvaluation, RegressionEvaluation
 from tables import COLUMNS, map_labels, speaker_groups
@@ -390,4 +389,4 @@ __getattr__ = moved(
 )
 
 if __name__ == "__main__":
-    sys.exit(stoppable(main))
+    sys.exit(main())

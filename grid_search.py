@@ -48,7 +48,7 @@ from metrics import moments_by_speaker, regression_measures
 from models import recommended_model
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIER_GRIDS, EMOTION_SCALES, REGRESSOR_GRIDS
 from plotting import draw_histograms, save_figure
-from processes import parallel, stoppable, task
+from processes import parallel, task
 from tables import speaker_folds, speaker_groups, stratified_order
 from utils import (
     AS_FEATURES,
@@ -627,4 +627,4 @@ __getattr__ = moved(__name__, {"corpora": "corpora_options", "utils": "read_plai
 
 
 if __name__ == "__main__":
-    sys.exit(stoppable(main))
+    sys.exit(main())
