@@ -7,19 +7,29 @@ prints a name or a label does so by `printable`, and every command line runs in 
 import argparse
 import difflib
 import os
+import platform
 import signal
 import stat
 import sys
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
+import zlib
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None
 
 ERRORS = ImportError, ValueError, OSError  # that a user can mend
 SIGNALS = [getattr(signal, s) for s in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, s)]
 REPEATED = 1.0  # seconds; `timeout` and process managers send the same signal twice
+TEMPORARY = f".ser-{zlib.crc32(platform.node().encode()):08x}-"
+"""How temporary files begin: a lock of another machine on the same disk may not be seen here."""
 LONGEST_LABEL = 200  # characters
 READABLE = "\u200c\u200d\u00a0\u3000"
 """Characters that no terminal acts upon and that Python calls unprintable: joiners, wide spaces."""
@@ -256,6 +266,9 @@ def read_file(path, limit):
 def replacing(path):
     """A temporary path beside `path` that takes its place only if the block succeeds.
 
+    What a process that was killed in such a block has left in the folder is removed by the next
+    process that writes there.
+
     Parameters
     ----------
     path : path
@@ -268,9 +281,8 @@ def replacing(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(temporary)
+    _sweep(path.parent.absolute())
+    handle, temporary = _temporary(path.parent)
     try:
         yield temporary
         umask = os.umask(0)
@@ -279,6 +291,73 @@ def replacing(path):
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _temporary(folder):
+    """A new file, and its handle, which marks it as in use: by a lock, which ends with us."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=folder, prefix=TEMPORARY)
+        locked = _locked(handle, name)
+        if locked:
+            return handle, Path(name)
+        os.close(handle)
+        if locked is None:
+            return None, Path(name)
+
+
+@lru_cache
+def _sweep(folder):
+    """Remove the temporary files that nobody has locked: those of processes that were killed."""
+    for path in folder.glob(f"{TEMPORARY}*") if os.name == "posix" else ():
+        with suppress(OSError):  # another one sweeps, too
+            if path.lstat().st_uid == os.getuid() and path.is_file():
+                handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+                try:
+                    if _locked(handle, path):
+                        path.unlink()
+                finally:
+                    os.close(handle)
+
+
+def _locked(handle, path):
+    """Lock an open file until it is closed: whether it is ours now, and `path` still its name.
+
+    None where files can't be locked, as on Windows and in some networks.
+    """
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(handle), os.stat(path))  # noqa: PTH116
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    except OSError:
+        return None
+
+
+@contextmanager
+def alone(path):
+    """A block that no other process or thread is in, by this function, with the same path.
+
+    Parameters
+    ----------
+    path : Path
+        A folder, or a file, which is made if need be. The block may remove it.
+
+    Raises
+    ------
+    OSError
+        If another one is.
+    """
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if _locked(handle, path) is False:
+            raise OSError(f"another run is at work in {path}; wait until it has ended")
+        yield
+    finally:
+        os.close(handle)
 
 
 # command lines

@@ -44,11 +44,10 @@ import urllib3
 from tqdm.auto import tqdm
 
 from audio import AudioError, stream_audio
-from checks import SourceError, check_name, guarded, make_parser, moved, printable, read_file
+from checks import SourceError, alone, check_name, guarded, make_parser, moved, printable, read_file
 from convert_wavs import convert_audio
 from corpora import CORPORA, File, find_data_dir
 from create_csv import AUDIO_SUFFIXES, list_audio
-from processes import alone
 
 CLIP_SIZE = 150_000  # bytes to reckon with for a laid out clip: songs, the longest, last 4.6 s
 CLIP_LIMIT, LONGEST_CLIP = 2**23, 20.0  # bytes, seconds; what claims more is no clip
@@ -583,6 +582,7 @@ def download(corpus, *, speech_only=False, data_dir=None, remove=False, verbose=
     data_dir = _made(data_dir)
     folder = data_dir / "downloads" / corpus
     _introduce(corpus, verbose)
+    folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(alone(folder))
         try:

@@ -243,35 +243,3 @@ def _shares_memory_with_strangers():
     # the numbers of the first namespaces are constants of Linux (include/linux/proc_ns.h)
     first = ipc.exists() and ipc.stat().st_ino == 0xEFFFFFFF
     return first and pid.stat().st_ino != 0xEFFFFFFC
-
-
-@contextmanager
-def alone(folder):
-    """A block in a folder that no other process is in by this function.
-
-    Parameters
-    ----------
-    folder : Path
-        Made if need be.
-
-    Raises
-    ------
-    OSError
-        If another one is.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    if os.name != "posix":
-        yield
-        return
-    import fcntl
-
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until the process ends, at most
-    except BlockingIOError as error:
-        os.close(number)
-        raise OSError(f"another run is at work in {folder}; wait until it has ended") from error
-    try:
-        yield
-    finally:
-        os.close(number)
