@@ -22,25 +22,22 @@ from typing import NamedTuple
 import pandas as pd
 from tqdm.auto import tqdm
 
-import checks
 import emotion_recognition
 import evaluation
 import explain
 import timeline
 from adaptation import BY, NoSpeech
 from audio import AudioError, load_audio
-from checks import check_name, complain, make_parser, moved, printable, replacing
+from checks import check_name, complain, guarded, make_parser, moved, printable, replacing
 from corpora import CORPORA, find_data_dir, help_line, wishes
 from create_csv import found_recordings, labelled_clips
 from deep_emotion_recognition import named_recognizer
 from emotion_recognition import load_recognizer
 from encoder import BUNDLED
 from features import REGISTRY
-from listening import DeviceError, NothingHeard
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES
 from plotting import bars, save_figure
 from predictor import recognise
-from processes import stoppable
 from tables import NAME_ERRORS, SPEAKERS, TEXT, speaker_of, to_csv
 from utils import AS_FEATURES, among, encoder_option, names_option, probability_option
 
@@ -49,7 +46,6 @@ MODELS = (*RECIPES, *(name.removesuffix("Classifier") for name in CLASSIFIERS))
 """Names of recipes: models that are trained when a command line asks for them."""
 TRAINING = "corpora", "features", "data_dir", "no_balance", "speeds", "noisy", "seed"
 """Arguments of `add_model` that only a recipe takes."""
-ERRORS = *checks.ERRORS, DeviceError, NothingHeard
 
 
 # options
@@ -657,16 +653,6 @@ def _print_report(rec, predictions):
 # running
 
 
-def guarded(program, work, *args):
-    """Run a command line, see `checks.guarded`, with the errors of microphones in one line, too.
-
-    Parameters
-    ----------
-    program, work, *args
-    """
-    return checks.guarded(program, work, *args, errors=ERRORS)
-
-
 def main(argv=None):
     """Run the command line of emotion_recognition.py: int, the exit code.
 
@@ -691,4 +677,4 @@ __getattr__ = moved(
 )
 
 if __name__ == "__main__":
-    sys.exit(stoppable(main))
+    sys.exit(main())

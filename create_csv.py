@@ -27,17 +27,16 @@ import re
 import sys
 import tempfile
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from glob import glob
 from pathlib import Path
 
 import pandas as pd
 
 from audio import copy_stream
-from checks import check_name, folded, guarded, is_label, make_parser, moved, printable
+from checks import alone, check_name, folded, guarded, is_label, make_parser, moved, printable
 from corpora import COPY, describe, find_data_dir, groups, how_to_get
 from parameters import AVAILABLE_EMOTIONS
-from processes import stoppable
 from tables import (
     COLUMNS,
     PARTITIONS,
@@ -477,7 +476,9 @@ def _run(argv):
     args = parser.parse_args(argv)
     emotions = args.emotions.split(",") if args.emotions else None
     settings = emotions, None, None, not args.json, args.data_dir, args.train_size
-    table = count_clips([_write(group, *settings) for group in groups()])
+    folder = find_data_dir(args.data_dir)
+    with alone(folder) if folder.is_dir() else nullcontext():  # both files of a corpus by one run
+        table = count_clips([_write(group, *settings) for group in groups()])
     if args.json:
         counts = table.iloc[:-1].reset_index()  # all but the totals
         print(json.dumps({"clips": counts.to_dict("records")}))
@@ -496,4 +497,4 @@ __getattr__ = moved(
 )
 
 if __name__ == "__main__":
-    sys.exit(stoppable(main))
+    sys.exit(main())

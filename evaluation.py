@@ -41,7 +41,6 @@ from create_csv import labelled_clips
 from deep_emotion_recognition import named_recognizer
 from emotion_recognition import EmotionRecognizer
 from parameters import CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES, REGRESSORS
-from processes import stoppable
 from protocols import PROTOCOLS, calibration_blocks, compare, make_folds, parse_protocol
 from recognizer import Recognizer
 from reports import ClassificationEvaluation, NumbersEvaluation, RegressionEvaluation
@@ -404,4 +403,4 @@ __getattr__ = moved(
 )
 
 if __name__ == "__main__":
-    sys.exit(stoppable(main))
+    sys.exit(main())

@@ -42,7 +42,7 @@ from tqdm.auto import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from audio import load_audio
-from checks import check_name
+from checks import check_name, guarded
 from corpora import CORPORA, find_data_dir, groups, how_to_get
 from create_csv import list_clips
 from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer
@@ -628,15 +628,12 @@ def main(argv=None):
     parser.add_argument("--markdown", action="store_true", help=help_markdown)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     args = parser.parse_args(argv)
-    try:
-        args.only = [check_name(part, TASKS, "part") for part in args.only.split(",")]
-        tables = []
-        for table in bench(args):
-            tables.append(table)
-            if not args.json:
-                print(in_text(table), flush=True)
-    except (ValueError, OSError) as error:
-        sys.exit(f"bench_accuracy.py: {error}")
+    args.only = [check_name(part, TASKS, "part") for part in args.only.split(",")]
+    tables = []
+    for table in bench(args):
+        tables.append(table)
+        if not args.json:
+            print(in_text(table), flush=True)
     if not tables:
         sys.exit("bench_accuracy.py: there is no corpus to measure on")
     drawn = [table for table in tables if table.part in TITLES]
@@ -650,4 +647,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("bench_accuracy.py", main))

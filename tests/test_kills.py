@@ -60,12 +60,12 @@ def test_a_killed_extraction_goes_on(tmp_path, bundled_clips):
 import sys
 import numpy as np
 from data_extractor import extract_features
-from processes import stoppable
+from checks import guarded
 def main():
     X, read = extract_features(sys.argv[2:], ["mfcc", "prosody"], n_jobs=2, verbose=0)
     assert read.all()
     np.save(sys.argv[1], X)
-sys.exit(stoppable(main))
+sys.exit(guarded("x.py", main))
 """
     env = os.environ | {"SER_CACHE_DIR": str(tmp_path / "cache")}
     found, want = tmp_path / "found.npy", tmp_path / "want.npy"
@@ -105,11 +105,10 @@ def test_a_killed_download_goes_on(tmp_path, site):  # noqa: F811
     code = f"""
 import sys
 import download_data as dd
-from processes import stoppable
 file = dd.File("clips.zip", "{site.url}/clips.zip", {len(data)}, "md5:{md5}")
 part = dd.CORPORA["emodb"].parts["all"]._replace(n_clips={len(names)}, files=(file,))
 dd.CORPORA["emodb"] = dd.CORPORA["emodb"]._replace(parts={{"all": part}})
-sys.exit(stoppable(lambda: dd.main(["emodb", "--json", "--data-dir", sys.argv[1]])))
+sys.exit(dd.main(["emodb", "--json", "--data-dir", sys.argv[1]]))
 """
     folder = tmp_path / "data"
     report = json.loads(until_done(["-c", code, folder], 6))["emodb"]
@@ -123,11 +122,11 @@ def test_a_killed_training_leaves_the_former_model(tmp_path):
     code = """
 import sys
 from emotion_recognition import recommended
-from processes import stoppable
+from checks import guarded
 def main():
     rec = recommended(data_dir=sys.argv[2], tess_ravdess=False, emodb=False, verbose=0, n_jobs=2)
     rec.train().save(sys.argv[1])
-sys.exit(stoppable(main))
+sys.exit(guarded("x.py", main))
 """
     from emotion_recognition import load_recognizer
 
