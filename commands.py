@@ -35,6 +35,7 @@ from deep_emotion_recognition import named_recognizer
 from emotion_recognition import load_recognizer
 from encoder import BUNDLED
 from features import REGISTRY
+from formats import FORMATS, segments
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES
 from plotting import bars, save_figure
 from predictor import recognise
@@ -344,7 +345,7 @@ def _timeline(rec, name, path, args):
         table = pd.DataFrame(rows, columns=[*whole.columns[:4], *(args.emotions or rec.emotions)])
         table.attrs = whole.attrs
         title = f"{printable(name)}{f', channel {channel + 1}' * split}"
-        spans = timeline.segments(table).to_string(index=False, float_format="{:.2f}".format)
+        spans = segments(table).to_string(index=False, float_format="{:.2f}".format)
         text = f"\n{title}: {len(rows)} rows in {table.attrs['duration']:.1f} s\n"
         text += spans if rows else "  no speech"
         draw = partial(timeline.draw_timeline, path, table, channel=channel if split else None)
@@ -392,7 +393,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "predict": Command(PREDICT_HELP, _add_predict, _predict, ("csv", "json")),
-    "timeline": Command(TIMELINE_HELP, _add_timeline, _timeline, tuple(timeline.FORMATS)),
+    "timeline": Command(TIMELINE_HELP, _add_timeline, _timeline, tuple(FORMATS)),
     "explain": Command(EXPLAIN_HELP, _add_explain, _explain, ("csv", "json", "png")),
 }
 
@@ -521,7 +522,7 @@ def _write(result, args, targets):
     path, channel = Path(document["path"]), document.get("channel")
     stem = path.stem if channel is None else f"{path.stem}-{channel}"
     for form in dict.fromkeys(args.write):
-        ending, to_text = timeline.FORMATS[form]
+        ending, to_text, takes = FORMATS[form]
         folder, n = Path(args.output or path.parent), 2
         target = folder / f"{stem}{ending}"
         while target in targets:
@@ -530,7 +531,8 @@ def _write(result, args, targets):
         if form == "png":
             save_figure(draw(), target)
         else:
-            how = {"raw": args.raw_csv} if form == "csv" else {}
+            how = {"raw": args.raw_csv, "audio": path, "channel": channel or 1}
+            how = {name: how[name] for name in takes}
             text = (
                 f"{json.dumps(document, indent=1)}\n" if form == "json" else to_text(table, **how)
             )

@@ -7,19 +7,16 @@
     for block in Microphone():
         for row in stream.push(block): ...
 
-    FORMATS["srt"].to_text(table)                   # also csv, audacity, json
+    FORMATS["srt"].to_text(table)                   # of formats; also textgrid, eaf, rttm, ...
     draw_timeline("call.wav", table)                # the picture
 
 From the shell, see `python emotion_recognition.py timeline --help`.
 """
 
 import html
-import json
 import math
 from collections import defaultdict, deque
-from collections.abc import Callable
 from itertools import groupby, takewhile
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,15 +24,14 @@ from tqdm.auto import tqdm
 
 from adaptation import Running
 from audio import duration_of, stream_audio
-from checks import check_name, moved, printable
+from checks import check_name, moved
+from formats import emotions_of, segments
 from listening import MARGIN, InputReport, Span, SpeechDetector
 from parameters import SAMPLE_RATE
 from plotting import colours, new_figure
 from predictor import predictor_of
 from speech_features import CONTEXT, HOP, WINDOW, SpeechFrames
-from tables import to_csv
 
-NO_MARKUP = str.maketrans("<>{}", "‹›()")  # SubRip has tags and arrows, and no way to escape them
 TWO_DECIMALS = "display.float_format", "{:.2f}".format  # for seconds and probabilities
 CHUNK = 3.0  # seconds of a recording that are encoded at once: about what a training clip has
 ENCODER_CONTEXT = 1.0  # seconds before a chunk that are encoded with it once more
@@ -492,65 +488,6 @@ class TimelineTable(pd.DataFrame):
             return paragraphs + super()._repr_html_()
 
 
-# formats
-
-
-def segments(table):
-    """Join neighbouring rows of the same emotion: DataFrame of start, end, emotion, confidence.
-
-    Parameters
-    ----------
-    table : DataFrame of `predict_timeline`
-    """
-    follows = table["start"].sub(table["end"].shift()).abs().lt(1e-3)
-    same = follows & table["emotion"].eq(table["emotion"].shift())
-    how = {"start": "first", "end": "last", "emotion": "first", "confidence": "mean"}
-    groups = table.groupby((~same).cumsum(), sort=False)
-    return groups.agg(how).reset_index(drop=True)
-
-
-def _srt_time(seconds):
-    ms = round(1000 * seconds)
-    return f"{ms // 3600000:02d}:{ms // 60000 % 60:02d}:{ms // 1000 % 60:02d},{ms % 1000:03d}"
-
-
-def to_srt(table):
-    """Write the segments as subtitles (SubRip): str.
-
-    Parameters
-    ----------
-    table : DataFrame of `predict_timeline`
-    """
-    lines = []
-    for i, row in enumerate(segments(table).itertuples(), 1):
-        times = f"{_srt_time(row.start)} --> {_srt_time(row.end)}"
-        label = printable(row.emotion).translate(NO_MARKUP)
-        lines.append(f"{i}\n{times}\n{label} ({row.confidence:.0%})\n")
-    return "\n".join(lines)
-
-
-def to_audacity(table):
-    """Write the segments as labels that Audacity imports (File, Import, Labels): str.
-
-    Parameters
-    ----------
-    table : DataFrame of `predict_timeline`
-    """
-    rows = segments(table).itertuples()
-    lines = (f"{row.start:.3f}\t{row.end:.3f}\t{printable(row.emotion)}\n" for row in rows)
-    return "".join(lines)  # without tabs and line breaks in them
-
-
-def to_json(table):
-    """Write duration, warnings and all rows as one JSON document: str.
-
-    Parameters
-    ----------
-    table : DataFrame of `predict_timeline`
-    """
-    return json.dumps(table.attrs | {"rows": table.to_dict("records")}, indent=1) + "\n"
-
-
 # the picture
 
 N_COLUMNS = 1200  # of the picture, whatever the length of the recording
@@ -635,7 +572,7 @@ def _draw_emotions(shares, band, table, scale):
     """Probabilities as stacked areas, and below them the likeliest emotions in a band."""
     from matplotlib.patches import Patch
 
-    emotions = list(table.columns[4:])
+    emotions = emotions_of(table)
     colour = colours(emotions)
     width, left = (table["end"] - table["start"]) / scale, table["start"] / scale
     bottom = np.zeros(len(table))
@@ -651,23 +588,12 @@ def _draw_emotions(shares, band, table, scale):
     shares.legend(handles=handles, loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False)
 
 
-class Format(NamedTuple):
-    """An output format of timelines."""
-
-    ending: str  # of its files
-    to_text: Callable | None  # table to str; None: the picture of `draw_timeline`
-
-
-FORMATS = {
-    "csv": Format(".csv", to_csv),
-    "srt": Format(".srt", to_srt),
-    "audacity": Format(".txt", to_audacity),
-    "json": Format(".json", to_json),
-    "png": Format(".png", None),
-}
-WRITERS = {name: form.to_text for name, form in FORMATS.items() if form.to_text}
-ENDINGS = {name: form.ending for name, form in FORMATS.items()} | {"plot": ".png"}
-
 __getattr__ = moved(
-    __name__, {"plotting": "COLOURS OTHERS", "speech_features": "Voice=SpeechFrames"}
+    __name__,
+    {
+        "formats": "ENDINGS FORMATS Format NO_MARKUP WRITERS to_audacity to_json to_srt",
+        "plotting": "COLOURS OTHERS",
+        "speech_features": "Voice=SpeechFrames",
+        "tables": "to_csv",
+    },
 )

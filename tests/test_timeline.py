@@ -20,11 +20,12 @@ import timeline
 from audio import AudioError, load_audio
 from emotion_recognition import EmotionRecognizer, recommended
 from features import FEATURES, SPEECH_FEATURES, extract
+from formats import FORMATS, segments
 from models import EmotionLDA
 from parameters import SAMPLE_RATE as SR
 from predictor import EnsemblePredictor
 from speech_features import CONTEXT, SpeechFrames
-from timeline import CHUNK, FORMATS, Timeline, TimelineTable, draw_timeline, segments
+from timeline import CHUNK, Timeline, TimelineTable, draw_timeline
 
 
 @pytest.fixture(scope="module")
@@ -404,7 +405,9 @@ def test_subtitles_labels_csv_and_json():
 
 def test_each_format_has_its_ending_and_its_writer():
     endings = {name: form.ending for name, form in FORMATS.items()}
-    texts = {"csv": ".csv", "srt": ".srt", "audacity": ".txt", "json": ".json"}
+    texts = {"csv": ".csv", "srt": ".srt", "vtt": ".vtt", "audacity": ".txt", "json": ".json"}
+    texts |= {"textgrid": ".TextGrid", "eaf": ".eaf", "rttm": ".rttm"}
+    texts |= {"labelstudio": ".labelstudio.json"}
     assert endings == texts | {"png": ".png"} and FORMATS["png"].to_text is None
     for name in texts:
         assert FORMATS[name].to_text(TABLE) == timeline.WRITERS[name](TABLE)
