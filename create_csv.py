@@ -13,6 +13,7 @@ is --data-dir, else the environment variable SER_DATA_DIR, else `data/` beside t
     data/nemo/samples/*.wav                    nEMO, names as published
     data/ased/*/*.wav                          ASED, names as published
     data/turev/Sound Source/*/*.wav            TurEV-DB, names as published
+    data/crema/*.wav and so on                 CREMA-D, SAVEE, URDU, EMOVO, ShEMO, CaFE, ESD
     data/train-custom/<speaker>_..._<emotion>.wav, data/test-custom/...   your own
 """
 
@@ -22,6 +23,7 @@ if __name__ == "__main__":  # Ctrl-C ends it in one line, also while it imports
     end_at_interrupt("create_csv.py")
 
 import json
+import re
 import sys
 import tempfile
 import warnings
@@ -32,14 +34,42 @@ from pathlib import Path
 import pandas as pd
 
 from audio import copy_stream
-from checks import check_name, guarded, is_label, make_parser, moved, printable
-from corpora import describe, find_data_dir, groups, how_to_get
+from checks import check_name, folded, guarded, is_label, make_parser, moved, printable
+from corpora import COPY, describe, find_data_dir, groups, how_to_get
 from parameters import AVAILABLE_EMOTIONS
 from processes import stoppable
-from tables import COLUMNS, PARTITIONS, TEXT, listed_once, read_desc_file, write_desc_file
+from tables import (
+    COLUMNS,
+    PARTITIONS,
+    TEXT,
+    listed_once,
+    one_spelling,
+    read_desc_file,
+    write_desc_file,
+)
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 CORPUS_GROUPS = groups()
+
+
+HIDDEN = re.compile(r"\.|(__MACOSX|@eaDir|\$RECYCLE\.BIN)$", re.IGNORECASE)
+"""How names begin of what file managers, notebooks and Macs keep beside recordings."""
+
+
+def is_hidden(path):
+    """Whether a path within a folder leads to what isn't meant to be seen: bool.
+
+    Parameters
+    ----------
+    path : PurePath
+        Relative to the folder.
+
+    Examples
+    --------
+    >>> is_hidden(Path(".Trash-1000/anna_sad.wav")), is_hidden(Path("anna/._sad.wav"))
+    (True, True)
+    """
+    return any(HIDDEN.match(part) for part in path.parts)
 
 
 def list_audio(folder):
@@ -49,8 +79,25 @@ def list_audio(folder):
     ----------
     folder : path
     """
+    return [path for path in _every_audio(folder) if not is_hidden(path.relative_to(folder))]
+
+
+def _every_audio(folder):
     paths = [path for path in Path(folder).rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES]
-    return sorted(path for path in paths if not path.name.startswith(".") and path.is_file())
+    return sorted(path for path in paths if path.is_file())
+
+
+def _copies(paths):
+    """The paths beside one of the same name but for case, format or the mark of a copy: set."""
+    names, copies = {}, set()
+    small_first = sorted(paths, key=lambda path: str(path).swapcase())
+    for path in sorted(small_first, key=lambda path: path.suffix.lower() != ".wav"):
+        names.setdefault((path.parent, folded(path.stem)), []).append(path)
+    for (folder, name), (first, *others) in names.items():
+        copies.update(others)
+        if (bare := COPY.sub("", name)) != name and (folder, bare) in names:
+            copies.add(first)
+    return copies
 
 
 @contextmanager
@@ -91,7 +138,8 @@ def list_clips(group, *, data_dir=None, train_size=0.8):
     """Every clip of a corpus group: DataFrame of path, emotion, speaker, corpus, partition.
 
     Rows are sorted by partition and path; there are none where the corpus is absent. A warning
-    lists the files that were left out because there is no emotion in their names.
+    lists the files that were left out: hidden ones, copies beside another one of the same name, and
+    those in whose names there is no emotion. A speaker has one spelling, "Anna" is anna.
 
     Parameters
     ----------
@@ -112,20 +160,25 @@ def list_clips(group, *, data_dir=None, train_size=0.8):
     check_name(group, known, "corpus group")
     if not 0 < train_size < 1:
         raise ValueError(f"train_size is a share of the speakers between 0 and 1; got {train_size}")
-    found = [
-        (path.name, describe(path, group), partition)
-        for partition, folder in known[group].folders.items()
-        for path in list_audio(find_data_dir(data_dir) / folder)
-    ]
-    plain = [row and all(map(is_label, row[1:])) for _, row, _ in found]
-    rows = [(*row, part) for (_, row, part), ok in zip(found, plain, strict=True) if ok]
-    if unreadable := [printable(f[0]) for f, ok in zip(found, plain, strict=True) if not ok]:
-        warnings.warn(
-            f"{len(unreadable)} {group} file(s) left out, there is no emotion in their names: "
-            f"{', '.join(unreadable[:10])}{', ...' if len(unreadable) > 10 else ''}",
-            stacklevel=2,
-        )
+    rows, left = [], {}
+    for partition, folder in known[group].folders.items():
+        folder = find_data_dir(data_dir) / folder
+        seen = list_audio(folder)
+        copies, visible = _copies(seen), set(seen)
+        for path in _every_audio(folder):
+            row = describe(path, group)
+            if path not in visible:
+                left.setdefault("hidden", []).append(path.relative_to(folder))
+            elif path in copies:
+                left.setdefault("copies of others beside them", []).append(path.name)
+            elif row and all(map(is_label, row[1:])):
+                rows.append((*row, partition))
+            else:
+                left.setdefault("there is no emotion in their names", []).append(path.name)
+    if left:
+        _warn_left_out(group, left)
     clips = pd.DataFrame(rows, columns=[*COLUMNS, "partition"], dtype=TEXT)
+    clips["speaker"] = one_spelling(clips["speaker"])
     whole = clips["partition"] == "all"
     if whole.any():
         speakers = sorted(clips.loc[whole, "speaker"].unique())
@@ -133,6 +186,16 @@ def list_clips(group, *, data_dir=None, train_size=0.8):
         trained = clips["speaker"].isin(speakers[:n_train])
         clips.loc[whole, "partition"] = trained[whole].map({True: "train", False: "test"})
     return clips
+
+
+def _warn_left_out(group, left):
+    """Name the files that were left out, by the reason, in one warning."""
+    named = [
+        f"{why}: {', '.join(map(printable, names[:10]))}{', ...' if len(names) > 10 else ''}"
+        for why, names in left.items()
+    ]
+    n_files = sum(map(len, left.values()))
+    warnings.warn(f"{n_files} {group} file(s) left out, {'; '.join(named)}", stacklevel=3)
 
 
 def labelled_clips(wishes, *, data_dir=None, verbose=1, desc_files=None):
@@ -172,7 +235,7 @@ def labelled_clips(wishes, *, data_dir=None, verbose=1, desc_files=None):
         elif verbose and groups()[group].offered:
             print(printable(absent(group, data_dir)))
     if not tables:
-        lines = " ".join(absent(group, data_dir) for group in groups())
+        lines = " ".join(absent(g, data_dir) for g, info in groups().items() if info.offered)
         raise FileNotFoundError(f"No recordings to train on in {data_dir}. {lines}")
     rows = listed_once(pd.concat(tables, ignore_index=True))
     parts = [rows[rows["partition"] == partition] for partition in PARTITIONS]
@@ -219,7 +282,7 @@ def absent(group, data_dir, corpora=None):
 
 
 def check_emotions(emotions, data_dir=None):
-    """Return the emotions as a list if each is one of the nine or occurs in the data.
+    """Return the emotions as they are spelled if each is one of the nine or occurs in the data.
 
     Parameters
     ----------
@@ -234,16 +297,14 @@ def check_emotions(emotions, data_dir=None):
     """
     if isinstance(emotions, str):
         raise ValueError(f"emotions is a list of names, e.g. [{emotions!r}], not one string.")
-    emotions = list(emotions)
-    if not emotions or len(set(emotions)) < len(emotions):
-        raise ValueError(f"emotions needs at least one name, and none twice; got {emotions}")
-    legal = list(AVAILABLE_EMOTIONS)
-    if not set(emotions) <= set(legal):
+    names = [folded(str(emotion)) for emotion in emotions]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"emotions needs at least one name, and none twice; got {list(emotions)}")
+    legal = {emotion: emotion for emotion in AVAILABLE_EMOTIONS}
+    if not set(names) <= set(legal):
         found = {e for group in groups() for e in list_clips(group, data_dir=data_dir).emotion}
-        legal += sorted(found - set(legal))
-    for emotion in emotions:
-        check_name(emotion, legal, "emotion")
-    return emotions
+        legal |= {folded(emotion): emotion for emotion in sorted(found - set(legal))}
+    return [legal[check_name(name, legal, "emotion")] for name in names]
 
 
 def desc_file(partition, name, data_dir):
@@ -307,7 +368,7 @@ def _write(group, emotions, train_name, test_name, verbose, data_dir, train_size
         emotions = check_emotions(emotions, data_dir)
     clips = list_clips(group, data_dir=data_dir, train_size=train_size)
     if clips.empty:
-        if verbose:
+        if verbose and groups()[group].offered:
             print(printable(absent(group, data_dir)))
         return {}
     if emotions is not None:

@@ -1,13 +1,15 @@
-"""Fetch, verify and lay out the public corpora: RAVDESS, TESS and EMO-DB.
+"""Fetch, verify and lay out the public corpora of emotional speech.
 
-    python download_data.py                                # all three, about 1.4 GB in the end
+    python download_data.py                                # RAVDESS, TESS, EMO-DB, about 1.4 GB
     python download_data.py ravdess --speech-only          # without the songs of RAVDESS
+    python download_data.py nemo ased turev urdu           # these come file by file, from GitHub
     python download_data.py emodb --data-dir ~/recordings
     python download_data.py --from archive.zip             # what you have already, from anywhere
     python download_data.py --remove                       # keep no archives once all is laid out
 
 Clips become 16 kHz mono WAVs where create_csv.py looks for them (see its help). --from takes a zip
-archive or a folder in any nesting (those of Kaggle, too); the names of the clips give the corpus.
+archive or a folder in any nesting (those of Kaggle, too); the names of the clips give the corpus:
+CREMA-D, SAVEE, EMOVO, ShEMO, CaFE and ESD come this way only. What has no such name is named.
 A run that was interrupted goes on where it stopped, clips that are laid out already are neither
 fetched nor written again, and archives are kept in data/downloads/. HTTPS_PROXY and HTTP_PROXY may
 name a proxy. The exit code is 0 only if nothing failed.
@@ -19,7 +21,6 @@ if __name__ == "__main__":
     end_at_interrupt("download_data.py")
 
 import fnmatch
-import hashlib
 import io
 import json
 import lzma
@@ -28,51 +29,48 @@ import stat
 import struct
 import sys
 import tempfile
-import threading
-import time
+import warnings
 import zipfile
 import zlib
-from concurrent import futures
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path, PureWindowsPath
-from urllib.parse import urljoin
+from urllib.parse import quote
 
-import requests
-import urllib3
+import numpy as np
+import soundfile as sf
 from tqdm.auto import tqdm
 
 from audio import AudioError, stream_audio
 from checks import check_name, guarded, make_parser, moved, printable
 from convert_wavs import convert_audio
-from corpora import CORPORA, File, find_data_dir
-from create_csv import AUDIO_SUFFIXES, list_audio
+from corpora import COPY, CORPORA, find_data_dir
+from corpus_records import File
+from create_csv import AUDIO_SUFFIXES, is_hidden, list_audio
+from download import DownloadError, fetch, fetch_text, size_of
+from parameters import SAMPLE_RATE
 from processes import alone, stoppable
 
 CLIP_SIZE = 150_000  # bytes to reckon with for a laid out clip: songs, the longest, last 4.6 s
-CLIP_LIMIT, LONGEST_CLIP = 2**23, 20.0  # bytes, seconds; what claims more is no clip
+CLIP_LIMIT, LONGEST_CLIP = 2**23, 40.0  # bytes, seconds; what claims more is no clip
 LISTING_LIMIT = 2**25  # bytes of a list of files; that of TESS has some 4 MB
 NAMES_LIMIT = 2**24  # bytes of the names in an archive, some 200,000 of them
-RETRIES = 5  # failures in a row that are tolerated
-BACKOFF, LONGEST_WAIT = 1.0, 60.0  # seconds to wait after the first failure, doubled each time
-TIMEOUT = 30  # seconds without a byte
-SLOWEST = 10_000  # bytes per second that a connection has to bring after TIMEOUT
-GRACE = 600  # seconds for a file of any size, beyond those that it takes at SLOWEST
-PASSING = frozenset({408, 429, 500, 502, 503, 504})  # HTTP errors that may be gone next time
-BLOCK = 2**16  # bytes
 UNREADABLE = (AudioError, zipfile.BadZipFile)  # errors for a clip that can't be laid out
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError)
 DAMAGED += (OSError, struct.error)  # for a damaged, encrypted or oddly compressed member
-
-
-class DownloadError(OSError):
-    """A file that couldn't be fetched whole."""
+POINTER = b"version https://git-lfs"  # what is in place of a file that Git LFS hasn't fetched
+NAMED = 10  # files that a message names
 
 
 def _published():
-    """The corpora that can be downloaded, by name."""
+    """The corpora whose published names are known, by name."""
     return {name: corpus for name, corpus in CORPORA.items() if corpus.parts}
+
+
+def _to_download():
+    """Those that are fetched where none is asked for by name."""
+    return [n for n, corpus in _published().items() if corpus.offered and not corpus.how_to_get]
 
 
 def place(name):
@@ -81,7 +79,8 @@ def place(name):
     Parameters
     ----------
     name : str
-        The name of a file, as published or as laid out.
+        The name of a file, as published or as laid out; perhaps with folders, which may tell that
+        it is a copy, or begin the name, as in DC/a01.wav.
 
     Examples
     --------
@@ -91,11 +90,18 @@ def place(name):
     (None, None)
     """
     file = PureWindowsPath(name)  # splits at both slashes
-    if file.suffix.lower() in AUDIO_SUFFIXES:
-        for corpus, info in _published().items():
-            if where := info.place(file.stem):
-                return corpus, where
+    if not _is_audio(file) or is_hidden(file):
+        return None, None
+    stem = COPY.sub("", file.stem)
+    for corpus, info in _published().items():
+        where = info.place(stem) or info.place(f"{file.parent.name}_{stem}")
+        if where and not (info.copies and any(map(info.copies.search, file.parts[:-1]))):
+            return corpus, where
     return None, None
+
+
+def _is_audio(file):
+    return file.suffix.lower() in AUDIO_SUFFIXES
 
 
 def laid_out(data_dir):
@@ -135,249 +141,40 @@ def check_space(folder, n_bytes):
         )
 
 
-def resume(file, part, *, session, bar, retries=RETRIES):
-    """Download a file by HTTP, going on where an earlier attempt or run broke off.
-
-    No more arrives than the file has bytes, and that no more slowly than `SLOWEST`.
-
-    Parameters
-    ----------
-    file : File
-    part : Path
-        What has arrived so far; it stays there on failure.
-    session : requests.Session
-    bar : tqdm
-        Counts bytes.
-    retries : int
-        Failures in a row that are tolerated.
-
-    Raises
-    ------
-    DownloadError
-        If it can't be fetched, or what is there has another size.
-    """
-    n_before = bar.n
-    other = DownloadError(f"{file.url}: what is there hasn't {file.size:,} bytes, as it should")
-
-    def receive():
-        """Append to `part` what it lacks, or write it anew where the server can't send that."""
-        start = _size(part)
-        headers = {"Range": f"bytes={start}-"} if start else {}
-        with _answer(session, file.url, headers) as response:
-            sent = response.headers.get("Content-Range", "")
-            if sent == f"bytes */{start}" and start == file.size:  # it was all there
-                return
-            if response.status_code == 416 or (sent and not sent.startswith(f"bytes {start}-")):
-                part.unlink(missing_ok=True)
-                raise requests.ConnectionError("what was there doesn't fit; start anew")
-            response.raise_for_status()
-            start = start if sent else 0
-            announced = response.headers.get("Content-Length")
-            if announced and start + int(announced) != file.size:
-                raise other
-            with part.open("ab" if start else "wb") as target:
-                for block in _blocks(response):
-                    if target.tell() + len(block) > file.size:
-                        target.truncate(0)
-                        raise other
-                    target.write(block)
-                    bar.update(n_before + target.tell() - bar.n)
-        if _size(part) != file.size:
-            raise requests.ConnectionError("cut short")
-
-    limits = {"seconds": GRACE + file.size / SLOWEST, "retries": retries}
-    _persist(receive, file.url, lambda: _size(part), **limits, verbose=not bar.disable)
-
-
-def _size(path):
-    return path.stat().st_size if path.exists() else 0
-
-
-class _Session(requests.Session):
-    """Follows no redirection: it would, to plain HTTP too, and read the bodies of all of them."""
-
-    def resolve_redirects(self, *args, **kwargs):
-        return iter(())
-
-
-def _answer(session, url, headers=None):
-    """The beginning of the answer to a request, up to its body: requests.Response."""
-    headers = {"Accept-Encoding": "identity", **(headers or {})}  # sizes are those of the file
-    ask = partial(session.get, headers=headers, stream=True, timeout=TIMEOUT)
-    for _ in range(5):
-        response = _within(2 * TIMEOUT, partial(ask, url))
-        if not response.is_redirect:
-            return response
-        response.close()
-        there = urljoin(url, response.headers["Location"])
-        if url.startswith("https:") and not there.startswith("https:"):
-            raise DownloadError(f"{url}: sends on to {there}, where others can change what comes")
-        url = there
-    raise DownloadError(f"{url}: one redirection after the other")
-
-
-def _within(seconds, function):
-    """What a function returns; its thread is left alone if it takes longer than some seconds."""
-    outcome = futures.Future()
-
-    def run():
-        try:
-            outcome.set_result(function())
-        except Exception as error:
-            outcome.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    try:
-        return outcome.result(seconds)
-    except futures.TimeoutError:
-        raise requests.Timeout from None
-
-
-def _blocks(response):
-    """Yield what arrives, as it arrives, as long as it is not too slow."""
-    began, n_bytes = time.monotonic(), 0
-    try:
-        while block := response.raw.read1(BLOCK):
-            n_bytes += len(block)
-            yield block
-            if time.monotonic() - began > TIMEOUT + n_bytes / SLOWEST:
-                raise _TooSlow
-    except urllib3.exceptions.HTTPError as error:
-        raise requests.ConnectionError from error
-
-
-class _TooSlow(requests.Timeout):
-    """Bytes arrive, but fewer than `SLOWEST`."""
-
-
-def _persist(attempt, url, progress=lambda: 0, *, seconds, retries=RETRIES, verbose):
-    """Return what `attempt` returns; try again, for some seconds, after failures that may pass."""
-    end = time.monotonic() + seconds
-    furthest, failures = progress(), 0
-    while True:
-        try:
-            return attempt()
-        except requests.RequestException as error:
-            answer = error.response
-            if progress() > furthest and not isinstance(error, _TooSlow):
-                furthest, failures = progress(), 0
-            final = answer is not None and answer.status_code not in PASSING
-            if failures >= retries or final or time.monotonic() > end:
-                raise DownloadError(f"{url}: {_reason(error)}") from error
-            asked = "" if answer is None else answer.headers.get("Retry-After", "")
-            wait = max(BACKOFF * 2**failures, int(asked) if asked.isdecimal() else 0)
-            wait = min(wait, LONGEST_WAIT)
-            failures += 1
-            if verbose:
-                tqdm.write(f"[!] {_reason(error)}; trying again in {wait:.0f} s", file=sys.stderr)
-            time.sleep(wait)
-
-
-def _reason(error):
-    """A few words in place of the chain of exceptions that requests quotes."""
-    if error.response is not None:
-        return f"the server answers {error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy doesn't let it through"
-    if isinstance(error, _TooSlow):
-        return f"less than {SLOWEST / 1000:.0f} kB arrive in a second"
-    if isinstance(error, requests.Timeout):
-        return f"no answer for {TIMEOUT} s"
-    return "no connection, or a broken one"
-
-
-def fetch(files, folder, *, verbose=1):
-    """Download the files that a folder doesn't hold yet, and verify all: list of Path.
-
-    Parameters
-    ----------
-    files : list of File
-    folder : Path
-        Made if need be. What has arrived of a file lies there as NAME.part.
-    verbose : int
-        0 shows no progress bar.
-
-    Raises
-    ------
-    DownloadError
-        If one can't be fetched, or has a wrong checksum twice.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / file.name for file in files]
-    missing = [pair for pair in zip(files, paths, strict=True) if not _is(pair[1], pair[0])]
-    n_bytes = sum(file.size for file, _ in missing)
-    look = {"unit": "B", "unit_scale": True, "leave": False, "disable": not verbose}
-    with _Session() as session, tqdm(None, f"fetching to {folder}", n_bytes, **look) as bar:
-        for file, path in missing:
-            part = path.with_name(f"{path.name}.part")
-            for _ in range(2):
-                _receive(file, part, session, bar)
-                if _is(part, file):
-                    part.replace(path)  # only now it has the name of a whole file
-                    break
-                part.unlink()
-            else:
-                raise DownloadError(f"{file.url}: damaged, twice, and not kept")
-    return paths
-
-
-def _receive(file, part, session, bar):
-    """`resume`, by plain HTTP where that is allowed and there is no other way."""
-    arrived = _size(part)
-    try:
-        resume(file, part, session=session, bar=bar, retries=0 if file.plain else RETRIES)
-    except DownloadError as error:
-        unreachable = isinstance(error.__cause__, requests.ConnectionError)
-        if not (file.plain and unreachable and _size(part) == arrived):
-            raise
-        file = file._replace(url=file.url.replace("https:", "http:", 1))
-        if not bar.disable:
-            tqdm.write(f"[!] {_reason(error.__cause__)}; trying {file.url}", file=sys.stderr)
-        resume(file, part, session=session, bar=bar)
-
-
-def _is(path, file):
-    """Whether a path holds a file with the right size and, where that is known, checksum."""
-    if _size(path) != file.size or not path.exists():
-        return False
-    algorithm, _, checksum = (file.checksum or ":").partition(":")
-    if not algorithm:
-        return True
-    digest = hashlib.new(algorithm)
-    with path.open("rb") as opened:
-        while block := opened.read(2**20):
-            digest.update(block)
-    return digest.hexdigest() == checksum.lower()
-
-
-def _listed(url, *, verbose):
-    """The clips of a data set on a Dataverse, by its API (guides.dataverse.org/en/latest/api)."""
-
-    def ask():
-        with _Session() as session, _answer(session, url) as response:
-            response.raise_for_status()
-            text = bytearray()
-            for block in _blocks(response):
-                text += block
-                if len(text) > LISTING_LIMIT:
-                    raise DownloadError(f"{url}: a list of more than {LISTING_LIMIT:,} bytes")
-            return bytes(text)
-
-    answer = _persist(ask, url, seconds=GRACE, verbose=verbose)
-    access = f"{url.partition('/datasets/')[0]}/access/datafile"
+def _listed(part, *, verbose):
+    """The clips of a part, by its list."""
+    answer = fetch_text(part.listing, LISTING_LIMIT, verbose=verbose)
     files = {}
     try:
-        for entry in json.loads(answer)["data"]["latestVersion"]["files"]:
-            file = entry["dataFile"]
-            name, checksum = PureWindowsPath(file["filename"]).name, f"md5:{file['md5']}"
-            if where := place(name)[1]:
-                size = int(file["filesize"])
+        answer = json.loads(answer)
+        for path, url, size, checksum in (_on_git if part.base else _on_dataverse)(part, answer):
+            where = place(path)[1]
+            if where and fnmatch.fnmatch(where, part.places):
                 if not 0 < size <= CLIP_LIMIT:
                     raise ValueError("no clip has that size")
-                files[where] = File(name, f"{access}/{int(file['id'])}", size, checksum)
+                files[where] = File(PureWindowsPath(path).name, url, size, checksum)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DownloadError(f"{url}: no list of files of the form known here") from error
+        raise DownloadError(f"{part.listing}: no list of files of the form known here") from error
     return list(files.values())
+
+
+def _on_dataverse(part, answer):
+    """Yield path, address, size and checksum (guides.dataverse.org/en/latest/api)."""
+    access = f"{part.listing.partition('/datasets/')[0]}/access/datafile"
+    for entry in answer["data"]["latestVersion"]["files"]:
+        file = entry["dataFile"]
+        url = f"{access}/{int(file['id'])}"
+        yield file["filename"], url, int(file["filesize"]), f"md5:{file['md5']}"
+
+
+def _on_git(part, answer):
+    """Yield the same (docs.github.com/rest/git/trees); git's checksum is of a header, too."""
+    if answer["truncated"]:
+        raise ValueError("not all files are listed")
+    for entry in answer["tree"]:
+        if entry["type"] == "blob":
+            url = part.base + quote(entry["path"])
+            yield entry["path"], url, int(entry["size"]), f"git-sha1:{entry['sha']}"
 
 
 def _check_archive(path, part):
@@ -419,17 +216,17 @@ def _opened(path):
         yield archive
 
 
-def _found(path, stack):
+def _found(path, stack, root=None):
     """List (name, function that reads it) of all files in a path; `stack` closes its archives."""
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
-        return [clip for file in files for clip in _found(file, stack)]
+        return [clip for file in files for clip in _found(file, stack, path)]
     path.stat()  # raises where there is nothing
     if path.suffix.lower() != ".zip":
-        return [(path.name, partial(_read_file, path))]
+        name = path.relative_to(root) if root else path.name
+        return [(str(name), partial(_read_file, path))]
     archive = stack.enter_context(_opened(path))
-    members = archive.infolist()
-    return [(PureWindowsPath(m.filename).name, partial(_read, archive, m)) for m in members]
+    return [(member.filename, partial(_read, archive, member)) for member in archive.infolist()]
 
 
 def _danger(member):
@@ -452,8 +249,8 @@ def _read(archive, member):
 
 
 def _read_file(path):
-    if _size(path) > CLIP_LIMIT:
-        raise AudioError(f"{_size(path):,} bytes are too many for a clip")
+    if size_of(path) > CLIP_LIMIT:
+        raise AudioError(f"{size_of(path):,} bytes are too many for a clip")
     return path.read_bytes()
 
 
@@ -461,6 +258,20 @@ def _check_length(clip):
     """Raise AudioError for what would fill the disk: a minute of silence takes no space in FLAC."""
     if len(list(islice(stream_audio(clip, block_duration=LONGEST_CLIP), 2))) > 1:
         raise AudioError(f"longer than {LONGEST_CLIP:.0f} s, which no clip is")
+
+
+def _check_clip(clip, corpus):
+    """Raise AudioError for what is no clip; cut off what it is padded with."""
+    with clip.open("rb") as file:
+        if file.read(len(POINTER)) == POINTER:
+            raise AudioError("a pointer of Git LFS, no recording; run `git lfs pull` in the clone")
+    _check_length(clip)
+    if CORPORA[corpus].padded:
+        y = np.concatenate(list(stream_audio(clip)))
+        samples = np.clip(np.round(y * 2**15), -(2**15), 2**15 - 1)
+        if not samples.any():
+            raise AudioError("digital silence")
+        sf.write(clip, np.trim_zeros(samples).astype(np.int16), SAMPLE_RATE, format="WAV")
 
 
 def _parts(corpus, speech_only):
@@ -499,16 +310,27 @@ def lay_out(source, corpora=None, *, speech_only=False, data_dir=None, verbose=1
     ------
     ValueError
         If there is no clip of these corpora in `source`, or an archive is damaged or dangerous.
+
+    Warns
+    -----
+    UserWarning
+        Names recordings whose names are of no corpus.
     """
     known = _published()
     names = [check_name(name, known, "corpus") for name in corpora or known]
     data_dir = _made(data_dir)
     with ExitStack() as stack:
-        plans = _plan([Path(source).expanduser()], stack, names, speech_only)
+        plans, others = _plan([Path(source).expanduser()], stack, names, speech_only)
         if not plans:
             raise ValueError(
                 f"{source} holds no clip of {', '.join(names)}; give a zip archive or a folder"
                 " with clips under their published names (unpack what is packed otherwise)"
+            )
+        if others:
+            named = ", ".join(map(printable, others[:NAMED])) + ", ..." * (len(others) > NAMED)
+            warnings.warn(
+                f"{len(others):,} recording(s) left out, no corpus has such names: {named}",
+                stacklevel=2,
             )
         reports = {}
         for name, plan in plans.items():
@@ -531,38 +353,53 @@ def _introduce(corpus, verbose):
 
 
 def _plan(paths, stack, corpora, speech_only):
-    """Corpus to {where a clip belongs: (name, function that reads it)}, each clip once."""
-    plans = {}
+    """Corpus to {where a clip belongs: [(name, function that reads it)]}, and other recordings."""
+    plans, others = {}, []
     for name, read in (clip for path in paths for clip in _found(path, stack)):
         corpus, where = place(name)
+        if corpus is None and _is_audio(PureWindowsPath(name)):
+            others.append(name)
         if corpus in corpora and _of(_parts(corpus, speech_only), [where]):
-            plans.setdefault(corpus, {}).setdefault(where, (name, read))
-    return plans
+            plans.setdefault(corpus, {}).setdefault(where, []).append((name, read))
+    return plans, others
+
+
+def _best_first(clip):
+    """The order in which to try files for one clip: marked copies and lossy formats last."""
+    file = PureWindowsPath(clip[0])
+    return bool(COPY.search(file.stem)), file.suffix.lower() == ".mp3"
 
 
 def _write(corpus, plan, data_dir, speech_only, verbose):
     """Write the clips of a plan that aren't there yet; return the report of `lay_out`."""
     laid, parts = laid_out(data_dir), _parts(corpus, speech_only)
-    new = {where: clip for where, clip in plan.items() if where not in laid}
+    new = {where: clips for where, clips in plan.items() if where not in laid}
     check_space(data_dir, len(new) * CLIP_SIZE)
-    failed = {}
+    failed, n_before = {}, len(laid)
     with tempfile.TemporaryDirectory() as folder:
         bar = tqdm(new.items(), f"laying out {corpus}", unit="clip", disable=not verbose)
-        for where, (name, read) in bar:
-            copy = Path(folder, name)
-            try:
-                copy.write_bytes(read())
-                _check_length(copy)
-                convert_audio(copy, data_dir / where)
-                laid[where] = Path(where)
-            except UNREADABLE as error:
-                failed[name] = str(error).removeprefix(f"{str(copy)!r}: ")
-            copy.unlink(missing_ok=True)
+        for where, clips in bar:
+            reasons = {}
+            for name, read in sorted(clips, key=_best_first):  # until one isn't damaged
+                copy = Path(folder, PureWindowsPath(name).name)
+                try:
+                    copy.write_bytes(read())
+                    _check_clip(copy, corpus)
+                    convert_audio(copy, data_dir / where)
+                    laid[where] = Path(where)
+                    break
+                except UNREADABLE as error:
+                    key = copy.name if copy.name not in failed else name
+                    reasons[key] = str(error).removeprefix(f"{str(copy)!r}: ")
+                finally:
+                    copy.unlink(missing_ok=True)
+            else:
+                failed |= reasons
     here = _of(parts, laid)
     return {
         "clips": len(here),
         "of": sum(part.n_clips for part in parts),
-        "new": len(new) - len(failed),
+        "new": len(laid) - n_before,
         "misplaced": sum(laid[where].parts[0] != Path(where).parts[0] for where in here),
         "failed": failed,
     }
@@ -584,8 +421,12 @@ def download(corpus, *, speech_only=False, data_dir=None, remove=False, verbose=
     ------
     DownloadError
         If it can't be fetched whole. What has arrived stays, for the next run to go on.
+    ValueError
+        For a corpus that can't be fetched.
     """
     info = CORPORA[check_name(corpus, _published(), "corpus")]
+    if info.how_to_get:
+        raise ValueError(f"{info.title} isn't fetched by this: {info.how_to_get}")
     data_dir = _made(data_dir)
     folder = data_dir / "downloads" / corpus
     _introduce(corpus, verbose)
@@ -598,7 +439,7 @@ def download(corpus, *, speech_only=False, data_dir=None, remove=False, verbose=
                 f"{error}; run this again to go on, or get it from {info.homepage} in a browser and"
                 " lay it out by --from"
             ) from error
-        plan = _plan(paths, stack, [corpus], speech_only).get(corpus, {})
+        plan = _plan(paths, stack, [corpus], speech_only)[0].get(corpus, {})
         report = _write(corpus, plan, data_dir, speech_only, verbose)
     if remove and report["clips"] == report["of"]:
         shutil.rmtree(folder, ignore_errors=True)
@@ -612,12 +453,12 @@ def _fetch_missing(parts, data_dir, folder, verbose):
     for part in parts:
         n_missing = part.n_clips - len(_of([part], laid))
         if n_missing > 0:
-            files = part.files or _listed(part.listing, verbose=verbose)
+            files = part.files or _listed(part, verbose=verbose)
             files = [file for file in files if place(file.name)[1] not in laid]
             lacking.append((part, files))
             n_bytes += n_missing * CLIP_SIZE
             for file in files:
-                arrived = max(_size(folder / file.name), _size(folder / f"{file.name}.part"))
+                arrived = max(size_of(folder / file.name), size_of(folder / f"{file.name}.part"))
                 n_bytes += max(0, file.size - arrived)
     check_space(data_dir, n_bytes)
     paths = []
@@ -643,7 +484,8 @@ def main(arguments=None):
 def _run(arguments):
     parser = make_parser("download_data.py", __doc__)
     names, add = ", ".join(_published()), parser.add_argument
-    add("corpora", nargs="*", metavar="CORPUS", help=f"{names}; default: all of them")
+    text = f"{names}; default: {', '.join(_to_download())}, or all that --from has"
+    add("corpora", nargs="*", metavar="CORPUS", help=text)
     add("--speech-only", action="store_true", help="leave out the songs of RAVDESS")
     text = "lay out this archive or folder, fetch nothing"
     add("--from", dest="source", metavar="FILE_OR_FOLDER", help=text)
@@ -658,13 +500,16 @@ def _run(arguments):
         jobs = [partial(lay_out, args.source, args.corpora, **options)]
     else:
         options["remove"] = args.remove
-        jobs = [partial(download, name, **options) for name in args.corpora or _published()]
+        jobs = [partial(download, name, **options) for name in args.corpora or _to_download()]
     reports, failures = {}, []
     for job in jobs:
         try:
-            reports |= job()
+            with warnings.catch_warnings(record=True) as caught:
+                reports |= job()
         except (OSError, ValueError) as error:
             failures.append(f"download_data.py: {error}")
+        for warning in caught:
+            print(f"[!] {printable(warning.message)}", file=sys.stderr)
     if args.json:
         terms = {n: {k: getattr(CORPORA[n], k) for k in ("licence", "citation")} for n in reports}
         print(json.dumps({name: report | terms[name] for name, report in reports.items()}))
@@ -690,9 +535,11 @@ def _print(corpus, report, data_dir):
 __getattr__ = moved(
     __name__,
     {
-        "corpora": "BOREALIS Corpus Part RAVDESS_EMOTIONS RAVDESS_TEST_ACTORS TESS_EMOTIONS "
-        "TESS_TEST_WORDS TESS_VOICES ZENODO describe",
+        "corpus_records": "BOREALIS Corpus Part RAVDESS_EMOTIONS RAVDESS_TEST_ACTORS TESS_EMOTIONS "
+        "TESS_TEST_WORDS TESS_VOICES ZENODO",
+        "corpora": "describe",
         "create_csv": "CORPUS_GROUPS",
+        "download": "BACKOFF BLOCK LONGEST_WAIT PASSING RETRIES TIMEOUT resume",
     },
 )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from checks import check_label, check_name, moved, open_file, printable, replacing
+from checks import check_label, check_name, folded, moved, open_file, printable, replacing
 
 COLUMNS = ["path", "emotion", "speaker", "corpus"]
 PARTITIONS = ("train", "test")
@@ -198,7 +198,24 @@ def speaker_groups(rows):
     rows : DataFrame (n_clips,)
         Columns corpus and speaker.
     """
-    return (rows["corpus"] + "/" + rows["speaker"]).to_numpy(dtype=str)
+    return one_spelling(rows["corpus"] + "/" + rows["speaker"]).to_numpy(dtype=str)
+
+
+def one_spelling(names):
+    """Spell names that are the same (see `checks.folded`) as the first of them: Series.
+
+    Parameters
+    ----------
+    names : Series of str
+
+    Examples
+    --------
+    >>> one_spelling(pd.Series(["Anna", "anna", "Bob"])).tolist()
+    ['Anna', 'Anna', 'Bob']
+    """
+    first = {}
+    spelled = {name: first.setdefault(folded(name), name) for name in names.unique()}
+    return pd.Series([spelled[name] for name in names], names.index, TEXT)
 
 
 def corpora_of(groups):

@@ -53,6 +53,7 @@ import grid_search
 import model_file
 import tables
 import utils
+from corpus_records import Part
 from emotion_recognition import load_recognizer
 from parameters import SAMPLE_RATE
 
@@ -264,7 +265,8 @@ def site():
 
 
 def list_files(path):
-    for file in download_data._listed(f"{site()}{path}/datasets/x", verbose=0):
+    part = Part("*", 1, listing=f"{site()}{path}/datasets/x")
+    for file in download_data._listed(part, verbose=0):
         assert isinstance(file.name, str) and isinstance(file.size, int), file
 
 

@@ -27,7 +27,30 @@ NAMES = {
     "nemo": ("WR0_surprised_33", "ps", "WR0", "33"),
     "ased": ("a5-03-01-02-50", "angry", "50", "a5-03"),
     "turev": ("1157_sk_acik", "calm", "1157", "acik"),
+    "crema": ("1001_DFA_ANG_XX", "angry", "1001", "DFA"),
+    "savee": ("DC_sa03", "sad", "DC", "sa03"),
+    "urdu": ("SM1_F10_A010", "angry", "SM1", None),
+    "emovo": ("gio-f1-b2", "happy", "f1", "b2"),
+    "shemo": ("M12W05", "ps", "M12", None),
+    "cafe": ("12-P-2-6", "fear", "12", "6"),
+    "esd": ("0011_000351", "angry", "0011", "en001"),
 }
+CODES = {
+    # what the parts of a name stand for, written down once more
+    "crema": ("1001_DFA_{}_XX", {"ANG": "angry", "DIS": "disgust", "FEA": "fear", "HAP": "happy"}),
+    "savee": ("KL_{}15", {"a": "angry", "d": "disgust", "f": "fear", "h": "happy", "n": "neutral"}),
+    "urdu": ("SF1_F1_{}01", {"A": "angry", "H": "happy", "N": "neutral", "S": "sad"}),
+    "emovo": ("{}-m1-n1", {"dis": "disgust", "gio": "happy", "neu": "neutral", "pau": "fear"}),
+    "shemo": ("F01{}01", {"A": "angry", "F": "fear", "H": "happy", "N": "neutral", "S": "sad"}),
+    "cafe": ("01-{}-1-1", {"C": "angry", "D": "disgust", "J": "happy", "N": "neutral"}),
+    "esd": ("0001_{}", {"000001": "neutral", "000350": "neutral", "000700": "angry"}),
+}
+CODES["crema"][1].update({"NEU": "neutral", "SAD": "sad"})
+CODES["savee"][1].update({"sa": "sad", "su": "ps"})
+CODES["emovo"][1].update({"rab": "angry", "sor": "ps", "tri": "sad"})
+CODES["shemo"][1].update({"W": "ps"})
+CODES["cafe"][1].update({"P": "fear", "S": "ps", "T": "sad"})
+CODES["esd"][1].update({"000701": "happy", "001051": "sad", "001400": "sad", "001750": "ps"})
 
 
 @pytest.mark.parametrize("corpus", CORPORA.values(), ids=CORPORA)
@@ -41,7 +64,9 @@ def test_a_record_is_whole(corpus):
     assert corpus.licence and corpus.terms.endswith(".")
     if corpus.parts:
         assert corpus.citation and corpus.homepage.startswith("http") and corpus.place
-        assert all(part.n_clips and (part.files or part.listing) for part in corpus.parts.values())
+        parts = corpus.parts.values()
+        to_fetch = [bool(part.files or part.listing) for part in parts]
+        assert all(part.n_clips for part in parts) and set(to_fetch) == {not corpus.how_to_get}
     else:
         assert corpus.how_to_get
     group = corpora.groups()[corpus.group]
@@ -56,6 +81,22 @@ def test_a_name_tells_emotion_speaker_and_sentence(corpus):
     assert row == (str(path), emotion, speaker, corpus)
     assert corpora.sentence(f"some/folder/{path}", corpus) == sentence
     assert set(NAMES) == set(CORPORA)
+
+
+@pytest.mark.parametrize("corpus", CODES)
+def test_codes_of_emotions(corpus):
+    name, codes = CODES[corpus]
+    found = {c: corpora.describe(Path(f"{name.format(c)}.wav"), corpus)[1] for c in codes}
+    assert found == codes
+    assert set(codes) == set(CORPORA[corpus].emotions) or corpus == "esd"
+    for other in ("X", "xx", "XXX", "001751", "000000"):
+        assert corpora.describe(Path(f"{name.format(other)}.wav"), corpus) is None
+
+
+def test_the_sentences_of_esd_are_those_of_a_language():
+    assert corpora.sentence("0020_001750.wav", "esd") == "en350"
+    assert corpora.sentence("0010_000350.wav", "esd") == "zh350"
+    assert corpora.sentence("0010_000351.wav", "esd") == corpora.sentence("0001_000001.wav", "esd")
 
 
 def test_sentences_of_published_names_and_of_no_corpus():
@@ -82,6 +123,19 @@ def test_sentences_of_published_names_and_of_no_corpus():
         *[("ased", s, "female") for s in ("01", "62")],
         *[("ased", s, "male") for s in ("02", "65")],
         ("turev", "1157", "unknown"),
+        *[("crema", s, "male") for s in ("1001", "1045", "1090")],
+        *[("crema", s, "female") for s in ("1002", "1047", "1091")],
+        ("savee", "DC", "male"),
+        ("urdu", "SF10", "female"),
+        ("urdu", "SM6", "male"),
+        ("emovo", "f3", "female"),
+        ("emovo", "m1", "male"),
+        ("shemo", "F01", "female"),
+        ("shemo", "M56", "male"),
+        ("cafe", "01", "male"),
+        ("cafe", "12", "female"),
+        *[("esd", s, "female") for s in ("0001", "0009", "0015", "0019")],
+        *[("esd", s, "male") for s in ("0004", "0010", "0011", "0020")],
         ("custom", "01", "unknown"),
         ("ravdess", "x", "unknown"),
         ("elsewhere", "01", "unknown"),
@@ -91,11 +145,19 @@ def test_genders(corpus, speaker, expected):
     assert corpora.gender(corpus, speaker) == expected
 
 
+def test_there_are_43_women_in_crema():
+    speakers = [str(speaker) for speaker in range(1001, 1092)]
+    assert [corpora.gender("crema", s) for s in speakers].count("female") == 43
+
+
 def test_licences_for_cards():
     tess, emodb, other = corpora.licences(["tess", "emodb", "mine"])
     assert "CC BY-NC-ND 4.0, not for commercial use" in tess and tess.startswith("TESS (")
     assert emodb == corpora.LICENCES["emodb"] and "to be cited" in emodb
     assert other == "mine: see its own"
+
+
+OTHERS = ["nemo", "ased", "turev", "crema", "savee", "urdu", "emovo", "shemo", "cafe", "esd"]
 
 
 # --- what is wanted ----------------------------------------------------------------------------
@@ -104,41 +166,33 @@ def test_licences_for_cards():
 @pytest.mark.parametrize(
     ("asked", "wanted", "words"),
     [
-        ({}, (None,) * 6, "the corpora in the data folder"),
+        ({}, (None,) * 13, "the corpora in the data folder"),
         (
             {"emodb": False},
-            (None, False, None, False, False, False),
-            "the corpora in the data folder but emodb, nemo, ased, turev",
+            (None, False, None, *[False] * 10),
+            f"the corpora in the data folder but emodb, {', '.join(OTHERS)}",
         ),
         (
             {"tess_ravdess": "tess", "emodb": True, "custom_db": False},
-            (("tess",), True, False, False, False, False),
+            (("tess",), True, *[False] * 11),
             "tess, emodb",
         ),
-        ({"tess_ravdess": False, "emodb": False, "custom_db": False}, (False,) * 6, "no corpus"),
-        (
-            {"corpora": ["emodb", "ravdess"]},
-            (("ravdess",), True, False, False, False, False),
-            "ravdess, emodb",
-        ),
-        (
-            {"corpora": ("tess", "ravdess")},
-            (("ravdess", "tess"), False, False, False, False, False),
-            "ravdess, tess",
-        ),
+        ({"tess_ravdess": False, "emodb": False, "custom_db": False}, (False,) * 13, "no corpus"),
+        ({"corpora": ["emodb", "ravdess"]}, (("ravdess",), True, *[False] * 11), "ravdess, emodb"),
+        ({"corpora": ("tess", "ravdess")}, (("ravdess", "tess"), *[False] * 12), "ravdess, tess"),
         (
             {"corpora": ["tess_ravdess", "custom"]},
-            (True, False, True, False, False, False),
+            (True, False, True, *[False] * 10),
             "tess_ravdess, custom",
         ),
-        ({"corpora": "emodb"}, (False, True, False, False, False, False), "emodb"),
-        ({"corpora": ["nemo"]}, (False, False, False, True, False, False), "nemo"),
-        ({"corpora": ["turev", "ased"]}, (*(False,) * 4, True, True), "ased, turev"),
+        ({"corpora": "emodb"}, (False, True, *[False] * 11), "emodb"),
+        ({"corpora": ["nemo"]}, (*[False] * 3, True, *[False] * 9), "nemo"),
+        ({"corpora": ["turev", "ased"]}, (*[False] * 4, True, True, *[False] * 7), "ased, turev"),
     ],
 )
 def test_both_forms_of_asking_become_one(asked, wanted, words):
     made = wishes(**asked)
-    groups = ["tess_ravdess", "emodb", "custom", "nemo", "ased", "turev"]
+    groups = ["tess_ravdess", "emodb", "custom", *OTHERS]
     assert list(made) == groups  # clips come in this order
     assert made == dict(zip(groups, wanted, strict=True))
     assert corpora.wishes_in_words(made) == words
@@ -159,7 +213,7 @@ def test_wrong_wishes_raise(asked, message):
         wishes(**asked)
 
 
-# --- nEMO, which is not downloaded ---------------------------------------------------------------
+# --- nEMO, which is not offered ---------------------------------------------------------------
 
 
 @pytest.fixture
@@ -192,17 +246,19 @@ def test_the_leak_guard_names_the_sentences_that_speakers_of_nemo_share(nemo):
 
 
 def test_how_to_get_what_is_downloaded_and_what_is_not(tmp_path, capsys):
-    line = create_csv.absent("nemo", tmp_path)
-    assert str(tmp_path / "nemo" / "samples") in line and "download_data" not in line
-    assert "`git clone https://github.com/amu-cai/nEMO`" in line
-    both = corpora.how_to_get("nemo", "emodb")
-    assert both.startswith("get EMO-DB (emodb.bilderbar.info) by `python download_data.py emodb`")
-    assert both.endswith(corpora.how_to_get("nemo")) and "data.py nemo" not in both
-    assert download_data.place("WR0_anger_1.wav") == (None, None)
+    line = create_csv.absent("savee", tmp_path)
+    assert str(tmp_path / "savee") in line and "data.py savee" not in line
+    assert "`python download_data.py --from FOLDER_OR_ZIP`" in line
+    both = corpora.how_to_get("savee", "nemo", "emodb")
+    assert both.startswith(
+        "get nEMO (github.com/amu-cai/nEMO) and EMO-DB (emodb.bilderbar.info) by"
+    )
+    assert "`python download_data.py nemo emodb`" in both
+    assert both.endswith(corpora.how_to_get("savee")) and "data.py savee" not in both
     write_tree(tmp_path, ["train-custom/anna_1_sad.wav"])
     create_csv.labelled_clips(wishes(), data_dir=tmp_path)
-    assert "nemo" not in capsys.readouterr().out  # nobody asked for it, and no command gets it
-    with pytest.raises(FileNotFoundError, match=r"nemo: no recordings .*git clone"):
+    assert "nemo" not in capsys.readouterr().out  # nobody asked for it
+    with pytest.raises(FileNotFoundError, match=r"nemo: no recordings .*download_data\.py nemo"):
         create_csv.labelled_clips(wishes(["nemo"]), data_dir=tmp_path)
 
 
@@ -247,7 +303,8 @@ def made_up(monkeypatch):
 def test_a_corpus_is_one_record(made_up, tmp_path, capsys):
     line = create_csv.absent("madeup", tmp_path)
     assert "get Made-Up (example.org/madeup) by `python download_data.py madeup`" in line
-    assert "out of ravdess, tess, emodb, custom, nemo, ased, turev, madeup;" in corpora.help_line()
+    names = ", ".join(["ravdess, tess, emodb, custom", *OTHERS, "madeup"])
+    assert f"out of {names};" in corpora.help_line()
     with pytest.raises(FileNotFoundError, match=r"download_data\.py madeup"):
         create_csv.labelled_clips(wishes(["madeup"]), data_dir=tmp_path)
 

@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import unicodedata
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -187,13 +188,79 @@ def test_every_audio_suffix_counts_in_any_case(tmp_path, suffix):
 
 def test_other_and_hidden_files_are_no_clips(tree):
     before = {group: len(cc.list_clips(group, data_dir=tree)) for group in cc.CORPUS_GROUPS}
-    for name in ("notes_happy.txt", "v1_happy.wav.part", "._v1_happy.wav", ".hidden_sad.wav"):
+    for name in ("notes_happy.txt", "v1_happy.wav.part"):
         (tree / "train-custom" / name).write_bytes(b"x")
     (tree / "train-custom" / "folder_happy.wav").mkdir()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         after = {group: len(cc.list_clips(group, data_dir=tree)) for group in cc.CORPUS_GROUPS}
     assert after == before
+    hidden = [
+        "._v1_happy.wav",
+        ".hidden_sad.wav",
+        ".Trash-1000/v1_happy.wav",
+        ".ipynb_checkpoints/v1_sad.wav",
+        "__MACOSX/anna/._v1_sad.wav",
+        "anna/.hidden/v1_sad.wav",
+    ]
+    write_tree(tree, [f"train-custom/{name}" for name in hidden])
+    with pytest.warns(UserWarning, match=r"^6 custom file\(s\) left out, hidden: ") as caught:
+        assert len(cc.list_clips("custom", data_dir=tree)) == before["custom"]
+    assert len(caught) == 1 and all(name in str(caught[0].message) for name in hidden)
+    assert not any(cc.is_hidden(path) for path in cc.list_audio(tree))
+
+
+def test_copies_and_twins_are_left_out_and_named(tmp_path):
+    taken = ["anna_1_sad.wav", "anna_2_happy (1).wav", "anna_2_happy (2).wav", "Fred_1_Angry.wav"]
+    copies = [
+        "anna_1_sad (1).wav",
+        "anna_1_sad - Copy.wav",
+        "anna_1_sad copy 2.wav",
+        "anna_1_SAD.WAV",
+    ]
+    copies += ["anna_1_sad.flac", "fred_1_angry.mp3", "anna_1_sad - Kopie (2).wav"]
+    write_tree(tmp_path, [f"train-custom/{name}" for name in taken + copies])
+    with pytest.warns(UserWarning, match="^7 custom .* left out, copies of others") as caught:
+        rows = cc.list_clips("custom", data_dir=tmp_path)
+    assert len(caught) == 1 and all(name in str(caught[0].message) for name in copies)
+    assert sorted(Path(path).name for path in rows["path"]) == sorted(taken)
+    assert set(rows["emotion"]) == {"sad", "happy", "angry"}
+
+
+def test_twins_and_unknown_codes_of_emodb(tmp_path):
+    write_tree(
+        tmp_path / "emodb" / "wav", ["08a04Ff.wav", "08a04Ff.WAV", "08a04Xa.wav", "08a01fa.wav"]
+    )
+    with pytest.warns(UserWarning, match="^3 emodb file") as caught:
+        (row,) = cc.list_clips("emodb", data_dir=tmp_path).itertuples()
+    assert Path(row.path).name == "08a04Ff.wav" and row.emotion == "happy"
+    message = str(caught[0].message)
+    assert "copies of others beside them: 08a04Ff.WAV; " in message
+    assert "there is no emotion in their names: 08a01fa.wav, 08a04Xa.wav" in message
+
+
+def test_labels_and_speakers_are_compared_in_one_form(tmp_path):
+    mac = unicodedata.normalize("NFD", "jörg_1_fröhlich")
+    names = ["train-custom/anna_1_sad .wav", "train-custom/Jörg_2_Fröhlich.wav"]
+    names += [
+        "test-custom/Anna_2_SAD.wav",
+        f"test-custom/{mac}.wav",
+        "test-custom/ anna _3_sad.wav",
+    ]
+    write_tree(tmp_path, names)
+    rows = cc.list_clips("custom", data_dir=tmp_path)
+    assert len(rows) == 5 and set(rows["emotion"]) == {"sad", "fröhlich"}
+    assert set(rows["speaker"]) == {"anna", "Jörg"}  # as it is spelled first
+    for asked in (["FRÖHLICH", " sad"], [unicodedata.normalize("NFD", "fröhlich"), "Sad "]):
+        assert cc.check_emotions(asked, tmp_path) == [cc.folded(emotion) for emotion in asked]
+    with pytest.raises(ValueError, match="none twice"):
+        cc.check_emotions(["sad", "Sad "], tmp_path)
+
+
+def test_emotions_may_be_separated_by_spaces_too(tree, capsys):
+    assert cc.main(["--emotions", "happy, Sad", "--data-dir", str(tree), "--json"]) == 0
+    counts = json.loads(capsys.readouterr().out)["clips"]
+    assert {row["emotion"] for row in counts} == {"happy", "sad"}
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -511,8 +578,9 @@ def test_the_command_knows_emotions_and_train_size(tree):
 def test_the_command_in_an_empty_folder_says_what_is_absent(tmp_path):
     done = command("--data-dir", tmp_path)
     assert done.returncode == 0 and list(tmp_path.iterdir()) == []
-    assert all(f"{group}: no recordings" in done.stdout for group in cc.CORPUS_GROUPS)
-    assert done.stdout.count("\n") == len(cc.CORPUS_GROUPS)
+    offered = [group for group, info in cc.CORPUS_GROUPS.items() if info.offered]
+    assert all(f"{group}: no recordings" in done.stdout for group in offered)
+    assert done.stdout.count("\n") == len(offered) == 3
     assert json.loads(command("--data-dir", tmp_path, "--json").stdout) == {"clips": []}
 
 
