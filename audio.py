@@ -71,6 +71,9 @@ UNKNOWN_SIZE = 0x7FFFF000
 UNKNOWN_FRAMES = 2**63 - 1
 """What libsndfile says of a stream that doesn't declare its length."""
 
+SEEKABLE = "AIFF", "AU", "CAF", "FLAC", "RF64", "W64", "WAV", "WAVEX"
+"""Formats of libsndfile in which a segment is read without what is before it."""
+
 INTEGERS = {"int8": (0, 7), "uint8": (128, 7), "int16": (0, 15), "uint16": (32768, 15)}
 INTEGERS |= {"int32": (0, 31)}  # dtype: (offset, exponent of full scale)
 
@@ -93,10 +96,10 @@ def load_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, min_duration=0.1):
 
     Parameters
     ----------
-    source : str, os.PathLike, binary file object or np.ndarray
-        A file in any format that libsndfile or ffmpeg reads, an open file (read from where it
-        stands), or samples of shape (n_samples,) or (n_samples, n_channels): floats, or
-        integers of up to 32 bits, which are scaled to ±1.
+    source : str, os.PathLike, segments.Segment, binary file object or np.ndarray
+        A file in any format that libsndfile or ffmpeg reads, or a segment of one, an open file
+        (read from where it stands), or samples of shape (n_samples,) or (n_samples, n_channels):
+        floats, or integers of up to 32 bits, which are scaled to ±1.
     sr : float, default=16000
         Rate in Hz of the result.
     orig_sr : float, optional
@@ -295,6 +298,8 @@ def _describe(source):
     """Name a source for a message."""
     if _is_path(source):
         return repr(os.fspath(source))
+    if hasattr(source, "blocks"):
+        return repr(str(source))
     if hasattr(source, "read"):
         return f"file object {getattr(source, 'name', type(source).__name__)!r}"
     if not _is_array(source):
@@ -322,7 +327,9 @@ def _decoded(source, orig_sr):
     elif orig_sr is not None:
         raise AudioError(f"orig_sr={orig_sr} given, but a file knows its own rate: leave it out")
     elif _is_path(source):
-        yield from _from_path(Path(source))
+        yield from blocks_of(source)
+    elif hasattr(source, "blocks"):  # a segment of a file
+        yield from source.blocks()
     elif hasattr(source, "read") and not isinstance(source, io.TextIOBase):
         yield from _from_file_object(source)
     else:
@@ -370,7 +377,7 @@ def _from_file_object(source):
         copy = Path(folder, "audio")
         with copy.open("wb") as file:
             _copy(source, file)
-        yield from _from_path(copy)
+        yield from blocks_of(copy)
 
 
 def _copy(source, target):
@@ -407,8 +414,28 @@ def _has_more(pipe):
     return True
 
 
-def _from_path(path):
-    """Decode by libsndfile, or by ffmpeg where that doesn't know the format."""
+def blocks_of(path, frames=None):
+    """Decode a file by libsndfile, or by ffmpeg where that doesn't know the format.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    frames : callable, optional
+        From the number of frames and the rate to the first frame that is wanted, and the one after
+        the last; for files that `seeks` takes.
+
+    Yields
+    ------
+    rate : int
+        Hz.
+    frames : np.ndarray (n, n_channels)
+
+    Raises
+    ------
+    AudioError, or one of `SOURCE_ERRORS`
+        If it can't be read; the message doesn't name it.
+    """
+    path = Path(path)
     with _opened(path) as file:
         _check_complete(file)
         file.seek(0)
@@ -418,10 +445,27 @@ def _from_path(path):
             yield from _from_ffmpeg(path, getattr(error, "error_string", error))
             return
         with sound:
-            if _declares_length(sound, path):
+            if frames is not None:
+                first, after = frames(sound.frames, sound.samplerate)
+                sound.seek(first)
+                yield from _from_libsndfile(sound, after - first)
+            elif _declares_length(sound, path):
                 yield from _from_libsndfile(sound)
             else:  # libsndfile would guess, and stop there
                 yield from _from_ffmpeg(path, "Length not declared.", strict=False)
+
+
+def seeks(path):
+    """Whether a part of a file is read without what is before it: bool.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+    """
+    known = contextlib.suppress(*SOURCE_ERRORS, TypeError)
+    with known, _opened(Path(path)) as file, _sound(file, path) as sound:
+        return sound.format in SEEKABLE and 0 < sound.frames < UNKNOWN_FRAMES
+    return False
 
 
 def _opened(path):
@@ -452,11 +496,11 @@ class _ForwardOnly(sf.SoundFile):
         return False
 
 
-def _from_libsndfile(sound):
+def _from_libsndfile(sound, n_all=None):
     n_frames = max(1, BLOCK_SAMPLES // sound.channels)
-    n_read = 0
+    n_all, n_read = sound.frames if n_all is None else n_all, 0
     try:
-        while n_wanted := min(n_frames, sound.frames - n_read):
+        while n_wanted := min(n_frames, n_all - n_read):
             frames = sound.read(n_wanted, dtype="float32", always_2d=True)
             if not len(frames):
                 break
@@ -464,8 +508,8 @@ def _from_libsndfile(sound):
             yield sound.samplerate, frames
     except sf.LibsndfileError as error:
         raise _truncated(f"or damaged: {error.error_string}") from error
-    if n_read < sound.frames < UNKNOWN_FRAMES:
-        raise _truncated(f"{sound.frames} frames declared, {n_read} found")
+    if n_read < n_all < UNKNOWN_FRAMES:
+        raise _truncated(f"{n_all} frames declared, {n_read} found")
 
 
 def _declares_length(sound, path):

@@ -15,6 +15,7 @@ import warnings
 import zlib
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,13 +26,14 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from tqdm.auto import tqdm
 
 import features as ft
-from audio import AudioError, AudioWarning, copy_stream, load_audio
+from audio import AudioError, AudioWarning, copy_stream
 from checks import check_name, moved
 from feature_cache import VERSION, FeatureCache, cache_settings
 from listening import has_speech
 from parameters import DEFAULT_EMOTIONS, SAMPLE_RATE, SPEECH_FROM, SPEECH_MEASURES
 from processes import parallel, task
 from sampling import balanced
+from segments import Segment, grouped, load_each
 from tables import listed_once, read_desc_file, speaker_groups
 from utils import AS_FEATURES, emotion_scale, enabled, extract_batch, with_encoder
 
@@ -108,7 +110,8 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : list of recordings, or array (n_clips, n_samples)
-            Paths, binary file objects, arrays (n_samples,).
+            Paths, segments of files (see `segments.Segment`), binary file objects, arrays
+            (n_samples,).
 
         Returns
         -------
@@ -153,7 +156,7 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
         }
         keys, clips = _by_key(recordings)
         # Matrices aren't cached: they are large, and made nearly as fast as read.
-        files = [] if framewise else [key for key in clips if isinstance(key, str)]
+        files = [] if framewise else [key for key in clips if not isinstance(key, int)]
         cache_dir = None if self.cache is True else self.cache
         settings, options = cache_settings(names, options), {"features": names, **options}
         with closing(FeatureCache(cache_dir if files else False)) as cache:
@@ -169,13 +172,13 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
                     elif on_error == "raise":
                         raise outcome
                     else:
-                        failures[contents[key]] = str(outcome).removeprefix(f"{key!r}: ")
+                        failures[contents[key]] = str(outcome).removeprefix(f"{_name(key)}: ")
                 now = cache.digests([key for key in done if key in digests])
                 made = [now[key] for key in now if now[key] == contents[key]]  # not edited since
                 cache.put({own: vectors[own] for own in made if own in vectors}, settings)
         if failures:
             failed = [key for key in keys if contents[key] in failures]
-            _warn_left_out([f"\n  {key!r}: {failures[contents[key]]}" for key in failed])
+            _warn_left_out([f"\n  {_name(key)}: {failures[contents[key]]}" for key in failed])
         read = np.array([contents[key] in vectors for key in keys], dtype=bool)
         found = [vectors[contents[key]] for key in keys if contents[key] in vectors]
         if framewise:
@@ -185,12 +188,13 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
 
     def _batches(self, clips, options):
         """Yield (keys, outcomes) of one batch after the other, in the order in which they end."""
-        kinds = {"path": [], "file": [], "array": []}
+        kinds = {"path": [], "segment": [], "file": [], "array": []}
         for key, clip in clips.items():
-            kind = "path" if isinstance(key, str) else "file" if hasattr(clip, "read") else "array"
+            named = "segment" if isinstance(key, Segment) else "path"
+            kind = "file" if hasattr(clip, "read") else "array" if isinstance(key, int) else named
             kinds[kind].append(key)
         for kind, keys in kinds.items():
-            batches = [keys[i : i + BATCH_SIZE] for i in range(0, len(keys), BATCH_SIZE)]
+            batches = [[keys[i] for i in group] for group in grouped(keys, BATCH_SIZE)]
             batches = [{key: clips[key] for key in batch} for batch in batches]
             # An open file can't be sent to another process.
             n_jobs = self.n_jobs if len(batches) > 1 and kind != "file" else 1
@@ -274,19 +278,39 @@ def ragged(matrices):
 
 
 def _by_key(recordings):
-    """Keys of recordings, absolute paths or places in the list; and a dict of key to recording."""
+    """Keys of recordings, and a dict of key to recording.
+
+    A key is an absolute path, a segment of one, or the place in the list.
+    """
     folder = os.getcwd()  # noqa: PTH109 - in this loop Path is 10 times slower than os.path
     keys, clips = [], {}
     for i, clip in enumerate(recordings):
-        is_path = isinstance(clip, (str, os.PathLike))
-        keys.append(os.path.join(folder, clip) if is_path else i)  # noqa: PTH118
-        clips[keys[-1]] = keys[-1] if is_path else clip
+        if isinstance(clip, Segment):
+            key = replace(clip, path=os.path.join(folder, clip.path))  # noqa: PTH118
+        else:
+            is_path = isinstance(clip, (str, os.PathLike))
+            key = os.path.join(folder, clip) if is_path else i  # noqa: PTH118
+        keys.append(key)
+        clips[key] = clip if isinstance(key, int) else key
     return keys, clips
+
+
+def _name(key):
+    """The name of a recording in messages; see `_by_key`."""
+    return repr(key) if isinstance(key, int) else repr(str(key))
 
 
 def _extracted(clips, options):
     """Keys and vectors of a batch, what workers return: batches may end out of turn."""
-    return list(clips), extract_batch(list(clips.values()), options)[1]
+    sources = list(clips.values())
+    if not isinstance(sources[0], Segment):
+        return list(clips), extract_batch(sources, options)[1]
+    outcomes, own = {}, options | {"sr": SAMPLE_RATE}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AudioWarning)
+        for i, y in load_each(sources, min_duration=options["min_duration"]):
+            outcomes[i] = y if isinstance(y, AudioError) else extract_batch([y], own)[1][0]
+    return list(clips), [outcomes[i] for i in range(len(sources))]
 
 
 def _warn_left_out(lines):
@@ -338,38 +362,43 @@ def find_speech(recordings, *, sr=None, n_jobs=None, cache_dir=None):
     """
     settings = f"{VERSION} has_speech {zlib.crc32(repr((SPEECH_MEASURES, SPEECH_FROM)).encode())}"
     keys, clips = _by_key(recordings)
-    files = [key for key in clips if isinstance(key, str)]
+    files = [key for key in clips if not isinstance(key, int)]
     with closing(FeatureCache(cache_dir if files else False)) as cache:
         digests = cache.digests(files)
         kept = cache.get(list(digests.values()), settings)
         found = {key: kept[own] for key, own in digests.items() if own in kept}
         missing = [key for key in clips if key not in found]
-        batches = [missing[i : i + BATCH_SIZE] for i in range(0, len(missing), BATCH_SIZE)]
+        batches = [[missing[i] for i in group] for group in grouped(missing, BATCH_SIZE)]
         is_open = any(hasattr(clips[key], "read") for key in missing)
         work = parallel(1 if is_open or len(batches) < 2 else n_jobs, batch_size=1)
         sounds = ([clips[key] for key in batch] for batch in batches)
         every = work(delayed(task(_spoken))(batch, sr) for batch in sounds)
-        found |= zip(missing, (own for batch in every for own in batch), strict=True)
+        for batch, spoken in zip(batches, every, strict=True):
+            found |= zip(batch, spoken, strict=True)
         now = cache.digests([key for key in missing if key in digests])
         made = {own: found[key] for key, own in now.items() if own == digests[key]}
         cache.put(made, settings)
     return [bool(found[key][0]) for key in keys]
 
 
-def _is_file(recording):
-    """Whether it knows its own rate."""
-    return isinstance(recording, str) or hasattr(recording, "read")
-
-
 def _spoken(sounds, sr):
     """1 for each recording with speech, else 0: list of ndarray (1,)."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AudioWarning)
-        loaded = (
-            load_audio(sound, orig_sr=None if _is_file(sound) else sr, min_duration=0.1)
-            for sound in sounds
-        )
-        return [np.array([has_speech(y)], np.float32) for y in loaded]
+    found = {}
+    for knows_rate in (True, False):
+        own = [i for i, sound in enumerate(sounds) if _is_file(sound) == knows_rate]
+        rate = None if knows_rate else sr
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AudioWarning)
+            for i, y in load_each([sounds[i] for i in own], orig_sr=rate):
+                if isinstance(y, AudioError):
+                    raise y
+                found[own[i]] = np.array([has_speech(y)], np.float32)
+    return [found[i] for i in range(len(sounds))]
+
+
+def _is_file(recording):
+    """Whether it knows its own rate."""
+    return isinstance(recording, (str, Segment)) or hasattr(recording, "read")
 
 
 # labelled rows to matrices

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import struct
 import time
 import warnings
 import zlib
@@ -18,6 +19,7 @@ import numpy as np
 
 import features as ft
 from checks import open_file, printable, replacing
+from segments import Segment
 
 VERSION = 1  # raised when `audio.load_audio` or `augmentation` returns other samples
 SQL_VARIABLES = 500  # names in one query: SQLite allows 999 everywhere
@@ -153,14 +155,23 @@ class FeatureCache:
             self._db.close()
             self._db = self._open_instead(error)
 
-    def digests(self, paths):
-        """The content hash of each clip that can be read: dict of path to bytes.
+    def digests(self, recordings):
+        """The hash of what each recording contains, of those that can be read: dict to bytes.
 
         Parameters
         ----------
-        paths : list of str
-            Absolute.
+        recordings : list of str or Segment
+            Absolute paths.
         """
+        paths = {own: own.path if isinstance(own, Segment) else own for own in recordings}
+        found = self._of_files([*dict.fromkeys(paths.values())])
+        return {
+            own: found[path] if own is path else _of_part(found[path], own)
+            for own, path in paths.items()
+            if path in found
+        }
+
+    def _of_files(self, paths):
         settled = time.time_ns() - FRESH * 10**9
         stamps = {path: stamp for path in paths if (stamp := _stamp(path))}
         names = {os.fsencode(path): path for path in stamps}  # not every file name is Unicode
@@ -250,6 +261,11 @@ def _hash(path):
         while data := file.read(BLOCK):
             digest.update(data)
     return digest.digest()[:16]
+
+
+def _of_part(digest, segment):
+    """The hash of a segment, by that of its file: 16 bytes."""
+    return hashlib.sha256(digest + struct.pack("<2d", segment.start, segment.end)).digest()[:16]
 
 
 def _file_id(path):

@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedKFold
 from tqdm.auto import tqdm
 
 import metrics
-from audio import AudioError, AudioWarning, load_audio
+from audio import AudioError, AudioWarning
 from checks import check_name
 from corpora import sentence
 from fingerprints import SILENT, copies, fingerprint
@@ -22,6 +22,7 @@ from metrics import CONFIDENCE, NO_INTERVAL, TITLES
 from parameters import SAMPLE_RATE
 from plotting import html_table
 from sampling import balanced, check_two_speakers
+from segments import grouped, load_each
 from tables import PARTITIONS, speaker_groups
 
 N_RANDOM_FOLDS = 10  # trains on as large a share as leaving out one of EMO-DB's ten speakers
@@ -378,7 +379,7 @@ def audio_digests(paths, n_jobs=-1, verbose=0):
 
     Parameters
     ----------
-    paths : list of path
+    paths : list of path or Segment
     n_jobs, verbose : int
         `n_jobs` threads, by default one for each core; verbose=1 draws a progress bar.
     """
@@ -387,21 +388,29 @@ def audio_digests(paths, n_jobs=-1, verbose=0):
 
 def _measured(paths, n_jobs=-1, verbose=0):
     """The digests and the `FACTS` of recordings: DataFrame."""
-    paths = list(paths)
+    paths, found = list(paths), {}
     threads = Parallel(n_jobs, prefer="threads", return_as="generator")
-    found = threads(delayed(_digest)(path) for path in paths)
-    bar = tqdm(found, "Looking for leaks", len(paths), unit="clip", disable=not verbose)
-    with warnings.catch_warnings():
+    groups = grouped(paths)
+    every = threads(delayed(_digests)([paths[i] for i in group]) for group in groups)
+    style = {"unit": "clip", "disable": not verbose}
+    with warnings.catch_warnings(), tqdm(None, "Looking for leaks", len(paths), **style) as bar:
         warnings.simplefilter("ignore", AudioWarning)  # of silence
-        table = pd.DataFrame([*bar], columns=["digest", "print", *FACTS])
+        for group, own in zip(groups, every, strict=True):
+            found |= zip(group, own, strict=True)
+            bar.update(len(group))
+    rows = [found[i] for i in range(len(paths))]
+    table = pd.DataFrame(rows, columns=["digest", "print", *FACTS])
     return table.assign(digest=table["digest"].to_numpy()[copies(table.pop("print").tolist())])
 
 
-def _digest(path):
-    """The hash of a recording, None if it can't be read, its fingerprint, and its `FACTS`."""
-    try:
-        y = load_audio(path)
-    except AudioError:
+def _digests(recordings):
+    """Of each the hash, None if it can't be read, the fingerprint, and the `FACTS`: list."""
+    found = {i: _digest(y) for i, y in load_each(recordings)}
+    return [found[i] for i in range(len(recordings))]
+
+
+def _digest(y):
+    if isinstance(y, AudioError):
         return None, SILENT, *[np.nan] * len(FACTS)
     samples = np.clip(np.round(y * 32768), -32768, 32767).astype("<i2")
     audible = np.flatnonzero(np.abs(y) > 1e-3 * np.abs(y).max(initial=0))
