@@ -56,11 +56,13 @@ def check_name(name, legal, what):
     >>> check_name("mel", ("mfcc", "mel"), "feature")
     'mel'
     """
+    legal = [*legal]
     if name in legal:
         return name
     near = difflib.get_close_matches(str(name), map(str, legal), n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"Unknown {what} {name!r}; choose from {', '.join(map(str, legal))}.{hint}")
+    there = f"choose from {', '.join(map(str, legal))}" if legal else "there is none"
+    raise ValueError(f"Unknown {what} {name!r}; {there}.{hint}")
 
 
 def check_names(names, legal, what):

@@ -342,10 +342,12 @@ def _timeline(rec, name, path, args):
     found = timeline.predict_timeline(rec, path, **settings)
     for channel, whole in enumerate(found if split else [found]):
         rows = [chosen(row) for row in whole.to_dict("records")]
-        table = pd.DataFrame(rows, columns=[*whole.columns[:4], *(args.emotions or rec.emotions)])
+        own = rec.targets or ("emotion", "confidence", *(args.emotions or rec.emotions))
+        table = pd.DataFrame(rows, columns=["start", "end", *own])
         table.attrs = whole.attrs
         title = f"{printable(name)}{f', channel {channel + 1}' * split}"
-        spans = segments(table).to_string(index=False, float_format="{:.2f}".format)
+        spans = table if rec.targets else segments(table)
+        spans = spans.to_string(index=False, float_format="{:.2f}".format)
         text = f"\n{title}: {len(rows)} rows in {table.attrs['duration']:.1f} s\n"
         text += spans if rows else "  no speech"
         draw = partial(timeline.draw_timeline, path, table, channel=channel if split else None)

@@ -45,7 +45,16 @@ def segments(table):
     Parameters
     ----------
     table : DataFrame of `predict_timeline`
+
+    Raises
+    ------
+    ValueError
+        For a timeline of numbers.
     """
+    if "emotion" not in table:
+        raise ValueError(
+            "A timeline of numbers has no segments of emotions; write it as csv, json or png."
+        )
     if "speaker" in table:
         columns = ["start", "end", "speaker", "emotion", "confidence"]
         return table.loc[table["emotion"].notna(), columns].reset_index(drop=True)

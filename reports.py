@@ -224,7 +224,7 @@ class Evaluation:
         facts = {
             "protocol": self.protocol,
             "model": self.model,
-            "answers": ", ".join(self.answers),
+            "emotions" if self.emotions else "numbers": ", ".join(self.answers),
             "leak guard": f"{self.leaks}",
             "chance": self._in_words(self.chance()),
             "in brackets": f"{CONFIDENCE} % intervals by speaker",
@@ -467,7 +467,7 @@ class RegressionEvaluation(Evaluation):
     """Mean absolute error and concordance correlation; see `Evaluation`."""
 
     main_measure = "mae"
-    measure_names = ("mae", "ccc")
+    measure_names = ("mae", "ccc", "rmse")
     higher_is_better = False
     measures = staticmethod(metrics.regression_measures)
 

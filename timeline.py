@@ -55,7 +55,7 @@ class Timeline:
     Parameters
     ----------
     predictor : Predictor or trained recognizer
-        A classifier.
+        A classifier, or one of numbers with names.
     window, hop : float, default 3.0 and 1.0
         Seconds; hop is a multiple of 0.05.
     smooth : int, default 1
@@ -76,17 +76,17 @@ class Timeline:
     Raises
     ------
     ValueError
-        For a regressor, settings outside their range, or one that can't be adapted.
+        For a regressor of emotions, settings outside their range, or one that can't be adapted.
     """
 
     def __init__(
         self, predictor, *, window=3.0, hop=1.0, smooth=1, vad=True, chunk=None, adapt=False
     ):
         self.predictor = predictor_of(predictor)
-        if not self.predictor.classification:
+        if not self.predictor.classification and not self.predictor.targets:
             raise ValueError(
-                "A timeline needs a classifier; a regressor predicts numbers, not emotions. Use "
-                "classification=True."
+                "A timeline is of emotions, or of numbers with a name (target=...); this is a "
+                "regressor on a scale of emotions. Use classification=True."
             )
         if abs(hop / 0.05 - round(hop / 0.05)) > 1e-6 or hop <= 0:
             raise ValueError(f"hop is a multiple of 0.05 s; got {hop!r}.")
@@ -135,7 +135,8 @@ class Timeline:
         Returns
         -------
         list of dict
-            start, end (seconds), emotion, confidence, and the probability of each emotion.
+            start, end (seconds), emotion, confidence, and the probability of each emotion; or the
+            numbers of a predictor of these.
         """
         rows, width = [], round(self.hop * SAMPLE_RATE)
         while len(y):  # a row must not depend on samples after the cell with which its chunk ends
@@ -235,19 +236,24 @@ class Timeline:
         views = zip(*(self.predictor.views(X) for *_, X in cells), strict=True)
         X = self.predictor.joined([np.concatenate(view) for view in views])
         self.novelties += self.predictor.novelty(X).tolist()
-        every = self.current.probabilities(X)
+        every = self._numbers(X) if self.predictor.targets else self.current.probabilities(X)
         for _, end, utterance, own in cells if self._running else ():
             self._running.add(utterance, end, own)
         return [self._row(*cell[:-1], own) for cell, own in zip(cells, every, strict=True)]
+
+    def _numbers(self, X):
+        return self.current.scores(X).reshape(len(X), -1)
 
     def _row(self, start, end, utterance, probabilities):
         if utterance != self._recent_span:
             self._recent_span = utterance
             self._recent.clear()
         self._recent.append(probabilities)
-        shares = self.predictor.by_emotion(np.mean(self._recent, axis=0))
+        mean, row = np.mean(self._recent, axis=0), {"start": round(start, 3), "end": round(end, 3)}
+        if self.predictor.targets:
+            return row | self.predictor.by_target(mean)
+        shares = self.predictor.by_emotion(mean)
         best = max(shares, key=shares.get)
-        row = {"start": round(start, 3), "end": round(end, 3)}
         return row | {"emotion": best, "confidence": shares[best]} | shares
 
     def _forget(self):
@@ -409,7 +415,7 @@ def predict_timeline(
     Parameters
     ----------
     predictor : Predictor or trained recognizer
-        A classifier.
+        A classifier, or one of numbers with names.
     audio, sr
         The recording, and the rate of an array in Hz; see `audio.load_audio`.
     channels : {"mix", "split"}
@@ -458,8 +464,9 @@ def predict_timeline(
 
 
 def _table(timeline, sound, rows, report):
-    columns = ["start", "end", "emotion", "confidence", *timeline.predictor.emotions]
-    table = TimelineTable(rows, columns=columns)
+    predictor = timeline.predictor
+    answers = predictor.targets or ("emotion", "confidence", *predictor.emotions)
+    table = TimelineTable(rows, columns=["start", "end", *answers])
     # a window at the beginning of an utterance is short, and thus farther than whole clips
     novel = bool(rows) and np.percentile(timeline.novelties, 25) > 1
     warnings = sound.warnings(novel, speech=bool(rows)) if report else {}
@@ -544,15 +551,18 @@ def draw_timeline(audio, table, *, sr=None, channel=None, figure=None):
     Returns
     -------
     matplotlib Figure or SubFigure
-        Its axes are waveform, spectrogram, probabilities and emotions, from top to bottom.
+        Its axes are waveform, spectrogram, probabilities and emotions, from top to bottom; or
+        waveform, spectrogram and numbers.
     """
     figure = figure or new_figure(11, 6)
     duration = table.attrs["duration"]
     blocks = stream_audio(audio, orig_sr=sr, mono=channel is None)
     own = blocks if channel is None else (block[:, channel] for block in blocks)
     time, low, high, decibels = _overview(own, duration)
-    wave, spectrum, shares, band = figure.subplots(
-        4, 1, sharex=True, gridspec_kw={"height_ratios": [2, 3, 3, 0.7]}
+    numeric = "emotion" not in table
+    heights = [2, 3, 3, 0.7][: 3 if numeric else 4]
+    wave, spectrum, *answers = figure.subplots(
+        len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights}
     )
     unit, scale = ("min", 60) if duration > 180 else ("s", 1)
     wave.fill_between(time / scale, low, high, color="#444444", linewidth=0.3)
@@ -563,9 +573,23 @@ def draw_timeline(audio, table, *, sr=None, channel=None, figure=None):
     image = spectrum.imshow(decibels, vmax=0, extent=extent, **style)
     spectrum.set_ylabel("frequency (kHz)")
     figure.colorbar(image, cax=spectrum.inset_axes([1.01, 0, 0.012, 1]), label="power (dB)")
-    _draw_emotions(shares, band, table, scale)
-    band.set(xlabel=f"time ({unit})", xlim=(0, duration / scale))
+    (_draw_numbers if numeric else _draw_emotions)(*answers, table, scale)
+    answers[-1].set(xlabel=f"time ({unit})", xlim=(0, duration / scale))
     return figure
+
+
+def _draw_numbers(ax, table, scale):
+    """A curve for each number, with gaps where nobody speaks."""
+    names = list(table.columns[2:])
+    middles = (table["start"] + table["end"]) / 2 / scale
+    follows = table["start"].sub(table["end"].shift()).abs().lt(1e-3)
+    for name, colour in colours(names).items():
+        for i, (_, own) in enumerate(table.groupby((~follows).cumsum())):
+            label = {"label": name} if i == 0 else {}
+            ax.plot(middles[own.index], own[name], ".-", color=colour, markersize=4, **label)
+    ax.set(ylabel=names[0] if len(names) == 1 else "numbers")
+    if names[1:] and len(table):
+        ax.legend(loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False)
 
 
 def _draw_emotions(shares, band, table, scale):
