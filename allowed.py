@@ -366,8 +366,11 @@ TREE = "sklearn.tree._tree.Tree"
 UNUSED = frozenset(
     {"_sklearn_version", "named_estimators_", "_optimizer", "_best_coefs", "_best_intercepts"}
     | {"_rng", "_random_state", "_feature_subsample_rng", "_scorer"}
+    | {"_coef_indptr", "_intercept_indptr"}
 )
 """Attributes that only training needs, or that follow from others; they aren't read."""
+LATER = {"RidgeClassifier": {"classes_": "_label_binarizer.classes_"}}
+"""Classes to attributes that older versions of scikit-learn computed, and what they are."""
 JOINED = "VotingClassifier", "VotingRegressor", "StackingClassifier", "StackingRegressor"
 TREES = (
     "DecisionTreeClassifier",

@@ -17,6 +17,7 @@ import sys
 from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from types import FunctionType
 
@@ -31,6 +32,7 @@ from allowed import (
     FITTED,
     FUNCTIONS,
     JOINED,
+    LATER,
     LOSS_MODULE,
     LOSSES,
     MOST_CLASSES,
@@ -116,6 +118,9 @@ def restored(cls, state, trusted=()):
     """
     apart = UNUSED | {*getattr(cls, "not_saved", ())}
     state = {name: value for name, value in state.items() if name not in apart}
+    for name, source in LATER.get(cls.__name__, {}).items():
+        with suppress(AttributeError):  # it isn't fitted, or something else is there
+            state = {name: attrgetter(source)(Bunch(**state))} | state
     check_names(cls, state)
     for name, value in state.items():
         if not _may_be(cls, name, value, trusted):
