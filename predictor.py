@@ -18,25 +18,16 @@ from scipy.special import softmax
 from sklearn.exceptions import NotFittedError
 
 import model_file
-from adaptation import BY, standardised, trust_in, usable
+from adaptation import BY, listed, standardised, trust_in, usable
 from audio import load_audio
 from checks import check_name
-from confidence import Fitted, decided, smallest_set
+from confidence import RANKINGS, Fitted, decided, ranked, smallest_set
 from data_extractor import SpeechFeatures, Views, copies_of, find_speech, kept, ragged
-from features import FRAMES, extract, feature_names, is_encoder, sources
+from features import FRAMES, extract, feature_names, sources
 from kernels import SpectralFrames
 from listening import InputReport, has_speech
 from parameters import SAMPLE_RATE
-from probe import (
-    ENCODER_TOLERANCE,
-    FEATURE_TOLERANCE,
-    TOLERANCES,
-    check_same,
-    largest,
-    probe_sound,
-    typical,
-    versions_of,
-)
+from probe import check_probe, probe_sound, versions_of
 from tables import stratified_order
 from utils import emotion_scale, model_scores, saved_encoder
 
@@ -353,22 +344,9 @@ class Predictor:
         ModelFileError
             If it differs too much.
         """
-        probe, saved, here = self.probe, self.versions, versions_of(self.names, self.functionals)
-        found = self.features(load_audio(probe["sound"], orig_sr=SAMPLE_RATE))[0]
-        scale, unit = self.general.scaler.scale_, "features, in standard deviations,"
-        now, then = found / scale, probe["heard"] / scale
-        names = [name for name in self.names if not is_encoder(name)]
-        n = len(feature_names(names, self.functionals)) if names else 0
-        theirs = now[..., n:], then[..., n:], ENCODER_TOLERANCE, np.inf, typical
-        pairs = [(unit, now[..., :n], then[..., :n], FEATURE_TOLERANCE, np.inf, largest)]
-        pairs.append((f"encoder's {unit}", *theirs))
-        for name, answers in self._answers(probe["X"]).items():
-            expected = probe["answers"][name]
-            tolerance = TOLERANCES[expected.dtype.itemsize]
-            pairs.append(("answers", answers, expected, tolerance, model_file.REFUSED, largest))
-        for what, values, expected, tolerance, refused, measure in pairs:
-            settings = {"refused": refused, "measure": measure}
-            check_same(what, values, expected, tolerance, saved, here, **settings)
+        found = self.features(load_audio(self.probe["sound"], orig_sr=SAMPLE_RATE))[0]
+        given = self._answers(self.probe["X"]), self.general.scaler.scale_
+        check_probe(self.probe, found, *given, self.names, self.functionals, self.versions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -565,6 +543,27 @@ class Predicts:
 
         return self._answered(audio, sr, True, answer, list)
 
+    def rank(self, recordings, by="uncertainty", *, sr=None):
+        """Order recordings by how much their labels would teach: DataFrame.
+
+        Parameters
+        ----------
+        recordings, sr
+            A list, or the path of a folder; see `predict`.
+        by : {"uncertainty", "novelty"}
+            See `confidence.ranked`, also for the columns.
+        """
+        self._check_probabilities()
+        check_name(by, RANKINGS, "ranking")
+        recordings = listed(recordings)
+
+        def answer(X):
+            shares = map(self.by_emotion, self.predictor_.probabilities(X))
+            return [*zip(shares, self.predictor_.novelty(X).tolist(), strict=True)]
+
+        found = self._answered(recordings, sr, True, answer, lambda: ({}, math.nan))
+        return ranked(recordings, found, by)
+
     def adapt(self, recordings, labels=None, *, by="speaker", sr=None):
         """Adapt to one speaker, or one recording condition, by some recordings.
 
@@ -664,8 +663,9 @@ def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
     Returns
     -------
     dict
-        emotion, confidence, probabilities (dict), warnings (dict of code to sentence, see
-        `InputReport`). Without speech None, 0.0, {} and the warning "no-speech".
+        emotion, confidence, probabilities (dict), novelty (see `Predictor.novelty`), warnings (dict
+        of code to sentence, see `InputReport`). Without speech None, 0.0, {}, None and the warning
+        "no-speech".
 
     Raises
     ------
@@ -680,7 +680,7 @@ def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
     report = InputReport()
     report.push(y)
     if not has_speech(y):
-        found = {"emotion": None, "confidence": 0.0, "probabilities": {}}
+        found = {"emotion": None, "confidence": 0.0, "probabilities": {}, "novelty": None}
         return found | {"warnings": report.warnings(speech=False)}
     X = predictor.features(y)
     shares, novelty = predictor.by_emotion(predictor.probabilities(X)[0]), predictor.novelty(X)[0]
@@ -691,6 +691,7 @@ def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
         "emotion": decided(shares, abstain, novelty),
         "confidence": max(shares.values()),
         "probabilities": shares,
+        "novelty": float(novelty),
         "warnings": report.warnings(bool(novelty > 1)),
     }
     if coverage is not None:
