@@ -350,7 +350,7 @@ def usable(recordings, labels, emotions, sr=None):
     UserWarning
         It names the recordings that are left out.
     """
-    recordings = _listed(recordings)
+    recordings = listed(recordings)
     labels, kept, left_out = _known(recordings, labels, emotions), [], {}
     for i, (recording, label) in enumerate(zip(recordings, labels, strict=True), 1):
         is_path = isinstance(recording, (str, os.PathLike))
@@ -373,13 +373,22 @@ def usable(recordings, labels, emotions, sr=None):
     return Usable(*map(list, zip(*kept, strict=True)), left_out)
 
 
-def _listed(recordings):
+def listed(recordings):
+    """The recordings of a folder, or those of a list: list.
+
+    Parameters
+    ----------
+    recordings : list of recordings, or path of a folder
+
+    Raises
+    ------
+    ValueError
+        For a single recording, or none.
+    """
     if isinstance(recordings, (str, os.PathLike)) and Path(recordings).is_dir():
         recordings = list_audio(recordings)
     if isinstance(recordings, (str, os.PathLike)) or not len(recordings):
-        raise ValueError(
-            "Adaptation takes a list of recordings or a folder with recordings, at least one."
-        )
+        raise ValueError("It takes a list of recordings or a folder with recordings, at least one.")
     return list(recordings)
 
 

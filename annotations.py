@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import math
+import os
 import re
 import warnings
 from pathlib import Path
@@ -77,6 +78,8 @@ def read_segments(source, label="speaker", recording=None):
     check_name(label, ("speaker", "emotion"), "label")
     if isinstance(source, pd.DataFrame):
         rows, name, unit = source.rename(columns=str), "The table", "row"
+    elif not isinstance(source, (str, os.PathLike)):
+        raise ValueError(f"Segments are a path or a DataFrame; got {type(source).__name__}.")
     else:
         name, unit = printable(source), "line"
         text = _text(source, name)
@@ -117,14 +120,18 @@ def _from_rttm(text, name, label, recording):
             wrong.append(number)
         elif words[0] == "SPEAKER":
             found[number] = words
-    _refuse(
-        wrong, name, "line", "isn't RTTM", "SPEAKER name 1 start duration <NA> <NA> who is one."
-    )
-    own = {words[1] for words in found.values()}
-    if len(own) > 1 and recording not in own:
-        some = ", ".join(map(printable, sorted(own)[:N_NAMED]))
-        raise ValueError(f"{name} is of {len(own)} recordings ({some}); none is {recording!r}.")
-    rows = {n: (w[3], w[4], w[7]) for n, w in found.items() if len(own) == 1 or w[1] == recording}
+    advice = "SPEAKER name 1 start duration <NA> <NA> who is one."
+    _refuse(wrong, name, "line", "no line of RTTM", advice)
+    own, some = {words[1] for words in found.values()}, {recording}
+    if recording is not None:
+        some.add(re.sub(r"\s+", "_", recording))  # as `to_rttm` writes it
+    if len(own) > 1 and not own & some:
+        known = ", ".join(map(printable, sorted(own)[:N_NAMED])) + ", ..." * (len(own) > N_NAMED)
+        raise ValueError(
+            f"{name} is of {len(own)} recordings ({known}); none of them is "
+            f"{printable(repr(recording))}."
+        )
+    rows = {n: (w[3], w[4], w[7]) for n, w in found.items() if len(own) == 1 or w[1] in some}
     return pd.DataFrame.from_dict(rows, "index", columns=["start", "duration", label], dtype=object)
 
 
@@ -142,8 +149,8 @@ def _from_table(text, name, label, recording):
                 wrong.append(lines.line_num)
     except csv.Error as error:
         raise ValueError(f"{name} is no table, at line {lines.line_num}: {error}.") from None
-    n = f"other than {len(columns)} cells, as the first line has"
-    _refuse(wrong, name, "line", f"has {n}", "Quote cells with separators in them.")
+    fault = f"other than {len(columns)} cells, which the first line has"
+    _refuse(wrong, name, "line", fault, "Quote cells with separators in them.")
     return pd.DataFrame.from_dict(found, "index", columns=columns, dtype=object)
 
 

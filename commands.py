@@ -35,7 +35,7 @@ from deep_emotion_recognition import named_recognizer
 from emotion_recognition import load_recognizer
 from encoder import BUNDLED
 from features import REGISTRY
-from formats import FORMATS, segments
+from formats import FORMATS, draw_timeline, segments
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES
 from plotting import bars, save_figure
 from predictor import recognise
@@ -350,7 +350,7 @@ def _timeline(rec, name, path, args):
         spans = spans.to_string(index=False, float_format="{:.2f}".format)
         text = f"\n{title}: {len(rows)} rows in {table.attrs['duration']:.1f} s\n"
         text += spans if rows else "  no speech"
-        draw = partial(timeline.draw_timeline, path, table, channel=channel if split else None)
+        draw = partial(draw_timeline, path, table, channel=channel if split else None)
         document = place(channel) | table.attrs | {"rows": rows}
         yield Result(document, table, text, draw)
 

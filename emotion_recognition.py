@@ -516,10 +516,10 @@ __getattr__ = moved(
         "listening": "InputReport",
         "model_file": "restored RECOGNIZERS",
         "models": "EmotionLDA RIDGE components",
-        "parameters": "RECIPES AVAILABLE_EMOTIONS CLASSIFIERS EMOTION_SCALES REGRESSORS "
-        "SAMPLE_RATE",
+        "parameters": "RECIPES AVAILABLE_EMOTIONS CLASSIFIERS EMOTION_SCALES REGRESSORS",
         "plotting": "bars COLOURS=PALETTE",
-        "predictor": "hear=recognise FEATURE_TOLERANCE N_PROBES TOLERANCES",
+        "predictor": "hear=recognise N_PROBES SAMPLE_RATE",
+        "probe": "FEATURE_TOLERANCE TOLERANCES",
         "processes": "on_cluster",
         "sampling": "stratified_order",
         "tables": "PARTITIONS read_desc_file",

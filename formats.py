@@ -1,6 +1,7 @@
-"""Timelines for other programs: tables, subtitles, Praat, ELAN, RTTM, Audacity, Label Studio.
+"""Timelines for people and other programs: tables, subtitles, Praat, ELAN, ..., and the picture.
 
     FORMATS["textgrid"].to_text(table)              # also eaf, rttm, vtt, srt, labelstudio, ...
+    draw_timeline("call.wav", table)                # the picture
     label_studio_tasks(rec.rank(paths)[:50])        # clips for people to label
 
 A timeline is a DataFrame of start, end (seconds), perhaps speaker, emotion, confidence, and the
@@ -8,6 +9,7 @@ probability of each emotion. Its `attrs` may have duration (seconds) and warning
 """
 
 import json
+import math
 import os
 import re
 import xml.etree.ElementTree as ET
@@ -16,7 +18,12 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
+import numpy as np
+
+from audio import stream_audio
 from checks import printable
+from parameters import SAMPLE_RATE
+from plotting import colours, new_figure
 from tables import to_csv
 
 NO_MARKUP = str.maketrans("<>{}", "‹›()")  # SubRip has tags and arrows, and no way to escape them
@@ -369,6 +376,126 @@ def _tasks(tasks):
             task["predictions"] = [own | {"result": [result | names for result in results]}]
         found.append(task)
     return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+
+
+# the picture
+
+N_COLUMNS = 1200  # of the picture, whatever the length of the recording
+PICTURE_FFT = 512  # samples
+PICTURE_RANGE = 70  # dB
+
+
+def _overview(blocks, duration):
+    """Time (s), minimum, maximum and spectrum (n_bins, n_columns; dB, 0 at its loudest) of columns.
+
+    A column without the middle of a frame has the spectrum of the column before.
+    """
+    width = max(1, math.ceil(duration * SAMPLE_RATE / N_COLUMNS))  # samples a column
+    n = math.ceil(duration * SAMPLE_RATE / width)
+    low, high, counts = np.zeros((3, n))
+    power = np.zeros((n, PICTURE_FFT // 2 + 1))
+    hop = max(PICTURE_FFT // 2, min(width // 4, PICTURE_FFT))
+    window = np.hanning(PICTURE_FFT).astype(np.float32)
+    n_done, held = 0, np.empty(0, np.float32)
+    for y in blocks:
+        columns = np.minimum((n_done + np.arange(len(y))) // width, n - 1)
+        edges = np.flatnonzero(np.diff(columns, prepend=-1))
+        np.minimum.at(low, columns[edges], np.minimum.reduceat(y, edges))
+        np.maximum.at(high, columns[edges], np.maximum.reduceat(y, edges))
+        starts = np.arange(0, max(0, len(held) + len(y) - PICTURE_FFT + 1), hop)
+        middles = n_done - len(held) + starts + PICTURE_FFT // 2
+        held, n_done = np.concatenate([held, y]), n_done + len(y)
+        if len(starts):
+            frames = np.lib.stride_tricks.sliding_window_view(held, PICTURE_FFT)[starts]
+            place = np.minimum(middles // width, n - 1)
+            np.add.at(power, place, np.abs(np.fft.rfft(frames * window)) ** 2)
+            np.add.at(counts, place, 1)
+            held = held[starts[-1] + hop :]
+    filled = np.maximum.accumulate(np.where(counts > 0, np.arange(n), 0))
+    power = (power / np.maximum(counts, 1)[:, None])[filled].T
+    time = (np.arange(n) + 0.5) * width / SAMPLE_RATE
+    return time, low, high, 10 * np.log10(power / max(power.max(), 1e-12) + 1e-12)
+
+
+def draw_timeline(audio, table, *, sr=None, channel=None, figure=None):
+    """Draw waveform, spectrogram and emotions of a recording over one time axis.
+
+    Parameters
+    ----------
+    audio, sr
+        The recording; see `predict_timeline`.
+    table : DataFrame
+        Its timeline.
+    channel : int, optional
+        The channel of `table`, from 0; default: all channels are mixed.
+    figure : matplotlib Figure or SubFigure, optional
+        Default: a new one.
+
+    Returns
+    -------
+    matplotlib Figure or SubFigure
+        Its axes are waveform, spectrogram, probabilities and emotions, from top to bottom; or
+        waveform, spectrogram and numbers.
+    """
+    figure = figure or new_figure(11, 6)
+    duration = table.attrs["duration"]
+    blocks = stream_audio(audio, orig_sr=sr, mono=channel is None)
+    own = blocks if channel is None else (block[:, channel] for block in blocks)
+    time, low, high, decibels = _overview(own, duration)
+    numeric = "emotion" not in table
+    heights = [2, 3, 3, 0.7][: 3 if numeric else 4]
+    wave, spectrum, *answers = figure.subplots(
+        len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights}
+    )
+    unit, scale = ("min", 60) if duration > 180 else ("s", 1)
+    wave.fill_between(time / scale, low, high, color="#444444", linewidth=0.3)
+    peak = max(-low.min(), high.max(), 1e-4)
+    wave.set(ylabel="amplitude\n(1 = full scale)", ylim=(-1.05 * peak, 1.05 * peak))
+    style = {"origin": "lower", "aspect": "auto", "cmap": "magma", "vmin": -PICTURE_RANGE}
+    extent = 0, duration / scale, 0, SAMPLE_RATE / 2000
+    image = spectrum.imshow(decibels, vmax=0, extent=extent, **style)
+    spectrum.set_ylabel("frequency (kHz)")
+    figure.colorbar(image, cax=spectrum.inset_axes([1.01, 0, 0.012, 1]), label="power (dB)")
+    (_draw_numbers if numeric else _draw_emotions)(*answers, table, scale)
+    answers[-1].set(xlabel=f"time ({unit})", xlim=(0, duration / scale))
+    return figure
+
+
+def _draw_numbers(ax, table, scale):
+    """A curve for each number, with gaps where nobody speaks."""
+    names = [name for name in table if name not in ("start", "end", "speaker")]
+    middles = (table["start"] + table["end"]) / 2 / scale
+    follows = table["start"].sub(table["end"].shift()).abs().lt(1e-3)
+    for name, colour in colours(names).items():
+        for i, (_, own) in enumerate(table.groupby((~follows).cumsum())):
+            label = {"label": name} if i == 0 else {}
+            ax.plot(middles[own.index], own[name], ".-", color=colour, markersize=4, **label)
+    ax.set(ylabel=names[0] if len(names) == 1 else "numbers")
+    if names[1:] and len(table):
+        ax.legend(loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False)
+
+
+def _draw_emotions(shares, band, table, scale):
+    """Probabilities as stacked areas, and below them the likeliest emotions in a band."""
+    from matplotlib.patches import Patch
+
+    emotions = emotions_of(table)
+    colour = colours(emotions)
+    width, left = (table["end"] - table["start"]) / scale, table["start"] / scale
+    bottom = np.zeros(len(table))
+    for emotion in emotions:
+        shares.bar(left, table[emotion], width, bottom, color=colour[emotion], align="edge")
+        bottom = bottom + table[emotion].to_numpy()
+    shares.set(ylabel="probability", ylim=(0, 1))
+    for row in segments(table).itertuples():
+        band.axvspan(row.start / scale, row.end / scale, color=colour[row.emotion], linewidth=0)
+    band.set(yticks=[])
+    band.set_ylabel("emotion", rotation=0, ha="right", va="center")
+    handles = [Patch(color=colour[emotion], label=emotion) for emotion in emotions]
+    shares.legend(handles=handles, loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False)
+
+
+# all of them
 
 
 class Format(NamedTuple):

@@ -20,20 +20,11 @@ from audio import load_audio
 from checks import check_name, moved
 from confidence import Fitted, decided, smallest_set
 from data_extractor import Views, ragged
-from features import FRAMES, extract, feature_names, is_encoder, sources
+from features import FRAMES, extract, feature_names, sources
 from kernels import SpectralFrames
 from listening import InputReport, has_speech
 from parameters import SAMPLE_RATE
-from probe import (
-    ENCODER_TOLERANCE,
-    FEATURE_TOLERANCE,
-    TOLERANCES,
-    check_same,
-    largest,
-    probe_sound,
-    typical,
-    versions_of,
-)
+from probe import check_probe, probe_sound, versions_of
 from sampling import stratified_order
 from utils import emotion_scale, model_scores, saved_encoder
 
@@ -369,22 +360,9 @@ class Predictor:
         ModelFileError
             If it differs too much.
         """
-        probe, saved, here = self.probe, self.versions, versions_of(self.names, self.functionals)
-        found = self.features(load_audio(probe["sound"], orig_sr=SAMPLE_RATE))[0]
-        scale, unit = self.general.scaler.scale_, "features, in standard deviations,"
-        now, then = found / scale, probe["heard"] / scale
-        names = [name for name in self.names if not is_encoder(name)]
-        n = len(feature_names(names, self.functionals)) if names else 0
-        theirs = now[..., n:], then[..., n:], ENCODER_TOLERANCE, np.inf, typical
-        pairs = [(unit, now[..., :n], then[..., :n], FEATURE_TOLERANCE, np.inf, largest)]
-        pairs.append((f"encoder's {unit}", *theirs))
-        for name, answers in self._answers(probe["X"]).items():
-            expected = probe["answers"][name]
-            tolerance = TOLERANCES[expected.dtype.itemsize]
-            pairs.append(("answers", answers, expected, tolerance, model_file.REFUSED, largest))
-        for what, values, expected, tolerance, refused, measure in pairs:
-            settings = {"refused": refused, "measure": measure}
-            check_same(what, values, expected, tolerance, saved, here, **settings)
+        found = self.features(load_audio(self.probe["sound"], orig_sr=SAMPLE_RATE))[0]
+        given = self._answers(self.probe["X"]), self.general.scaler.scale_
+        check_probe(self.probe, found, *given, self.names, self.functionals, self.versions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -483,9 +461,9 @@ def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
     Returns
     -------
     dict
-        emotion, confidence, probabilities (dict), warnings (dict of code to sentence, see
-        `InputReport`). Without speech None, 0.0, {} and the warning "no-speech". Of numbers:
-        numbers (dict; {} without speech), warnings.
+        emotion, confidence, probabilities (dict), novelty (see `Predictor.novelty`), warnings (dict
+        of code to sentence, see `InputReport`). Without speech None, 0.0, {}, None and the warning
+        "no-speech". Of numbers: numbers (dict; {} without speech), novelty, warnings.
 
     Raises
     ------
@@ -504,7 +482,7 @@ def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
     if predictor.targets:
         return _numbers(predictor, y, report)
     if not has_speech(y):
-        found = {"emotion": None, "confidence": 0.0, "probabilities": {}}
+        found = {"emotion": None, "confidence": 0.0, "probabilities": {}, "novelty": None}
         return found | {"warnings": report.warnings(speech=False)}
     X = predictor.features(y)
     shares, novelty = predictor.by_emotion(predictor.probabilities(X)[0]), predictor.novelty(X)[0]
@@ -515,6 +493,7 @@ def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
         "emotion": decided(shares, abstain, novelty),
         "confidence": max(shares.values()),
         "probabilities": shares,
+        "novelty": float(novelty),
         "warnings": report.warnings(bool(novelty > 1)),
     }
     if coverage is not None:
@@ -526,10 +505,10 @@ def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
 def _numbers(predictor, y, report):
     """The result of `recognise` for numbers."""
     if not has_speech(y):
-        return {"numbers": {}, "warnings": report.warnings(speech=False)}
+        return {"numbers": {}, "novelty": None, "warnings": report.warnings(speech=False)}
     X = predictor.features(y)
-    warnings = report.warnings(bool(predictor.novelty(X)[0] > 1))
-    return {"numbers": predictor.by_target(predictor.predict(X)[0]), "warnings": warnings}
+    numbers, novelty = predictor.by_target(predictor.predict(X)[0]), float(predictor.novelty(X)[0])
+    return {"numbers": numbers, "novelty": novelty, "warnings": report.warnings(novelty > 1)}
 
 
 __getattr__ = moved(__name__, {"recognizer": "Predicts"})

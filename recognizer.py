@@ -15,10 +15,10 @@ import metrics
 import plotting
 import timeline
 import utils
-from adaptation import usable
+from adaptation import listed, usable
 from audio import load_audio
 from checks import check_name
-from confidence import decided, smallest_set
+from confidence import RANKINGS, decided, ranked, smallest_set
 from corpora import wishes_in_words
 from data_extractor import SpeechFeatures, Split, copies_of, find_speech, kept
 from listening import has_speech
@@ -166,6 +166,27 @@ class Predicts:
             return [smallest_set(self.by_emotion(row), needed) for row in shares]
 
         return self._answered(audio, sr, True, answer, list)
+
+    def rank(self, recordings, by="uncertainty", *, sr=None):
+        """Order recordings by how much their labels would teach: DataFrame.
+
+        Parameters
+        ----------
+        recordings, sr
+            A list, or the path of a folder; see `predict`.
+        by : {"uncertainty", "novelty"}
+            See `confidence.ranked`, also for the columns.
+        """
+        self._check_probabilities()
+        check_name(by, RANKINGS, "ranking")
+        recordings = listed(recordings)
+
+        def answer(X):
+            shares = map(self.by_emotion, self.predictor_.probabilities(X))
+            return [*zip(shares, self.predictor_.novelty(X).tolist(), strict=True)]
+
+        found = self._answered(recordings, sr, True, answer, lambda: ({}, math.nan))
+        return ranked(recordings, found, by)
 
     def adapt(self, recordings, labels=None, *, by="speaker", sr=None):
         """Adapt to one speaker, or one recording condition, by some recordings.

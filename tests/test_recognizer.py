@@ -17,7 +17,6 @@ from sklearn.svm import SVC, SVR
 
 import commands
 import formats
-import timeline
 from audio import load_audio
 from corpora import wishes
 from create_csv import labelled_clips
@@ -105,10 +104,8 @@ def test_without_speech_there_is_no_number(arousal, both):
 def test_recognise_gives_numbers_and_warnings(both):
     y = load_audio(bundled_clip("happy"))
     found = recognise(both, y)
-    assert found["numbers"] == pytest.approx(both.predict(y, sr=SAMPLE_RATE)) and found.keys() == {
-        "numbers",
-        "warnings",
-    }
+    assert found["numbers"] == pytest.approx(both.predict(y, sr=SAMPLE_RATE))
+    assert list(found) == ["numbers", "novelty", "warnings"] and found["novelty"] < 1
     silent = recognise(both, np.zeros(SAMPLE_RATE, np.float32))
     assert silent["numbers"] == {} and "no-speech" in silent["warnings"]
     for choice in ({"emotions": ["sad"]}, {"abstain": 0.5}, {"coverage": 0.9}):
@@ -197,12 +194,16 @@ def test_a_timeline_of_numbers_has_curves(both, tmp_path):
     assert first["arousal"].mean() > second["arousal"].mean()
     smooth = both.predict_timeline(y, sr=SAMPLE_RATE, smooth=2)
     assert smooth["arousal"].iloc[1] == pytest.approx(table["arousal"].iloc[:2].mean())
-    figure = timeline.draw_timeline(y, table, sr=SAMPLE_RATE)
+    figure = formats.draw_timeline(y, table, sr=SAMPLE_RATE)
     curves = [line.get_label() for line in figure.axes[2].lines]
     assert len(figure.axes) == 3 and [name for name in curves if name[0] != "_"] == BOTH
     assert json.loads(formats.to_json(table))["rows"][0]["valence"] == table["valence"].iloc[0]
     with pytest.raises(ValueError, match="csv, json or png"):
         formats.to_srt(table)
+    turns = pd.DataFrame({"start": [0.0, half], "end": [half, 2 * half], "speaker": ["ann", "bob"]})
+    rows = both.predict_timeline(y, sr=SAMPLE_RATE, segments=turns)
+    assert list(rows) == ["start", "end", "speaker", *BOTH]
+    assert rows["arousal"].iloc[0] == pytest.approx(both.predict(paths[0])["arousal"], abs=1e-4)
 
 
 def test_a_number_is_explained_by_groups_that_add_up(both):
