@@ -15,19 +15,27 @@ from tqdm.auto import tqdm
 
 import metrics
 from audio import AudioError, AudioWarning, load_audio
-from checks import check_name
+from checks import check_name, folded
 from corpora import sentence
 from fingerprints import SILENT, copies, fingerprint
 from metrics import CONFIDENCE, NO_INTERVAL, TITLES
 from parameters import SAMPLE_RATE
 from plotting import html_table
-from tables import PARTITIONS, balanced, check_two_speakers, speaker_groups
+from tables import (
+    PARTITIONS,
+    balanced,
+    check_two_speakers,
+    speaker_groups,
+    unclear_speakers,
+    warn_of_labels,
+)
 
 N_RANDOM_FOLDS = 10  # trains on as large a share as leaving out one of EMO-DB's ten speakers
 NAMED = 10  # speakers, files or sentences that a message names
 FACTS = "length", "loudness", "silence before", "silence after"
 """Of a clip; where all are recorded and cut alike, they tell little of its emotion."""
 GIVEAWAY = 0.5  # of the way from chance to a UAR of 1: labels are given away
+SILENCE = -99.9  # dB; the least that is measured is -100
 N_BINS = 20  # of a fact's values
 
 
@@ -38,10 +46,9 @@ class Protocol(NamedTuple):
     text: str
 
 
-_APART = (
-    " of {corpora}: {n_clips} clips of {n_speakers} speakers, each predicted by a model trained "
-    "without its speaker"
-)
+_CLAIM = ", each predicted by a model trained without its speaker"
+_APART = " of {corpora}: {n_clips} clips of {n_speakers} speakers" + _CLAIM
+_NO_CLAIM = "{}; {}, so that nobody knows which of them were heard in training"
 PROTOCOLS = {
     "standard": Protocol(False, ""),  # see `describe_split`
     "loso": Protocol(True, "leave one speaker out (loso)" + _APART),
@@ -140,6 +147,11 @@ def _standard_folds(clips, balance, random_state):
     for part, rows in zip(PARTITIONS, sides, strict=True):
         if not len(rows):
             raise ValueError(f"There are no {part} clips; choose another protocol, e.g. 'loso'.")
+    trained, tested = (set(clips["emotion"].iloc[rows]) for rows in sides)
+    if untested := sorted(trained - tested):
+        warnings.warn(
+            f"No test clips of {', '.join(untested)}: the score says nothing of it.", stacklevel=4
+        )
     if balance:
         emotions = clips["emotion"].to_numpy()
         sides = [rows[balanced(emotions[rows], random_state)] for rows in sides]
@@ -305,6 +317,7 @@ class Leaks:
     audio: tuple = ()  # each one a training file, and a test file that is a copy of it
     sentences: tuple = ()  # each one corpus/sentence
     giveaways: tuple = ()  # each one of `FACTS`, and how well it alone tells the labels
+    unclear: tuple = ()  # why speakers can't be told apart
 
     def __bool__(self):
         return bool(self.speakers or self.audio)
@@ -322,6 +335,7 @@ class Leaks:
             f"the same recording {both}": [" = ".join(pair) for pair in self.audio],
             f"the same sentence {both} (acted corpora share theirs)": self.sentences,
             "labels are given away; without their sound clips are recognised by": self.giveaways,
+            "speakers can't be told apart": self.unclear,
         }
         lines = [f"{what}: {_listed(names)}" for what, names in found.items() if names]
         return lines or [f"no speaker, recording or known sentence is {both}"]
@@ -358,10 +372,16 @@ def find_leaks(train_rows, test_rows):
     known = train_rows.dropna(subset="digest").set_index("digest")["path"].to_dict()
     again = test_rows[test_rows["digest"].isin(list(known))]
     return Leaks(
-        tuple(sorted(set(speaker_groups(train_rows)) & set(speaker_groups(test_rows)))),
+        _shared(speaker_groups(train_rows), speaker_groups(test_rows)),
         tuple(sorted((known[d], p) for d, p in zip(again["digest"], again["path"], strict=True))),
         tuple(sorted(_sentences(train_rows) & _sentences(test_rows))),
     )
+
+
+def _shared(train_groups, test_groups):
+    """The speakers of both, as the test spells them: sorted tuple."""
+    known = {folded(str(name)) for name in set(train_groups)}
+    return tuple(sorted(name for name in set(test_groups) if folded(str(name)) in known))
 
 
 def _sentences(rows):
@@ -412,7 +432,7 @@ def _digest(path):
 
 
 def with_digests(clips, n_jobs=-1, verbose=0):
-    """Add digest and `FACTS` to clips; warn of those that can't be read, and drop them: DataFrame.
+    """Add digest and `FACTS`; warn of odd labels; drop, and name, what can't be read: DataFrame.
 
     Parameters
     ----------
@@ -429,7 +449,9 @@ def with_digests(clips, n_jobs=-1, verbose=0):
             f"{_listed(unread)}",
             stacklevel=3,
         )
-    return clips.dropna(subset="digest").reset_index(drop=True)
+    clips = clips.dropna(subset="digest").reset_index(drop=True)
+    warn_of_labels(clips, clips["loudness"] <= SILENCE)
+    return clips
 
 
 def guard(protocol, clips, folds):
@@ -455,7 +477,8 @@ def guard(protocol, clips, folds):
             f"{found}. Take the copies out, give each speaker one name, or choose corpora that "
             "don't overlap."
         )
-    return leaks | Leaks(giveaways=_giveaways(clips, folds))
+    reason = unclear_speakers(clips)
+    return leaks | Leaks(giveaways=_giveaways(clips, folds), unclear=(reason,) * bool(reason))
 
 
 def _giveaways(clips, folds):
@@ -492,12 +515,12 @@ def describe_split(train_rows, test_rows, train_groups, test_groups):
     Parameters
     ----------
     train_rows, test_rows : DataFrame
-        Column corpus.
+        Columns path, speaker, corpus.
     train_groups, test_groups : array of str
         See `tables.speaker_groups`.
     """
     corpora = sorted(set(train_rows["corpus"]) | set(test_rows["corpus"]))
-    shared = sorted(set(train_groups) & set(test_groups))
+    shared = _shared(train_groups, test_groups)
     line = (
         f"standard split of {', '.join(corpora)}: trained on {len(train_rows)} clips of "
         f"{len(set(train_groups))} speakers, tested on {len(test_rows)} clips of "
@@ -505,6 +528,8 @@ def describe_split(train_rows, test_rows, train_groups, test_groups):
     )
     if shared:
         return f"{line}; on both sides: {', '.join(shared)}"
+    if reason := unclear_speakers(pd.concat([train_rows, test_rows])):
+        return _NO_CLAIM.format(line, reason)
     return f"{line}, none of them heard in training"
 
 
@@ -539,6 +564,8 @@ def describe(protocol, clips, folds, label_map=None, calibrate=0, adapt="speaker
             n_train=len(train),
             n_train_speakers=len(set(speaker_groups(train))),
         )
+        if _CLAIM in line and (reason := unclear_speakers(test)):
+            line = _NO_CLAIM.format(line.replace(_CLAIM, ""), reason)
     if kind == "loco" and len(test) < len(clips):
         alone = clips.drop(index=test.index)
         line += f"; without {len(alone)} clips of what one corpus alone has: {_in_corpora(alone)}"

@@ -1,5 +1,6 @@
 """Folds, the leak guard, the clips that a model is adapted with, comparisons."""
 
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -333,6 +334,106 @@ def test_the_split_is_described_and_shared_speakers_are_named():
     )
     line = protocols.describe_split(rows, rows, ["a", "b"], ["c", "d"])
     assert line.endswith("clips of 2, none of them heard in training")
+
+
+def own_clips(names, partition="train"):
+    """Rows of one's own recordings, as their names tell speaker and emotion."""
+    stems = [Path(name).stem.split("_") for name in names]
+    return pd.DataFrame(
+        {
+            "path": [f"/data/{partition}-custom/{name}" for name in names],
+            "emotion": [parts[-1] for parts in stems],
+            "speaker": [parts[0] for parts in stems],
+            "corpus": "custom",
+            "partition": partition,
+        }
+    )
+
+
+COUNTED = [f"f{i:02d}_{('sad', 'happy')[i % 2]}.wav" for i in range(48)]
+"""Clips of two speakers, whose names but count them."""
+IN_FOLDERS = [
+    f"{who}/f0{i}_{e}.wav" for who in ("DC", "JE") for i in (1, 2) for e in ("sad", "happy")
+]
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (
+            COUNTED,
+            "nearly every clip of custom counts as its own speaker (48 speakers of 48 clips)",
+        ),
+        (
+            IN_FOLDERS,
+            "clips of one name lie in different folders (DC/f01_sad.wav and JE/f01_sad.wav)",
+        ),
+    ],
+)
+def test_no_protocol_claims_unheard_speakers_where_names_dont_tell_them(names, reason):
+    clips = own_clips(names)
+    folds = make_folds("loso", clips)
+    line = protocols.describe("loso", clips, folds)
+    assert reason in line and "so that nobody knows which of them were heard in training" in line
+    assert "without its speaker" not in line
+    half = clips.index % 2 == 0
+    sides = clips[half].assign(speaker="f00"), clips[~half]
+    if names is COUNTED:
+        sides = clips[half], clips[~half]
+    groups = [speaker_groups(side) for side in sides]
+    line = protocols.describe_split(*sides, *groups)
+    assert "none of them heard in training" not in line
+    known = clips.assign(digest=None, **dict.fromkeys(protocols.FACTS, 1.0))
+    leaks = protocols.guard("loso", known, folds)
+    assert leaks.unclear == (reason,) and f"can't be told apart: {reason}" in str(leaks)
+    assert "no speaker, recording" not in str(leaks)
+
+
+def test_speakers_with_several_clips_are_claimed_to_be_unheard():
+    names = [f"{who}_{i}_sad.wav" for who in ("anna", "bob", "cleo") for i in range(4)]
+    clips = own_clips(names)
+    assert "without its speaker" in protocols.describe("loso", clips, make_folds("loso", clips))
+    tables = clips.assign(path=[f"/x/{s}/1_sad.wav" for s in clips["speaker"]])  # not by the name
+    assert "without its speaker" in protocols.describe("loso", tables, make_folds("loso", tables))
+
+
+def test_a_voice_is_the_same_however_it_is_spelled():
+    train, test = (
+        own_clips(["anna_1_sad.wav", "Jörg_1_sad.wav"]),
+        own_clips(["Anna_2_sad.wav"], "test"),
+    )
+    mac = own_clips([unicodedata.normalize("NFD", "jörg_2_happy.wav")], "test")
+    test = pd.concat([test, mac])
+    line = protocols.describe_split(train, test, speaker_groups(train), speaker_groups(test))
+    assert "on both sides: custom/Anna, " in line
+    leaks = find_leaks(train.assign(digest=None), test.assign(digest=None))
+    assert len(leaks.speakers) == 2
+    both = pd.concat([train, test], ignore_index=True)
+    assert [len(fold.test) for fold in make_folds("loso", both)] == [2, 2]
+
+
+def test_an_emotion_without_test_clips_is_named():
+    clips = pd.concat(
+        [own_clips(["a_1_sad.wav", "a_1_calm.wav"]), own_clips(["b_1_sad.wav"], "test")]
+    )
+    with pytest.warns(UserWarning, match="^No test clips of calm"):
+        make_folds("standard", clips)
+
+
+def test_silent_clips_and_recordings_with_several_labels_are_named(tmp_path):
+    noise = np.random.default_rng(0).standard_normal((2, 8000)) / 10
+    sounds = {"a_1_sad": noise[0], "a_2_happy": noise[0], "b_1_sad": noise[1]}
+    sounds |= {"b_2_sad": np.zeros(8000), "b_3_happy": np.zeros(8000)}
+    for name, y in sounds.items():
+        soundfile.write(tmp_path / f"{name}.wav", y, 16000)
+    clips = own_clips([f"{name}.wav" for name in sounds])
+    clips["path"] = [str(tmp_path / f"{name}.wav") for name in sounds]
+    with pytest.warns(UserWarning) as caught:
+        assert len(protocols.with_digests(clips)) == 5
+    assert [str(warning.message) for warning in caught] == [
+        "2 clip(s) of digital silence have a label: b_2_sad.wav (sad), b_3_happy.wav (happy)",
+        "The same recording has several labels: a_1_sad.wav (sad) = a_2_happy.wav (happy)",
+    ]
 
 
 # comparing

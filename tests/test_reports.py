@@ -197,7 +197,7 @@ def test_the_dict_is_plain_and_complete():
         assert low < plain["per_class_recall"][emotion] < high
     assert plain["emotions"] == LABELS and plain["corpora"] == ["emodb", "ravdess"]
     assert sum(map(sum, plain["confusion"])) == 300
-    kinds = "speakers", "audio", "sentences", "giveaways"
+    kinds = "speakers", "audio", "sentences", "giveaways", "unclear"
     assert plain["leaks"] == {kind: [] for kind in kinds}
 
 
