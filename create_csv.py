@@ -44,6 +44,7 @@ from tables import (
     listed_once,
     one_spelling,
     read_desc_file,
+    unclear_speakers,
     write_desc_file,
 )
 
@@ -51,6 +52,10 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 CORPUS_GROUPS = groups()
 
 
+NAME_THEM = (
+    "No score can claim that its speakers weren't heard in training; name clips "
+    "<speaker>_..._<emotion>."
+)
 HIDDEN = re.compile(r"\.|(__MACOSX|@eaDir|\$RECYCLE\.BIN)$", re.IGNORECASE)
 """How names begin of what file managers, notebooks and Macs keep beside recordings."""
 
@@ -178,6 +183,8 @@ def list_clips(group, *, data_dir=None, train_size=0.8):
         _warn_left_out(group, left)
     clips = pd.DataFrame(rows, columns=[*COLUMNS, "partition"], dtype=TEXT)
     clips["speaker"] = one_spelling(clips["speaker"])
+    if reason := unclear_speakers(clips):
+        warnings.warn(f"{reason[0].upper()}{reason[1:]}. {NAME_THEM}", stacklevel=2)
     whole = clips["partition"] == "all"
     if whole.any():
         speakers = sorted(clips.loc[whole, "speaker"].unique())

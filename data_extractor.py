@@ -14,7 +14,7 @@ import os
 import warnings
 import zlib
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -26,8 +26,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from tqdm.auto import tqdm
 
 import features as ft
-from audio import AudioError, AudioWarning, copy_stream
-from checks import check_name, moved
+from audio import AudioError, AudioWarning, copy_stream, load_audio
+from checks import check_name, moved, printable
 from feature_cache import VERSION, FeatureCache, cache_settings
 from listening import has_speech
 from parameters import DEFAULT_EMOTIONS, SAMPLE_RATE, SPEECH_FROM, SPEECH_MEASURES
@@ -39,6 +39,9 @@ from utils import AS_FEATURES, emotion_scale, enabled, extract_batch, with_encod
 
 BATCH_SIZE = 16  # clips in one task: long enough to be worth sending to another process
 NAMED_FAILURES = 50
+N_COLUMNS, LEAST, N_SUSPECTS = 512, 0.15, 50
+"""Of silence at least a fourth of the columns have the least value of all clips, of speech a tenth
+at most, where there are more than some clips; so many columns and clips are looked at."""
 
 
 # recordings to vectors
@@ -404,6 +407,30 @@ def _is_file(recording):
 # labelled rows to matrices
 
 
+def _warn_of_silence(X, rows):
+    """Name clips of digital silence: those that are least in many columns are read once more."""
+    if X.dtype == object or not X.size:
+        return
+    some = X[:, :: X.shape[1] // N_COLUMNS + 1]
+    share = (some == some.min(axis=0)).mean(axis=1)
+    suspects = rows[share > LEAST][:N_SUSPECTS]
+    silent = [
+        f"{printable(r.path)} ({r.emotion})" for r in suspects.itertuples() if _silent(r.path)
+    ]
+    if silent:
+        named = ", ".join(silent[:NAMED_FAILURES])
+        warnings.warn(
+            f"{len(silent)} clip(s) of digital silence have a label: {named}", stacklevel=3
+        )
+
+
+def _silent(path):
+    with warnings.catch_warnings(), suppress(AudioError):  # it may be gone by now
+        warnings.simplefilter("ignore", AudioWarning)
+        return not load_audio(path).any()
+    return False
+
+
 class Split(NamedTuple):
     """The clips to train or to test on, row by row."""
 
@@ -497,6 +524,7 @@ def load_split(
     rows = rows[read]
     if targets and rows.empty:
         raise ValueError(f"No {partition} clips in {source}. Add such clips.")
+    _warn_of_silence(X, rows)
     if absent := [emotion for emotion in emotions if emotion not in set(rows["emotion"])]:
         message = f"No {partition} clips of {', '.join(absent)} in {source}."
         if partition == "train" or rows.empty:

@@ -41,9 +41,9 @@ from create_csv import labelled_clips
 from deep_emotion_recognition import named_recognizer
 from emotion_recognition import EmotionRecognizer
 from parameters import CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES, REGRESSORS
-from protocols import PROTOCOLS, calibration_blocks, compare, make_folds, parse_protocol
+from protocols import PROTOCOLS, calibration_blocks, make_folds, parse_protocol
 from recognizer import Recognizer
-from reports import ClassificationEvaluation, NumbersEvaluation, RegressionEvaluation
+from reports import ClassificationEvaluation, NumbersEvaluation, RegressionEvaluation, compare
 from tables import COLUMNS, map_labels, speaker_groups
 from utils import AS_FEATURES, emotion_scale, encoder_option, names_option
 
@@ -395,9 +395,9 @@ __getattr__ = moved(
         "moments_by_speaker percentiles regression_measures reliability resample_speakers score "
         "scores_in_words with_intervals",
         "plotting": "ALIGNED draw_confusion html_table new_axes new_figure save_figure",
-        "protocols": "Comparison Fold LeakError Leaks NAMED N_RANDOM_FOLDS Protocol audio_digests "
+        "protocols": "Fold LeakError Leaks NAMED N_RANDOM_FOLDS Protocol audio_digests "
         "describe_split find_leaks",
-        "reports": "Evaluation",
+        "reports": "Comparison Evaluation",
         "sampling": "speaker_folds",
     },
 )

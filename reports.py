@@ -1,4 +1,4 @@
-"""What was measured: predictions with their scores, intervals, tables and pictures."""
+"""What was measured: predictions with their scores, intervals, tables, pictures; two compared."""
 
 import textwrap
 from dataclasses import KW_ONLY, asdict, dataclass, field
@@ -12,7 +12,7 @@ import plotting
 from checks import check_name
 from corpora import CORPORA
 from metrics import CONFIDENCE, N_BINS, NO_INTERVAL, SURE, TITLES, in_words
-from protocols import Leaks
+from protocols import Leaks, in_short
 from tables import speaker_groups
 
 MEASURED = """
@@ -552,3 +552,110 @@ class NumbersEvaluation(RegressionEvaluation):
             ax.set(title=f"{name}, CCC {ccc['ccc'][0]:.3f}", xlabel="true", ylabel="predicted")
         figure.suptitle(self._above("true and predicted numbers"), fontsize=8)
         return figure
+
+
+# comparing
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two systems on the same clips; prints as one sentence."""
+
+    measure: str  # "uar", or "mae" for regression
+    first: str  # name and protocol
+    second: str
+    values: tuple  # the measure of each
+    difference: float  # the first one's minus the second one's
+    low: float | None  # bounds of the difference's 95 % interval; None for one speaker
+    high: float | None
+    probability: float | None  # that the first one is better, over the speakers drawn
+    n_speakers: int
+    n_clips: int
+
+    def __str__(self):
+        return (
+            f"{TITLES[self.measure]} of {self.first} minus that of {self.second}: "
+            f"{self.values[0]:.3f} - {self.values[1]:.3f} = {self.difference:+.3f} "
+            f"({self._interval()}); {self.n_clips} clips of {self.n_speakers} speakers"
+        )
+
+    def _interval(self):
+        if self.low is None:
+            return NO_INTERVAL
+        return (
+            f"{CONFIDENCE} % by speaker: {self.low:+.3f} to {self.high:+.3f}; "
+            f"it is better with probability {self.probability:.3f}"
+        )
+
+    def __repr__(self):
+        return f"<Comparison: {self}>"
+
+    def _repr_html_(self):
+        first, second = (f"{TITLES[self.measure]} {value:.3f}" for value in self.values)
+        facts = {
+            f"first: {self.first}": first,
+            f"second: {self.second}": second,
+            "first minus second": f"{self.difference:+.3f} ({self._interval()})",
+            "measured on": f"{self.n_clips} clips of {self.n_speakers} speakers, the same for both",
+        }
+        return plotting.html_table(type(self).__name__, facts)
+
+
+def compare(first, second, *, same_folds=True):
+    """Compare two systems on the same clips: Comparison.
+
+    Both are scored on the same drawn speakers (paired bootstrap by clusters): a speaker who is hard
+    for both doesn't widen the interval of the difference.
+
+    Parameters
+    ----------
+    first, second : evaluation.Evaluation
+        Of the same clips.
+    same_folds : bool, default True
+        False compares two protocols instead, such as "random" and "loso".
+
+    Raises
+    ------
+    ValueError
+        If they aren't of the same clips, labels and folds.
+    """
+    _check_comparable(first, second, same_folds)
+    name, measures, corpora = first.main_measure, *first.scoring()[1:]
+    tallies = [e.scoring()[0] for e in (first, second)]
+    n_speakers = len(tallies[0])
+    values = tuple(float(measures(tally.sum(axis=0))[name]) for tally in tallies)
+    low = high = probability = None
+    if n_speakers > 1:
+        drawn = metrics.resample_speakers(n_speakers, first.random_state, corpora)
+        scores = [measures(np.tensordot(drawn, tally, axes=1))[name] for tally in tallies]
+        draws = scores[0] - scores[1]
+        better = draws if first.higher_is_better else -draws
+        low, high = map(float, metrics.percentiles(draws))
+        probability = float(np.mean(better > 0) + np.mean(better == 0) / 2)
+    labels = [f"{e.model} ({e.protocol_name})" for e in (first, second)]
+    gap = values[0] - values[1], low, high, probability
+    return Comparison(name, *labels, values, *gap, n_speakers, len(first.clips))
+
+
+def _check_comparable(first, second, same_folds):
+    if type(first) is not type(second) or set(first.answers) != set(second.answers):
+        raise ValueError("One evaluation can't be compared with one of other emotions or kind.")
+    if first.over_corpora != second.over_corpora:
+        raise ValueError("The scores of loco are means over corpora: compare it with loco only.")
+    columns = ["path", "emotion", "speaker", "corpus"] + ["fold"] * same_folds
+    a, b = (
+        e.clips[columns].astype(str).sort_values("path").reset_index(drop=True)
+        for e in (first, second)
+    )
+    if not a["path"].equals(b["path"]):
+        only = sorted(set(a["path"]) ^ set(b["path"]))
+        raise ValueError(
+            f"Both evaluations must score the same clips; only one has {in_short(only)}. Evaluate "
+            "both with the same corpora, emotions and balance."
+        )
+    differing = [column for column in columns if not a[column].equals(b[column])]
+    if differing:
+        raise ValueError(
+            f"Both evaluations must have the same {' and '.join(differing)} for every clip. "
+            "Evaluate both with the same protocol, label_map and random_state."
+        )
