@@ -566,7 +566,7 @@ def describe(protocol, clips, folds, label_map=None, calibrate=0, adapt="speaker
             n_clips=len(test),
             n_speakers=len(set(speaker_groups(test))),
             n_folds=len(folds),
-            shared=_shared(test),
+            shared=_in_common(test),
             train_corpora=", ".join(sorted(set(train["corpus"]))),
             n_train=len(train),
             n_train_speakers=len(set(speaker_groups(train))),
@@ -594,7 +594,7 @@ def describe(protocol, clips, folds, label_map=None, calibrate=0, adapt="speaker
     return f"{line}; adapted to {target} with {own}"
 
 
-def _shared(test):
+def _in_common(test):
     """What the clips of loco have in common, in words: str."""
     if set(test["emotion"]) == {""}:  # numbers are learned in place of emotions
         return f"which are {', '.join(sorted(set(test['corpus'])))}"

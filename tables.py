@@ -13,9 +13,13 @@ import numpy as np
 import pandas as pd
 
 from checks import check_label, check_name, folded, moved, open_file, printable, replacing
+from segments import Segment
 
 COLUMNS = ["path", "emotion", "speaker", "corpus"]
+OPTIONAL = ["partition", "start", "end", "language", "gender", "sentence"]
 PARTITIONS = ("train", "test")
+NO_SPEAKER = "unknown-"
+"""How the speakers of recordings begin of whom nothing is known: each recording has its own."""
 NAME_ERRORS = "surrogateescape"  # how Python spells file names that aren't Unicode
 SPEAKERS = {"folder": lambda path: Path(path).resolve().parent.name}
 """What finds the speaker of a recording by its path, beside regular expressions."""
@@ -142,7 +146,8 @@ def listed_once(rows):
     UserWarning
         Says how many are listed again, and names those with another label.
     """
-    places = pd.Series([os.path.abspath(p) for p in rows["path"]], rows.index, TEXT)  # noqa: PTH100
+    paths = pd.Series([os.path.abspath(p) for p in rows["path"]], rows.index, TEXT)  # noqa: PTH100
+    places = pd.Series(names_of(rows.assign(path=paths)), rows.index, TEXT)
     again = places.duplicated()
     if not again.any():
         return rows
@@ -236,6 +241,47 @@ def speaker_groups(rows):
     return one_spelling(rows["corpus"] + "/" + rows["speaker"]).to_numpy(dtype=str)
 
 
+def names_speakers(rows):
+    """Whether it is known who speaks in clips: bool; see `NO_SPEAKER`.
+
+    Parameters
+    ----------
+    rows : DataFrame (n_clips,)
+        Column speaker.
+    """
+    return not rows["speaker"].str.startswith(NO_SPEAKER).any()
+
+
+def recordings(rows):
+    """What to load for each clip: list of path, or Segment where start or end are given.
+
+    Parameters
+    ----------
+    rows : DataFrame (n_clips,)
+        Column path; perhaps start and end in seconds, nan at the borders of the recording.
+    """
+    paths = rows["path"].tolist()
+    if "start" not in rows and "end" not in rows:
+        return paths
+    times = rows.reindex(columns=["start", "end"]).astype(float)
+    starts, ends = times["start"].fillna(0.0), times["end"].fillna(np.inf)
+    return [
+        Segment(path, start, end) if start or end < np.inf else path
+        for path, start, end in zip(paths, starts.tolist(), ends.tolist(), strict=True)
+    ]
+
+
+def names_of(rows):
+    """What tells each clip from all others, in words: list of str.
+
+    Parameters
+    ----------
+    rows : DataFrame (n_clips,)
+        See `recordings`.
+    """
+    return [*map(str, recordings(rows))]
+
+
 def one_spelling(names):
     """Spell names that are the same (see `checks.folded`) as the first of them: Series.
 
@@ -326,6 +372,7 @@ def map_labels(rows, label_map):
 __getattr__ = moved(
     __name__,
     {
+        "clip_tables": "read_table",
         "recognizer": "Clips",
         "sampling": "balanced check_two_speakers speaker_folds stratified_order",
     },

@@ -5,6 +5,7 @@ scikit-learn's metrics and loops in plain Python are the oracles of scores.
 
 import json
 import re
+from dataclasses import replace
 
 import matplotlib
 import matplotlib.pyplot

@@ -1,0 +1,674 @@
+"""Labelled clips where they lie: a DataFrame, CSV, JSON Lines, audformat, or a folder.
+
+    from clip_tables import read_table
+
+    rows = read_table("clips.csv")            # columns path, emotion, speaker, corpus, ...
+    rows = read_table(frame, columns={"path": "my column"}, label_map="german")
+    EmotionRecognizer(data="clips.csv").train()      # so do fit, evaluate, predict, and --data
+
+Every way in which a table can be wrong has one sentence, which names rows and says what to do.
+"""
+
+import datetime
+import difflib
+import hashlib
+import numbers
+import os
+import re
+import unicodedata
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from checks import check_name, folded, is_label, printable
+from corpora import CORPORA
+from parameters import AVAILABLE_EMOTIONS, LABEL_WORDS
+from sampling import check_two_speakers, speaker_folds
+from table_files import NAMES, find_table
+from tables import (
+    COLUMNS,
+    NO_SPEAKER,
+    OPTIONAL,
+    QUOTED,
+    TEXT,
+    names_speakers,
+    one_spelling,
+    speaker_groups,
+)
+
+NAMED = 5  # rows that a message names
+SCANNED = 100  # files of one folder: from here on the folder is listed at once
+SIMILAR = 0.85  # of `difflib`: from here on two labels look alike
+RARE = 5  # times as frequent is the label that was meant
+LONGEST = 100  # seconds: whole numbers with a longer median are taken for milliseconds
+
+TIMES = "start", "end"
+EMPTY = {"", "nan", "n/a", "null", "<na>"}  # folded
+PARTS = dict.fromkeys(("train", "training", "trn"), "train")
+PARTS |= dict.fromkeys(("dev", "devel", "development", "val", "valid", "validation"), "dev")
+PARTS |= dict.fromkeys(("test", "testing", "tst", "eval", "evaluation"), "test")
+GENDERS = dict.fromkeys(("f", "female", "woman", "w"), "female")
+GENDERS |= dict.fromkeys(("m", "male", "man"), "male")
+CLOCK = re.compile(r"(?:(\d+) days?,? )?(\d+):([0-5]\d):([0-5]\d(?:\.\d+)?)")
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Clips that were read and checked.
+
+    Parameters
+    ----------
+    rows : DataFrame (n_clips,)
+        See `read_table`.
+    name : str
+        Where they are from, for messages.
+    """
+
+    rows: pd.DataFrame
+    name: str
+
+    def __eq__(self, other):
+        return isinstance(other, Labelled) and (
+            self.rows is other.rows or self.rows.equals(other.rows)
+        )
+
+    __hash__ = None
+
+    def __repr__(self):
+        return f"<{len(self.rows)} clips of {self.name}>"
+
+
+def read_table(source, *, columns=None, label_map=None, target="emotion", root=None, table=None):
+    """Read labelled clips: DataFrame with one row each.
+
+    Parameters
+    ----------
+    source : DataFrame, path, audformat.Database, or a list of them
+        A CSV or TSV file (with a line of column names), a JSON Lines file, a folder in audformat
+        (https://audeering.github.io/audformat), or a folder of recordings that are named
+        <speaker>_..._<emotion>.wav.
+    columns : dict of str to str, optional
+        Name below to the column's own, where it isn't one of `NAMES`.
+    label_map : dict of str to (str or None), or str, optional
+        Label to the one that is wanted, None to leave its clips out. Or the name of a language
+        (`parameters.LABEL_WORDS`) or of a corpus (its codes). Other labels stay.
+    target : str, list of str or None
+        The columns to learn: "emotion", or columns of numbers. None: paths are enough.
+    root : path, optional
+        Where relative paths start. Default: the folder of the file; for a DataFrame the working
+        directory.
+    table : str or list of str, optional
+        Tables of a database in audformat. Default: those that have the target; of splits if any.
+
+    Returns
+    -------
+    DataFrame (n_clips,)
+        path : absolute.
+        emotion, or the targets : labels, or floats. A label or speaker has one spelling, however it
+        is written (see `checks.folded`).
+        speaker : where there is no such column, each recording counts as one, and no protocol
+        claims that training and test have different speakers.
+        corpus : default the name of the file.
+        And those that were found of partition ("train" or "test"; dev counts as train, or as test
+        if there is no other test), start and end (float seconds, nan at the borders of the
+        recording), language, gender ("female", "male", "unknown") and sentence.
+
+    Raises
+    ------
+    ValueError
+        If the table can't be used. Times are seconds, hh:mm:ss.s or Timedelta. What may be
+        something else is refused: mm:ss, decimal commas, whole numbers like milliseconds.
+    FileNotFoundError
+        If there is no such file, folder or recording.
+
+    Warns
+    -----
+    UserWarning
+        Of rows that are listed twice, labels that look alike, an emotion of one clip, speakers.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"wav": ["data/test-custom/v21_s6_sad.wav"] * 2, "label": ["A", "B"]})
+    >>> read_table(rows.assign(onset=[0, 0.5], end=[0.5, 1])).columns.tolist()
+    ['path', 'emotion', 'speaker', 'corpus', 'start', 'end']
+    """
+    sources = source if isinstance(source, (list, tuple)) else [source]
+    if not sources:
+        raise ValueError("No table given.")
+    targets = [target] if isinstance(target, str) or target is None else list(target)
+    tables, names = [], []
+    for own in sources:
+        if isinstance(own, Labelled):
+            rows, name = own.rows, own.name
+        else:
+            found = find_table(own, targets, root, table)
+            rows, name = _canonical(found, columns, label_map, targets), found.name
+        tables.append(rows)
+        names.append(name)
+    rows, name = _joined(tables), ", ".join(names)
+    rows.attrs["source"] = name
+    if target is not None:
+        rows = _each_once(rows, name, targets)
+        _check_clips(rows, name, targets)
+    return rows
+
+
+def read_data(data, **settings):
+    """Read tables, unless they are read already: Labelled.
+
+    Parameters
+    ----------
+    data, **settings
+        See `read_table`.
+    """
+    if isinstance(data, Labelled):
+        return data
+    rows = read_table(data, **settings)
+    return Labelled(rows, rows.attrs.pop("source"))
+
+
+def with_partition(rows, random_state=0):
+    """Rows with a column partition: their own, or speakers that are drawn for the test: DataFrame.
+
+    Parameters
+    ----------
+    rows : DataFrame (n_clips,)
+        See `read_table`.
+    random_state : int
+        Seed; a fifth of the speakers is drawn.
+
+    Raises
+    ------
+    ValueError
+        If one part is empty, or there is only one speaker.
+    """
+    if "partition" in rows:
+        lacking = [part for part in ("train", "test") if part not in set(rows["partition"])]
+        if lacking:
+            raise ValueError(
+                f"The column partition has no {lacking[0]} clips. Mark some, or leave the column "
+                "out: then speakers are drawn for the test. fit(table) learns from all clips."
+            )
+    else:
+        groups = speaker_groups(rows)
+        check_two_speakers(groups)
+        _, test = speaker_folds(rows["emotion"], groups, 5, random_state)[0]
+        parts = np.full(len(rows), "train", dtype=TEXT)
+        parts[test] = "test"
+        rows = rows.assign(partition=pd.Series(parts, rows.index, TEXT))
+    return rows.sort_values("partition", ascending=False, kind="stable", ignore_index=True)
+
+
+# to one form
+
+
+def _canonical(source, columns, label_map, targets):
+    """The rows of a source, checked: DataFrame as `read_table` returns it."""
+    if source.cells.empty:
+        raise ValueError(f"{source.name} has no rows.")
+    own = _own_names(source, columns or {}, targets)
+    words = [name for name in (*COLUMNS, *OPTIONAL) if name in own and name not in TIMES]
+    texts = {name: _texts(source, own[name]) for name in words}
+    rows = {"path": _paths(source, texts["path"])}
+    kept = np.full(len(source.cells), True)
+    for target in filter(None, targets):
+        if target != "emotion":
+            rows[target] = _numbers(source, own[target])
+    if "emotion" in own and targets != [None]:
+        rows["emotion"], kept = _labels(source, texts["emotion"], label_map, own["emotion"])
+    if "speaker" in own:
+        _refuse(source, texts["speaker"] == "", "no speaker", "Fill them in, or drop the column.")
+        rows["speaker"] = _spelled(source, texts["speaker"], own["speaker"])
+    else:
+        rows["speaker"] = _unknown_speakers(rows["path"])
+    rows["corpus"] = np.full(len(kept), source.corpus, TEXT)
+    if "corpus" in own:
+        named = _spelled(source, texts["corpus"], own["corpus"])
+        rows["corpus"] = np.where(named == "", rows["corpus"], named)
+    if "partition" in own:
+        rows["partition"] = _partitions(source, texts["partition"])
+    if times := _times(source, own):
+        rows["start"], rows["end"] = times
+    for name in ("language", "gender", "sentence"):
+        if name in own:
+            rows[name] = _facts(texts[name], name)
+    order = [name for name in ("path", *targets, *COLUMNS, *OPTIONAL) if name in rows]
+    table = pd.DataFrame({name: rows[name] for name in order})
+    texts = {name: TEXT for name in order if rows[name].dtype != float}
+    return table.astype(texts)[kept].set_index(source.cells.index[kept])
+
+
+def _refuse(source, bad, what, advice, shown=None, kind=ValueError):
+    """Raise an error that names the first rows that are bad, if any."""
+    bad = np.asarray(bad)
+    if not bad.any():
+        return
+    places = np.flatnonzero(bad)
+    named = [f"{source.unit} {printable(source.cells.index[i])}" for i in places[:NAMED]]
+    if shown is not None:
+        values = [shown[i] for i in places[:NAMED]]
+        named = [
+            f"{place} ({printable(repr(v) if isinstance(v, str) else v)})"
+            for place, v in zip(named, values, strict=True)
+        ]
+    more = f", ... ({len(places):,} in all)" if len(places) > NAMED else ""
+    raise kind(f"{source.name}: {what}: {', '.join(named)}{more}. {advice}")
+
+
+def _own_names(source, columns, targets):
+    """Name of ours to the column's own: dict."""
+    there = [*source.cells.columns]
+    by_name = {}
+    for column in there:
+        name = folded(str(column)).replace(" ", "_").replace("-", "_")
+        by_name.setdefault(name, []).append(column)
+    known = {**NAMES, **{t: (t,) for t in filter(None, targets) if t not in NAMES}}
+    found = {}
+    for name in columns:
+        check_name(name, known, "name in columns=")
+        found[name] = check_name(columns[name], there, f"column of {source.name}:")
+    for name, usual in known.items():
+        own = [column for other in usual for column in by_name.get(other, ())]
+        if name in found or not own:
+            continue
+        if name in by_name:
+            own = by_name[name]
+        if len(own) > 1 and name in ("path", "emotion", "speaker", "start", "end", *targets):
+            raise ValueError(
+                f"{source.name}: {name} may be column {' or '.join(map(repr, own))}. Say which by "
+                f"columns={{{name!r}: {own[0]!r}}}, or rename the others."
+            )
+        found[name] = own[0]
+    if "offset" in by_name and not {"start", "end"} <= set(found):
+        is_start = "start" not in found and "duration" in found
+        if not is_start and "start" not in found:
+            raise ValueError(
+                f"{source.name}: the column 'offset' may be a start or an end. Say which by "
+                "columns={'start': 'offset'}."
+            )
+        found["start" if is_start else "end"] = by_name["offset"][0]
+    for name in ("path", *filter(None, targets)):
+        if name not in found:
+            raise ValueError(
+                f"{source.name} has no column {name}, nor one of its usual names; it has "
+                f"{', '.join(map(printable, there)) or 'none'}. Say which it is by "
+                f"columns={{{name!r}: ...}}."
+            )
+    return found
+
+
+def _texts(source, column):
+    """A column as text, stripped and in NFC, "" where it is empty: ndarray of str."""
+    values = source.cells[column]
+    if isinstance(values, pd.DataFrame):
+        raise ValueError(f"{source.name} has several columns {column!r}. Rename all but one.")
+    values = values.astype(TEXT)
+    try:
+        codes, unique = pd.factorize(values)
+    except TypeError:  # lists and the like
+        odd = [isinstance(value, (list, dict, set)) for value in values]
+        _refuse(source, odd, f"no text in {column!r}", "Give a text in each row.", [*values])
+        raise
+    texts = [_text(value) for value in unique]
+    odd = np.array([text is None for text in [*texts, ""]])[codes]
+    _refuse(source, odd, f"no text in {column!r}", "Give a text in each row.", [*values])
+    return np.array([*texts, ""], dtype=TEXT)[codes]
+
+
+def _text(value):
+    """One cell as text; None for what is none."""
+    if isinstance(value, str):
+        text = QUOTED.sub(r"\1", value) if "'" in value else value
+        return unicodedata.normalize("NFC", text.strip())
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)):
+        return str(int(value)) if float(value).is_integer() else str(value)
+    return None
+
+
+def _spelled(source, texts, column):
+    """Texts in one spelling each, all of them fit to be labels: ndarray of str."""
+    unique = pd.unique(texts)
+    for text in unique:
+        if not is_label(text) or not _is_unicode(text):
+            advice = "Save the file as CSV UTF-8." if is_label(text) else "Shorten or rename it."
+            what = f"{column!r} is no short line of plain text"
+            _refuse(source, texts == text, what, advice, texts)
+    spelled = dict(zip(unique, one_spelling(pd.Series(unique, dtype=TEXT)), strict=True))
+    return pd.Series(texts).map(spelled).to_numpy(dtype=TEXT)
+
+
+def _is_unicode(text):
+    return not re.search("[\ud800-\udfff]", text)
+
+
+def _labels(source, texts, label_map, column):
+    """Labels in one spelling, mapped, and which rows have one: two ndarrays."""
+    kinds = {isinstance(value, str) for value in pd.unique(source.cells[column].dropna())}
+    if len(kinds) == 2:
+        odd = [not isinstance(value, str) for value in source.cells[column]]
+        advice = "Give one kind of label, or map them: columns= names another column."
+        _refuse(source, odd, f"numbers among the words in {column!r}", advice, texts)
+    unique = pd.unique(texts)
+    empty = [text for text in unique if folded(text) in EMPTY]
+    what = f"no label in {column!r}"
+    _refuse(source, np.isin(texts, empty), what, "Fill them in, or take the rows out.")
+    texts = _spelled(source, texts, column)
+    unique = pd.unique(texts)
+    given, nine = _mapping(label_map, unique), {folded(own): own for own in AVAILABLE_EMOTIONS}
+    labels = {}
+    for text in unique:
+        label = given.get(folded(text), text)
+        labels[text] = None if label is None else nine.get(folded(label), label)
+    kept = [label for label in labels.values() if label is not None]
+    spelled = dict(zip(kept, one_spelling(pd.Series(kept, dtype=TEXT)), strict=True))
+    labels = {text: spelled.get(label) for text, label in labels.items()}
+    labels = pd.Series(texts).map(labels).to_numpy(dtype=TEXT)
+    return labels, pd.notna(labels)
+
+
+def _mapping(label_map, labels):
+    """Folded label to the one that is wanted, or None: dict."""
+    if label_map is None:
+        return {}
+    if isinstance(label_map, str):
+        coded = {name: corpus.emotions for name, corpus in CORPORA.items() if corpus.emotions}
+        name = check_name(folded(label_map), (*LABEL_WORDS, *coded), "label map")
+        if name in coded:
+            return {folded(code): emotion for code, emotion in coded[name].items()}
+        pairs = ((word, to) for to, words in LABEL_WORDS[name].items() for word in words.split())
+        return {folded(word): to for word, to in pairs}
+    there = {folded(label): label for label in labels}
+    for label in label_map:
+        if folded(str(label)) not in there:
+            check_name(label, [*there.values()], "label to map")
+    return {folded(str(own)): new and str(new).strip() for own, new in label_map.items()}
+
+
+def _numbers(source, column):
+    """A column of numbers: ndarray of float."""
+    values = pd.to_numeric(source.cells[column], errors="coerce").to_numpy(dtype=float)
+    what, advice = f"no number in {column!r}", "Fill them in, or take the rows out."
+    _refuse(source, ~np.isfinite(values), what, advice, source.cells[column].to_numpy())
+    return values
+
+
+def _unknown_speakers(paths):
+    """A name for each recording, the same in all tables: ndarray of str."""
+    codes, unique = pd.factorize(paths)
+    digests = [hashlib.sha1(os.fsencode(path)).hexdigest()[:12] for path in unique]
+    return np.array([f"{NO_SPEAKER}{own}" for own in digests], dtype=TEXT)[codes]
+
+
+def _partitions(source, texts):
+    """train or test for each row: ndarray of str."""
+    parts = {text: PARTS.get(folded(text)) for text in pd.unique(texts)}
+    bad = np.isin(texts, [text for text, part in parts.items() if part is None])
+    what, words = "no partition", ", ".join(PARTS)
+    _refuse(source, bad, what, f"Use {words}; or drop the column.", texts)
+    dev = "train" if "test" in parts.values() else "test"
+    parts = {text: dev if part == "dev" else part for text, part in parts.items()}
+    return pd.Series(texts).map(parts).to_numpy(dtype=TEXT)
+
+
+def _facts(texts, name):
+    """Languages and sentences as they are, genders in three words: ndarray of str."""
+    unique = pd.unique(texts)
+    if name == "gender":
+        facts = {text: GENDERS.get(folded(text), "unknown") for text in unique}
+    else:
+        facts = {text: printable(text) for text in unique}
+    return pd.Series(texts).map(facts).to_numpy(dtype=TEXT)
+
+
+# paths
+
+
+def _paths(source, texts):
+    """Absolute paths of files that are there: ndarray of str."""
+    _refuse(source, texts == "", "no path", "Fill them in, or take the rows out.")
+    codes, unique = pd.factorize(texts)
+    web = "http://", "https://", "s3://"
+    bad = np.array(["\0" in path or path.startswith(web) for path in unique])
+    advice = "Give paths of files; what is on the web has to be downloaded first."
+    _refuse(source, bad[codes], "no path of a file", advice, texts)
+    folder = os.path.abspath(source.root)  # noqa: PTH100  (a million times, Path takes long)
+    found = _existing(full := _full(folder, unique))
+    missing = [i for i, path in enumerate(found) if path is None]
+    if os.sep == "/" and any("\\" in unique[i] for i in missing):  # a table from Windows
+        turned = [unique[i].replace("\\", "/") for i in missing]
+        for i, path in zip(missing, _existing(_full(folder, turned)), strict=True):
+            found[i] = path
+        missing = [i for i in missing if found[i] is None]
+    if missing:
+        lost = np.zeros(len(unique), bool)
+        lost[missing] = True
+        advice = f"Relative paths start at {printable(folder)}: mend them, or give root=."
+        if hint := _like(full[missing[0]]):
+            advice += f" Did you mean {printable(hint)!r}?"
+        _refuse(source, lost[codes], "no such file", advice, texts, FileNotFoundError)
+    return np.array(found, dtype=TEXT)[codes]
+
+
+def _full(folder, paths):
+    return [os.path.normpath(os.path.join(folder, path)) for path in paths]  # noqa: PTH118
+
+
+def _existing(paths):
+    """Each path as it is spelled on disk, None where there is no file: list.
+
+    Folders of many are listed once, in place of asking for each file.
+    """
+    found, folders = [None] * len(paths), {}
+    for i, path in enumerate(paths):
+        folders.setdefault(path.rpartition(os.sep)[0], []).append(i)
+    for folder, own in folders.items():
+        missing = own
+        if len(own) < SCANNED:
+            missing = [i for i in own if not os.path.isfile(paths[i])]  # noqa: PTH113
+            for i in set(own) - set(missing):
+                found[i] = paths[i]
+        if not missing:
+            continue
+        names, spelled = _files_in(folder or os.sep), None
+        for i in missing:
+            name = paths[i].rpartition(os.sep)[2]
+            if name not in names:  # on a Mac, ü may be u with dots
+                spelled = spelled or {unicodedata.normalize("NFC", own): own for own in names}
+                name = spelled.get(unicodedata.normalize("NFC", name))
+            found[i] = name and (paths[i] if name in paths[i] else f"{folder}{os.sep}{name}")
+    return found
+
+
+def _files_in(folder):
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if entry.is_file()}
+    except OSError:
+        return set()
+
+
+def _like(path):
+    """A file that is called nearly like this one, in its folder: str, or None."""
+    folder, _, name = path.rpartition(os.sep)
+    near = difflib.get_close_matches(name, sorted(_files_in(folder or os.sep))[:5000], n=1)
+    return near[0] if near else None
+
+
+# times
+
+
+def _times(source, own):
+    """Start and end in seconds, nan at the borders of a recording: two ndarrays, or None."""
+    start, end = (_seconds(source, own[name]) if name in own else None for name in ("start", "end"))
+    if start is not None and end is None and "duration" in own:
+        end = start + _seconds(source, own["duration"])
+    if start is None and end is None:
+        return None
+    nothing = np.full(len(source.cells), np.nan)
+    start, end = (nothing if own is None else own for own in (start, end))
+    first = np.nan_to_num(start)
+    spans = np.column_stack([first, end])
+    _refuse(source, first < 0, "a negative start", "Times count from the beginning.", spans)
+    advice = "Mend them; start and end are seconds from the beginning of the recording."
+    _refuse(source, end <= first, "the end isn't after the start", advice, spans)
+    given = np.concatenate([start, end])
+    given, lengths = given[~np.isnan(given)], (end - first)[~np.isnan(end)]
+    if len(lengths) and (given % 1 == 0).all() and np.median(lengths) >= LONGEST:
+        raise ValueError(
+            f"{source.name}: start and end are whole numbers, and half of the segments are longer "
+            f"than {np.median(lengths):g} s, so they look like milliseconds, or samples. Give "
+            "seconds: divide the columns, or write whole segments as hh:mm:ss."
+        )
+    return start, end
+
+
+def _seconds(source, column):
+    """A column of times as float seconds, nan where it is empty: ndarray."""
+    values = source.cells[column]
+    if values.dtype.kind == "m":
+        return values.dt.total_seconds().to_numpy(dtype=float)
+    if values.dtype.kind in "iuf":
+        seconds = values.to_numpy(dtype=float)
+    else:
+        codes, unique = pd.factorize(values.astype(TEXT))
+        seconds = np.array([*map(_moment, unique), np.nan])[codes]
+    bad = np.isinf(seconds)
+    advice = "Times are seconds (12.5), hh:mm:ss.s (00:00:12.5) or Timedelta."
+    _refuse(source, bad, f"no time in {column!r}", advice, values.to_numpy())
+    return seconds
+
+
+def _moment(value):
+    """One time in seconds; nan for an empty one, inf for what is none, or may be another."""
+    if isinstance(value, (datetime.timedelta, np.timedelta64)):
+        return pd.Timedelta(value).total_seconds()
+    if isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)):
+        return float(value)
+    if not isinstance(value, str):
+        return np.inf
+    text = value.strip()
+    if text.lower() in (*EMPTY, "nat"):
+        return np.nan
+    if clock := CLOCK.fullmatch(text):
+        days, hours, minutes, seconds = clock.groups()
+        return (int(days or 0) * 24 + int(hours)) * 3600 + int(minutes) * 60 + float(seconds)
+    return float(text) if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text) else np.inf
+
+
+# all clips together
+
+
+def _joined(tables):
+    """The rows of all tables: DataFrame. A label has one spelling."""
+    if len(tables) == 1:
+        return tables[0].reset_index(drop=True)
+    parts = sum("partition" in own for own in tables)
+    if parts not in (0, len(tables)):
+        raise ValueError(
+            "Some of the tables have a column partition, and some have none. Give it to all or to "
+            "none; without it speakers are drawn for the test."
+        )
+    rows = pd.concat(tables, ignore_index=True)
+    for name in ("emotion", "language", "gender", "sentence"):
+        if name in rows:
+            rows[name] = rows[name].fillna("unknown" if name == "gender" else "").astype(TEXT)
+    if "emotion" in rows:
+        rows["emotion"] = one_spelling(rows["emotion"])
+    return rows
+
+
+def _each_once(rows, name, targets):
+    """Clips that are listed once, with one label; a warning says which are listed again."""
+    key = [column for column in ("path", "start", "end") if column in rows]
+    again = rows.duplicated(key, keep=False)
+    if not again.any():
+        return rows
+    own = rows[again]
+    kinds = own.groupby(key, dropna=False, sort=False)[targets].transform("nunique")
+    differ = kinds.max(axis=1) > 1
+    if differ.any():
+        labels = own[differ].groupby("path", sort=False)[targets[0]].unique().iloc[:NAMED]
+        named = [
+            f"{printable(Path(path).name)} ({', '.join(map(str, some[:NAMED]))})"
+            for path, some in labels.items()
+        ]
+        raise ValueError(
+            f"{name}: {differ.sum()} rows give one recording several labels: {', '.join(named)}. "
+            "Decide for one, or give start and end if they are of different parts."
+        )
+    listed = rows.duplicated(key)
+    paths = ", ".join(printable(Path(path).name) for path in rows.loc[listed, "path"][:NAMED])
+    warnings.warn(
+        f"{name}: {listed.sum()} row(s) list a clip again, which counts once: {paths}"
+        f"{', ...' * bool(listed.sum() > NAMED)}",
+        stacklevel=3,
+    )
+    return rows[~listed].reset_index(drop=True)
+
+
+def _check_clips(rows, name, targets):
+    """Errors and warnings about all clips of a table."""
+    if rows.empty:
+        raise ValueError(f"{name}: no clip is left. Mend label_map, which left all of them out.")
+    if targets == ["emotion"]:
+        _check_labels(rows, name)
+    speakers = rows["speaker"].unique()
+    if not names_speakers(rows):
+        warn = (
+            "there is no column speaker, so each recording counts as its own speaker, and no score "
+            "shows how well new speakers are recognised. columns={'speaker': ...} names it"
+        )
+    elif len(speakers) == 1:
+        warn = (
+            f"all clips are of one speaker, {speakers[0]!r}, so nothing shows how well others are "
+            "recognised. Add recordings of others"
+        )
+    else:
+        return
+    warnings.warn(f"{name}: {warn}.", stacklevel=3)
+
+
+def _check_labels(rows, name):
+    counts = rows["emotion"].value_counts()
+    if len(counts) == 1:
+        raise ValueError(
+            f"{name}: all {len(rows)} clips have the label {counts.index[0]!r}, and learning takes "
+            "two at least. Add clips of another emotion, or name another column by columns=."
+        )
+    alone = rows[rows["emotion"].isin(counts.index[counts == 1])]
+    if len(alone):
+        named = [
+            f"{emotion!r} ({printable(Path(path).name)})"
+            for emotion, path in alone[["emotion", "path"]].iloc[:NAMED].to_numpy()
+        ]
+        warnings.warn(
+            f"{name}: there is one clip only of {', '.join(named)}"
+            f"{', ...' * (len(alone) > NAMED)}. It can't be in training and in test: add clips, or "
+            "leave it out by label_map={...: None}.",
+            stacklevel=4,
+        )
+    if alike := _alike(counts):
+        pairs = ", ".join(f"{own!r} ({counts[own]}) and {other!r}" for own, other in alike[:NAMED])
+        own, other = alike[0]
+        warnings.warn(
+            f"{name}: labels that look alike: {pairs}. label_map={{{own!r}: {other!r}}} makes them "
+            "one.",
+            stacklevel=4,
+        )
+
+
+def _alike(counts):
+    """Rare labels, each with one that is nearly the same: list of (rare, other)."""
+    found = []
+    for own in counts.index[:1000]:
+        if own in AVAILABLE_EMOTIONS:
+            continue
+        usual = [other for other in counts.index[:100] if counts[other] >= RARE * counts[own]]
+        near = difflib.get_close_matches(own, {*usual, *AVAILABLE_EMOTIONS}, 1, SIMILAR)
+        found += [(own, near[0])] if near else []
+    return found
