@@ -54,8 +54,8 @@ from recognizer import Recognizer
 from sampling import speaker_folds
 
 DEEP_FEATURES = ("spectrum", "prosody", "quality")
-SAME = ("emotions", "classification", "balance", "corpora", "tess_ravdess", "emodb", "custom_db")
-SAME += ("data_dir", "random_state", "normalize")
+SAME = ("emotions", "classification", "target", "balance", "corpora", "tess_ravdess", "emodb")
+SAME += ("custom_db", "data_dir", "random_state", "normalize")
 """Settings in which the members of an ensemble agree."""
 
 VERSION = 1  # of the training; to be raised with a change that gives other weights
@@ -454,6 +454,8 @@ class DeepEmotionRecognizer(EmotionRecognizer):
                 f"{', '.join(features)}. features=['encoder'] takes the encoder's."
             )
         options = {"speeds": len(SPEEDS)} | renamed(options, theirs | set(ours), ALIASES)
+        if options.get("target"):
+            options["classification"] = False
         if "cell" in options:
             cell = getattr(options["cell"], "__name__", options["cell"])
             options["cell"] = check_name(cell, CELLS, "cell")
@@ -664,7 +666,7 @@ def named_recognizer(name, **options):
     recipes = dict(zip(RECIPES, recipes, strict=True)) | {"default": recommended}
     if name in recipes:
         return recipes[name](**options)
-    classification = options.get("classification", True)
+    classification = options.get("classification", True) and not options.get("target")
     ending, known = ("Classifier", CLASSIFIERS) if classification else ("Regressor", REGRESSORS)
     short = {full.removesuffix(ending): full for full in known}
     full = short[check_name(name.removesuffix(ending), (*RECIPES, *short), "model")]

@@ -188,7 +188,7 @@ class EmotionRecognizer(Recognizer):
                 number = getattr(self, name)
                 raise ValueError(f"{name} is a number from 0 to {most}; got {number!r}.")
         if self.targets:
-            self.emotions, self.classification = [], False
+            self.emotions, self.classification, self.balance = [], False, False
             self._check_targets()
         elif not self.classification:
             utils.emotion_scale(self.emotions)
