@@ -285,14 +285,14 @@ def uncertainty(probabilities):
 
     Parameters
     ----------
-    probabilities : sequence of at least two floats
+    probabilities : sequence of float
 
     Examples
     --------
     >>> uncertainty([0.5, 0.5]), round(uncertainty([0.9, 0.1]), 3)
     (1.0, 0.469)
     """
-    return float(entropy(probabilities) / np.log(len(probabilities)))
+    return float(entropy(probabilities) / np.log(max(2, len(probabilities))))
 
 
 def ranked(recordings, found, by="uncertainty"):

@@ -82,6 +82,20 @@ def records(table):
     return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
+def in_words(table, title):
+    """The segments, or the rows of numbers, for people: str.
+
+    Parameters
+    ----------
+    table : DataFrame of `predict_timeline`
+    title : str
+        Of the recording.
+    """
+    rows = segments(table) if "emotion" in table else table
+    text = rows.to_string(index=False, float_format="{:.2f}".format) if len(rows) else "  no speech"
+    return f"\n{title}: {len(table)} rows in {table.attrs['duration']:.1f} s\n{text}"
+
+
 def _tiers(table):
     """The segments of each speaker, by the speaker, None if they aren't known: dict."""
     rows = segments(table)
