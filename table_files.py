@@ -105,8 +105,9 @@ def _file(path):
     if not isinstance(cells.index, pd.RangeIndex):  # pandas takes the first fields for row names
         raise ValueError(f"{name} has more fields in its lines than names of columns above them.")
     cells.index += 2  # as spreadsheets count
-    cells = cells.fillna("")
-    empty = np.logical_and.reduce([cells[c].to_numpy() == "" for c in cells], initial=True)
+    first = cells.iloc[:, 0].to_numpy()
+    empty = np.array([cell != cell or cell == "" for cell in first], dtype=bool)  # nan, too
+    empty[empty] = (cells[empty].fillna("") == "").all(axis=1)
     return Source(cells[~empty] if empty.any() else cells, name, path.parent)
 
 

@@ -172,7 +172,7 @@ WRONG = {
     ),
     "no path of a file.*downloaded first": "path,emotion|https://x.org/a.wav,sad",
     r"all 2 clips have the label 'sad', and learning takes two": "path,emotion|a.wav,sad|b.wav,sad",
-    r"no speaker: row 3": "path,emotion,spk|a.wav,sad,1|b.wav,happy,",
+    "no speaker in 'spk': row 3": "path,emotion,spk|a.wav,sad,1|b.wav,happy,",
     r"the end isn't after the start: row 2 \(\[2\. 1\.\]\), row 3": (
         "path,emotion,start,end|a.wav,sad,2,1|b.wav,happy,1,1|c.wav,happy,1,2"
     ),
@@ -190,7 +190,7 @@ WRONG = {
     ),
     "more fields in its lines": "path,emotion|a.wav,sad,1",
     r"is no table with a line.*Expected 2 fields in line 3": "path,emotion|a.wav,sad|b.wav,sad,2,3",
-    "no short line of plain text: row 2": "path,emotion|a.wav," + "x" * 201,
+    "no short line of plain text in 'emotion': row 2": "path,emotion|a.wav," + "x" * 201,
 }
 
 
