@@ -28,7 +28,7 @@ from checks import check_name, folded, is_label, printable
 from corpora import CORPORA
 from parameters import AVAILABLE_EMOTIONS, LABEL_WORDS
 from sampling import check_two_speakers, speaker_folds
-from table_files import NAMES, find_table
+from table_files import NAMES, existing_files, file_like, find_table
 from tables import (
     COLUMNS,
     NO_SPEAKER,
@@ -41,8 +41,8 @@ from tables import (
 )
 
 NAMED = 5  # rows that a message names
-SCANNED = 100  # files of one folder: from here on the folder is listed at once
 SIMILAR = 0.85  # of `difflib`: from here on two labels look alike
+MANY = 2000  # speakers: a fifth of so many has the labels in their proportions by chance
 RARE = 5  # times as frequent is the label that was meant
 LONGEST = 100  # seconds: whole numbers with a longer median are taken for milliseconds
 
@@ -79,6 +79,26 @@ class Labelled:
         )
 
     __hash__ = None
+
+    def emotions(self, wanted=None):
+        """All labels, or those that are wanted, as they are spelled here: list of str.
+
+        Parameters
+        ----------
+        wanted : list of str, optional
+
+        Raises
+        ------
+        ValueError
+            For one that no clip has.
+        """
+        there = {folded(label): label for label in sorted(self.rows["emotion"].unique())}
+        if wanted is None:
+            return [*there.values()]
+        wanted = [folded(str(label)) for label in wanted]
+        for label in wanted:
+            check_name(label, there, f"emotion of {self.name}:")
+        return [there[label] for label in dict.fromkeys(wanted)]
 
     def __repr__(self):
         return f"<{len(self.rows)} clips of {self.name}>"
@@ -159,18 +179,34 @@ def read_table(source, *, columns=None, label_map=None, target="emotion", root=N
     return rows
 
 
-def read_data(data, **settings):
-    """Read tables, unless they are read already: Labelled.
+def read_data(data, columns=None, label_map=None):
+    """Read tables, unless they are read already: Labelled; None for None.
 
     Parameters
     ----------
-    data, **settings
+    data, columns, label_map
         See `read_table`.
     """
-    if isinstance(data, Labelled):
+    if data is None or isinstance(data, Labelled):
         return data
-    rows = read_table(data, **settings)
+    rows = read_table(data, columns=columns, label_map=label_map)
     return Labelled(rows, rows.attrs.pop("source"))
+
+
+def chosen_corpora(data, corpora=None):
+    """The clips of some of the corpora of a table: Labelled.
+
+    Parameters
+    ----------
+    data : Labelled
+    corpora : list of str, optional
+        Default all.
+    """
+    there = sorted(set(data.rows["corpus"]))
+    for name in corpora or ():
+        check_name(name, there, f"corpus of {data.name}:")
+    rows = data.rows[data.rows["corpus"].isin(corpora or there)]
+    return Labelled(rows.reset_index(drop=True), data.name)
 
 
 def with_partition(rows, random_state=0):
@@ -198,7 +234,12 @@ def with_partition(rows, random_state=0):
     else:
         groups = speaker_groups(rows)
         check_two_speakers(groups)
-        _, test = speaker_folds(rows["emotion"], groups, 5, random_state)[0]
+        speakers = np.unique(groups)
+        if len(speakers) > MANY:
+            drawn = np.random.default_rng(random_state).permutation(speakers)[: len(speakers) // 5]
+            test = np.isin(groups, drawn)
+        else:
+            _, test = speaker_folds(rows["emotion"], groups, 5, random_state)[0]
         parts = np.full(len(rows), "train", dtype=TEXT)
         parts[test] = "test"
         rows = rows.assign(partition=pd.Series(parts, rows.index, TEXT))
@@ -448,17 +489,17 @@ def _paths(source, texts):
     _refuse(source, bad, "no path of a file", advice, texts)
     folder = os.path.abspath(source.root)  # noqa: PTH100  (a million times, Path takes long)
     given = texts.values
-    found = _existing(full := _full(folder, given))
+    found = existing_files(full := _full(folder, given))
     missing = [i for i, path in enumerate(found) if path is None]
     if os.sep == "/" and any("\\" in given[i] for i in missing):  # a table from Windows
         turned = [given[i].replace("\\", "/") for i in missing]
-        for i, path in zip(missing, _existing(_full(folder, turned)), strict=True):
+        for i, path in zip(missing, existing_files(_full(folder, turned)), strict=True):
             found[i] = path
     paths = _Texts(texts.codes, found)
     lost = paths.where(lambda path: path is None)
     if lost.any():
         advice = f"Relative paths start at {printable(folder)}: mend them, or give root=."
-        if hint := _like(full[texts.codes[lost.argmax()]]):
+        if hint := file_like(full[texts.codes[lost.argmax()]]):
             advice += f" Did you mean {printable(hint)!r}?"
         _refuse(source, lost, "no such file", advice, texts, FileNotFoundError)
     return _Texts(texts.codes, [path or "" for path in found])
@@ -472,47 +513,6 @@ def _full(folder, paths):
         else os.path.normpath(os.path.join(folder, path))  # noqa: PTH118
         for path in paths
     ]
-
-
-def _existing(paths):
-    """Each path as it is spelled on disk, None where there is no file: list.
-
-    Folders of many are listed once, in place of asking for each file.
-    """
-    found, folders = [None] * len(paths), {}
-    for i, path in enumerate(paths):
-        folders.setdefault(path.rpartition(os.sep)[0], []).append(i)
-    for folder, own in folders.items():
-        if len(own) < SCANNED:
-            for i in own:
-                found[i] = paths[i] if os.path.isfile(paths[i]) else None  # noqa: PTH113
-            own = [i for i in own if found[i] is None]
-        names, spelled = _files_in(folder or os.sep) if own else (), None
-        for i in own:
-            name = paths[i].rpartition(os.sep)[2]
-            if name in names:
-                found[i] = paths[i]
-                continue
-            # on a Mac, ü may be u with dots
-            spelled = spelled or {unicodedata.normalize("NFC", own): own for own in names}
-            name = spelled.get(unicodedata.normalize("NFC", name))
-            found[i] = name and f"{folder}{os.sep}{name}"
-    return found
-
-
-def _files_in(folder):
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if entry.is_file()}
-    except OSError:
-        return set()
-
-
-def _like(path):
-    """A file that is called nearly like this one, in its folder: str, or None."""
-    folder, _, name = path.rpartition(os.sep)
-    near = difflib.get_close_matches(name, sorted(_files_in(folder or os.sep))[:5000], n=1)
-    return near[0] if near else None
 
 
 # times

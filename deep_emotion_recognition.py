@@ -32,6 +32,7 @@ import utils
 from adaptation import SpeakerFrameScaler
 from augmentation import SPEEDS
 from checks import check_name, moved, renamed, replacing
+from clip_tables import read_data
 from confidence import NetworkTraining, cross_entropy, temperature
 from data_extractor import Views
 from emotion_recognition import ALIASES, SETTINGS, EmotionRecognizer, classic, recommended
@@ -54,7 +55,7 @@ from sampling import speaker_folds
 
 DEEP_FEATURES = ("spectrum", "prosody", "quality")
 SAME = ("emotions", "classification", "balance", "corpora", "tess_ravdess", "emodb", "custom_db")
-SAME += ("data_dir", "random_state", "normalize")
+SAME += ("data", "data_dir", "random_state", "normalize")
 """Settings in which the members of an ensemble agree."""
 
 VERSION = 1  # of the training; to be raised with a change that gives other weights
@@ -524,6 +525,7 @@ class EnsembleRecognizer(Recognizer):
     def __init__(self, members=None, **options):
         if members is None:
             options = renamed(options, {*SETTINGS, *FrameNetwork().get_params()}, ALIASES)
+            options["data"] = read_data(options.get("data"))  # once for both
             copies = {"speeds": 4} | options | {"noisy": options.get("noisy") or 1}
             members = [recommended(**copies), DeepEmotionRecognizer(**options | {"encoder": None})]
         elif options:
@@ -533,7 +535,7 @@ class EnsembleRecognizer(Recognizer):
     def _join(self, members):
         """Keep the members and what they have in common."""
         self.members, self.model = members, None
-        for name in (*SAME, "verbose", "n_jobs", "scheduler"):
+        for name in (*SAME, "verbose", "n_jobs", "scheduler", "_all_emotions"):
             first, *others = (getattr(member, name) for member in members)
             if name in SAME and any(other != first for other in others):
                 raise ValueError(
@@ -563,6 +565,11 @@ class EnsembleRecognizer(Recognizer):
 
     def _rows(self, leave=False):
         return self.members[0]._rows(leave)
+
+    def _set_emotions(self, emotions):
+        self.emotions, self.members = emotions, [copy.copy(member) for member in self.members]
+        for member in self.members:
+            member._set_emotions(emotions)
 
     def _read(self, rows, partition="train"):
         splits = [member._read(rows, partition) for member in self.members]

@@ -23,7 +23,7 @@ from parameters import SAMPLE_RATE
 from plotting import html_table
 from sampling import balanced, check_two_speakers
 from segments import grouped, load_each
-from tables import PARTITIONS, speaker_groups
+from tables import PARTITIONS, names_of, names_speakers, recordings, speaker_groups
 
 N_RANDOM_FOLDS = 10  # trains on as large a share as leaving out one of EMO-DB's ten speakers
 NAMED = 10  # speakers, files or sentences that a message names
@@ -31,6 +31,7 @@ FACTS = "length", "loudness", "silence before", "silence after"
 """Of a clip; where all are recorded and cut alike, they tell little of its emotion."""
 GIVEAWAY = 0.5  # of the way from chance to a UAR of 1: labels are given away
 N_BINS = 20  # of a fact's values
+NO_CLAIM = "; no table names the speakers, so independence of speakers can't be claimed"
 
 
 class Protocol(NamedTuple):
@@ -354,20 +355,25 @@ def find_leaks(train_rows, test_rows):
         Columns path, speaker, corpus. With digest (`audio_digests`) in both no file is read.
     """
     if "digest" not in train_rows or "digest" not in test_rows:
-        digests = audio_digests([*train_rows["path"], *test_rows["path"]])
+        digests = audio_digests([*recordings(train_rows), *recordings(test_rows)])
         train_rows = train_rows.assign(digest=digests[: len(train_rows)])
         test_rows = test_rows.assign(digest=digests[len(train_rows) :])
-    known = train_rows.dropna(subset="digest").set_index("digest")["path"].to_dict()
+    known = train_rows.dropna(subset="digest")
+    known = dict(zip(known["digest"], names_of(known), strict=True))
     again = test_rows[test_rows["digest"].isin(list(known))]
+    pairs = [(known[d], p) for d, p in zip(again["digest"], names_of(again), strict=True)]
     return Leaks(
         tuple(sorted(set(speaker_groups(train_rows)) & set(speaker_groups(test_rows)))),
-        tuple(sorted((known[d], p) for d, p in zip(again["digest"], again["path"], strict=True))),
+        tuple(sorted(pairs)),
         tuple(sorted(_sentences(train_rows) & _sentences(test_rows))),
     )
 
 
 def _sentences(rows):
-    texts = {(sentence(p, c), c) for p, c in zip(rows["path"], rows["corpus"], strict=True)}
+    if "sentence" in rows:
+        texts = set(zip(rows["sentence"], rows["corpus"], strict=True))
+    else:
+        texts = {(sentence(p, c), c) for p, c in zip(rows["path"], rows["corpus"], strict=True)}
     return {f"{corpus}/{text}" for text, corpus in texts if text}
 
 
@@ -389,8 +395,7 @@ def audio_digests(paths, n_jobs=-1, verbose=0):
 def _measured(paths, n_jobs=-1, verbose=0):
     """The digests and the `FACTS` of recordings: DataFrame."""
     paths, found = list(paths), {}
-    threads = Parallel(n_jobs, prefer="threads", return_as="generator")
-    groups = grouped(paths)
+    threads, groups = Parallel(n_jobs, prefer="threads", return_as="generator"), grouped(paths)
     every = threads(delayed(_digests)([paths[i] for i in group]) for group in groups)
     style = {"unit": "clip", "disable": not verbose}
     with warnings.catch_warnings(), tqdm(None, "Looking for leaks", len(paths), **style) as bar:
@@ -398,15 +403,15 @@ def _measured(paths, n_jobs=-1, verbose=0):
         for group, own in zip(groups, every, strict=True):
             found |= zip(group, own, strict=True)
             bar.update(len(group))
-    rows = [found[i] for i in range(len(paths))]
-    table = pd.DataFrame(rows, columns=["digest", "print", *FACTS])
+    table = pd.DataFrame.from_dict(found, "index", columns=["digest", "print", *FACTS])
+    table = table.loc[range(len(paths))]
     return table.assign(digest=table["digest"].to_numpy()[copies(table.pop("print").tolist())])
 
 
 def _digests(recordings):
     """Of each the hash, None if it can't be read, the fingerprint, and the `FACTS`: list."""
     found = {i: _digest(y) for i, y in load_each(recordings)}
-    return [found[i] for i in range(len(recordings))]
+    return [found[i] for i in sorted(found)]
 
 
 def _digest(y):
@@ -431,8 +436,8 @@ def with_digests(clips, n_jobs=-1, verbose=0):
     n_jobs, verbose
         See `audio_digests`.
     """
-    clips = clips.assign(**_measured(clips["path"], n_jobs, verbose).set_index(clips.index))
-    unread = clips.loc[clips["digest"].isna(), "path"].tolist()
+    clips = clips.assign(**_measured(recordings(clips), n_jobs, verbose).set_index(clips.index))
+    unread = names_of(clips[clips["digest"].isna()])
     if unread:
         warnings.warn(
             f"{len(unread)} clip(s) left out with their labels, they can't be read: "
@@ -513,9 +518,16 @@ def describe_split(train_rows, test_rows, train_groups, test_groups):
         f"{len(set(train_groups))} speakers, tested on {len(test_rows)} clips of "
         f"{len(set(test_groups))}"
     )
+    if unknown := _no_claim(train_rows, test_rows):
+        return line + unknown
     if shared:
         return f"{line}; on both sides: {', '.join(shared)}"
     return f"{line}, none of them heard in training"
+
+
+def _no_claim(*tables):
+    """What a line about clips ends with if nobody knows who speaks in them: str."""
+    return "" if all(map(names_speakers, tables)) else NO_CLAIM
 
 
 def describe(protocol, clips, folds, label_map=None, calibrate=0, adapt="speaker", noisy=False):
@@ -548,7 +560,7 @@ def describe(protocol, clips, folds, label_map=None, calibrate=0, adapt="speaker
             train_corpora=", ".join(sorted(set(train["corpus"]))),
             n_train=len(train),
             n_train_speakers=len(set(speaker_groups(train))),
-        )
+        ) + _no_claim(train, test)
     if kind == "loco" and len(test) < len(clips):
         alone = clips.drop(index=test.index)
         line += f"; without {len(alone)} clips of what one corpus alone has: {_in_corpora(alone)}"
@@ -666,9 +678,10 @@ def _check_comparable(first, second, same_folds):
         raise ValueError("The scores of loco are means over corpora: compare it with loco only.")
     columns = ["path", "emotion", "speaker", "corpus"] + ["fold"] * same_folds
     a, b = (
-        e.clips[columns].astype(str).sort_values("path").reset_index(drop=True)
+        e.clips.assign(path=names_of(e.clips))[columns].astype(str).sort_values("path")
         for e in (first, second)
     )
+    a, b = a.reset_index(drop=True), b.reset_index(drop=True)
     if not a["path"].equals(b["path"]):
         only = sorted(set(a["path"]) ^ set(b["path"]))
         raise ValueError(

@@ -247,6 +247,17 @@ def names_of(rows):
     return [*map(str, recordings(rows))]
 
 
+def as_read(rows):
+    """Rows without what was only measured of them: DataFrame with our own columns.
+
+    Parameters
+    ----------
+    rows : DataFrame (n_clips,)
+        Columns path, emotion, speaker, corpus, and perhaps some of `OPTIONAL`.
+    """
+    return rows[[name for name in (*COLUMNS, *OPTIONAL) if name in rows and name != "partition"]]
+
+
 def one_spelling(names):
     """Spell names that are the same (see `checks.folded`) as the first of them: Series.
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import clip_tables
+import table_files
 from clip_tables import read_data, read_table, with_partition
 from tables import COLUMNS, names_speakers
 
@@ -276,8 +276,8 @@ def test_a_table_from_windows_and_one_in_nfd(folder):
 
 
 def test_a_large_folder_is_listed_once(folder, monkeypatch):
-    monkeypatch.setattr(clip_tables, "SCANNED", 2)
-    monkeypatch.setattr(clip_tables.os.path, "isfile", None)
+    monkeypatch.setattr(table_files, "SCANNED", 2)
+    monkeypatch.setattr(table_files.os.path, "isfile", None)
     lines = CSV.split("\n")
     assert len(table_of(folder, *lines)) == 4
     with pytest.raises(FileNotFoundError, match="row 5"):
