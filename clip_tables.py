@@ -19,6 +19,7 @@ import unicodedata
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,7 @@ from checks import check_name, folded, is_label, printable
 from corpora import CORPORA
 from parameters import AVAILABLE_EMOTIONS, LABEL_WORDS
 from sampling import check_two_speakers, speaker_folds
-from table_files import NAMES, find_table
+from table_files import NAMES, existing_files, file_like, find_table
 from tables import (
     COLUMNS,
     NO_SPEAKER,
@@ -40,12 +41,14 @@ from tables import (
 )
 
 NAMED = 5  # rows that a message names
-SCANNED = 100  # files of one folder: from here on the folder is listed at once
 SIMILAR = 0.85  # of `difflib`: from here on two labels look alike
+MANY = 2000  # speakers: a fifth of so many has the labels in their proportions by chance
 RARE = 5  # times as frequent is the label that was meant
 LONGEST = 100  # seconds: whole numbers with a longer median are taken for milliseconds
 
 TIMES = "start", "end"
+WEB = "http://", "https://", "s3://"
+ODD = ("//", "./", "\\") if os.sep == "/" else ("/", "..")  # in paths that aren't plain
 EMPTY = {"", "nan", "n/a", "null", "<na>"}  # folded
 PARTS = dict.fromkeys(("train", "training", "trn"), "train")
 PARTS |= dict.fromkeys(("dev", "devel", "development", "val", "valid", "validation"), "dev")
@@ -76,6 +79,26 @@ class Labelled:
         )
 
     __hash__ = None
+
+    def emotions(self, wanted=None):
+        """All labels, or those that are wanted, as they are spelled here: list of str.
+
+        Parameters
+        ----------
+        wanted : list of str, optional
+
+        Raises
+        ------
+        ValueError
+            For one that no clip has.
+        """
+        there = {folded(label): label for label in sorted(self.rows["emotion"].unique())}
+        if wanted is None:
+            return [*there.values()]
+        wanted = [folded(str(label)) for label in wanted]
+        for label in wanted:
+            check_name(label, there, f"emotion of {self.name}:")
+        return [there[label] for label in dict.fromkeys(wanted)]
 
     def __repr__(self):
         return f"<{len(self.rows)} clips of {self.name}>"
@@ -156,18 +179,37 @@ def read_table(source, *, columns=None, label_map=None, target="emotion", root=N
     return rows
 
 
-def read_data(data, **settings):
-    """Read tables, unless they are read already: Labelled.
+def read_data(data, columns=None, label_map=None, target=None):
+    """Read tables, unless they are read already: Labelled; None for None.
 
     Parameters
     ----------
-    data, **settings
+    data, columns, label_map
         See `read_table`.
+    target : str or list of str, optional
+        Columns of numbers to learn; the clips have no emotions then, but "".
     """
-    if isinstance(data, Labelled):
+    if data is None or isinstance(data, Labelled):
         return data
-    rows = read_table(data, **settings)
-    return Labelled(rows, rows.attrs.pop("source"))
+    rows = read_table(data, columns=columns, label_map=label_map, target=target or "emotion")
+    name = rows.attrs.pop("source")
+    return Labelled(rows.assign(emotion="") if target else rows, name)
+
+
+def chosen_corpora(data, corpora=None):
+    """The clips of some of the corpora of a table: Labelled.
+
+    Parameters
+    ----------
+    data : Labelled
+    corpora : list of str, optional
+        Default all.
+    """
+    there = sorted(set(data.rows["corpus"]))
+    for name in corpora or ():
+        check_name(name, there, f"corpus of {data.name}:")
+    rows = data.rows[data.rows["corpus"].isin(corpora or there)]
+    return Labelled(rows.reset_index(drop=True), data.name)
 
 
 def with_partition(rows, random_state=0):
@@ -195,7 +237,12 @@ def with_partition(rows, random_state=0):
     else:
         groups = speaker_groups(rows)
         check_two_speakers(groups)
-        _, test = speaker_folds(rows["emotion"], groups, 5, random_state)[0]
+        speakers = np.unique(groups)
+        if len(speakers) > MANY:
+            drawn = np.random.default_rng(random_state).permutation(speakers)[: len(speakers) // 5]
+            test = np.isin(groups, drawn)
+        else:
+            _, test = speaker_folds(rows["emotion"], groups, 5, random_state)[0]
         parts = np.full(len(rows), "train", dtype=TEXT)
         parts[test] = "test"
         rows = rows.assign(partition=pd.Series(parts, rows.index, TEXT))
@@ -212,33 +259,53 @@ def _canonical(source, columns, label_map, targets):
     own = _own_names(source, columns or {}, targets)
     words = [name for name in (*COLUMNS, *OPTIONAL) if name in own and name not in TIMES]
     texts = {name: _texts(source, own[name]) for name in words}
-    rows = {"path": _paths(source, texts["path"])}
-    kept = np.full(len(source.cells), True)
+    rows = {"path": (paths := _paths(source, texts.pop("path"))).each()}
     for target in filter(None, targets):
         if target != "emotion":
             rows[target] = _numbers(source, own[target])
     if "emotion" in own and targets != [None]:
-        rows["emotion"], kept = _labels(source, texts["emotion"], label_map, own["emotion"])
+        rows["emotion"] = _labels(source, texts.pop("emotion"), label_map, own["emotion"])
     if "speaker" in own:
-        _refuse(source, texts["speaker"] == "", "no speaker", "Fill them in, or drop the column.")
-        rows["speaker"] = _spelled(source, texts["speaker"], own["speaker"])
+        rows["speaker"] = _speakers(source, texts.pop("speaker"), own["speaker"])
     else:
-        rows["speaker"] = _unknown_speakers(rows["path"])
-    rows["corpus"] = np.full(len(kept), source.corpus, TEXT)
+        rows["speaker"] = paths.map(_unknown_speaker).each()
+    rows["corpus"] = np.full(len(source.cells), source.corpus, TEXT)
     if "corpus" in own:
-        named = _spelled(source, texts["corpus"], own["corpus"])
-        rows["corpus"] = np.where(named == "", rows["corpus"], named)
+        named = _spelled(source, texts.pop("corpus"), own["corpus"])
+        rows["corpus"] = named.map(lambda text: text or source.corpus).each()
     if "partition" in own:
-        rows["partition"] = _partitions(source, texts["partition"])
+        rows["partition"] = _partitions(source, texts.pop("partition"))
     if times := _times(source, own):
         rows["start"], rows["end"] = times
-    for name in ("language", "gender", "sentence"):
-        if name in own:
-            rows[name] = _facts(texts[name], name)
+    for name, own in texts.items():
+        fact = (
+            (lambda text: GENDERS.get(folded(text), "unknown")) if name == "gender" else printable
+        )
+        rows[name] = own.map(fact).each()
     order = [name for name in ("path", *targets, *COLUMNS, *OPTIONAL) if name in rows]
-    table = pd.DataFrame({name: rows[name] for name in order})
-    texts = {name: TEXT for name in order if rows[name].dtype != float}
-    return table.astype(texts)[kept].set_index(source.cells.index[kept])
+    index = source.cells.index
+    columns = {name: pd.Series(rows[name], index, rows[name].dtype) for name in order}
+    table = pd.DataFrame(columns)
+    return table[table["emotion"].notna()] if "emotion" in table else table
+
+
+class _Texts(NamedTuple):
+    """A column of texts."""
+
+    codes: np.ndarray  # of each row, indices of values
+    values: list
+
+    def each(self):
+        """The text of each row: ndarray of object."""
+        return np.array([*self.values, None], dtype=TEXT)[self.codes]
+
+    def map(self, change):
+        """The texts changed one by one: _Texts."""
+        return _Texts(self.codes, [change(text) for text in self.values])
+
+    def where(self, holds):
+        """Which rows have a text for which something holds: ndarray of bool."""
+        return np.array([*map(holds, self.values)], dtype=bool)[self.codes]
 
 
 def _refuse(source, bad, what, advice, shown=None, kind=ValueError):
@@ -249,6 +316,7 @@ def _refuse(source, bad, what, advice, shown=None, kind=ValueError):
     places = np.flatnonzero(bad)
     named = [f"{source.unit} {printable(source.cells.index[i])}" for i in places[:NAMED]]
     if shown is not None:
+        shown = shown.each() if isinstance(shown, _Texts) else shown
         values = [shown[i] for i in places[:NAMED]]
         named = [
             f"{place} ({printable(repr(v) if isinstance(v, str) else v)})"
@@ -301,21 +369,21 @@ def _own_names(source, columns, targets):
 
 
 def _texts(source, column):
-    """A column as text, stripped and in NFC, "" where it is empty: ndarray of str."""
+    """A column as text, stripped and in NFC, "" where it is empty: _Texts."""
     values = source.cells[column]
     if isinstance(values, pd.DataFrame):
         raise ValueError(f"{source.name} has several columns {column!r}. Rename all but one.")
-    values = values.astype(TEXT)
+    values = values.astype(TEXT).to_numpy()
+    what, advice = f"no text in {column!r}", "Give a text in each row."
     try:
         codes, unique = pd.factorize(values)
     except TypeError:  # lists and the like
         odd = [isinstance(value, (list, dict, set)) for value in values]
-        _refuse(source, odd, f"no text in {column!r}", "Give a text in each row.", [*values])
+        _refuse(source, odd, what, advice, values)
         raise
-    texts = [_text(value) for value in unique]
-    odd = np.array([text is None for text in [*texts, ""]])[codes]
-    _refuse(source, odd, f"no text in {column!r}", "Give a text in each row.", [*values])
-    return np.array([*texts, ""], dtype=TEXT)[codes]
+    texts = _Texts(codes % (len(unique) + 1), [*map(_text, unique), ""])  # -1 is an empty cell
+    _refuse(source, texts.where(lambda text: text is None), what, advice, values)
+    return texts
 
 
 def _text(value):
@@ -331,15 +399,18 @@ def _text(value):
 
 
 def _spelled(source, texts, column):
-    """Texts in one spelling each, all of them fit to be labels: ndarray of str."""
-    unique = pd.unique(texts)
-    for text in unique:
-        if not is_label(text) or not _is_unicode(text):
-            advice = "Save the file as CSV UTF-8." if is_label(text) else "Shorten or rename it."
-            what = f"{column!r} is no short line of plain text"
-            _refuse(source, texts == text, what, advice, texts)
-    spelled = dict(zip(unique, one_spelling(pd.Series(unique, dtype=TEXT)), strict=True))
-    return pd.Series(texts).map(spelled).to_numpy(dtype=TEXT)
+    """Texts in one spelling each, all of them fit to be labels: _Texts."""
+    what = f"no short line of plain text in {column!r}"
+    bad = texts.where(lambda text: not _is_unicode(text))
+    _refuse(source, bad, what, "Save the file as CSV UTF-8.", texts)
+    _refuse(source, texts.where(lambda text: not is_label(text)), what, "Rename them.", texts)
+    return _Texts(texts.codes, one_spelling(pd.Series(texts.values, dtype=TEXT)).tolist())
+
+
+def _speakers(source, texts, column):
+    bad = texts.where(lambda text: folded(text) in EMPTY)
+    _refuse(source, bad, f"no speaker in {column!r}", "Fill them in, or drop the column.")
+    return _spelled(source, texts, column).each()
 
 
 def _is_unicode(text):
@@ -347,28 +418,26 @@ def _is_unicode(text):
 
 
 def _labels(source, texts, label_map, column):
-    """Labels in one spelling, mapped, and which rows have one: two ndarrays."""
-    kinds = {isinstance(value, str) for value in pd.unique(source.cells[column].dropna())}
-    if len(kinds) == 2:
-        odd = [not isinstance(value, str) for value in source.cells[column]]
-        advice = "Give one kind of label, or map them: columns= names another column."
+    """Labels in one spelling, mapped, None for those to leave out: ndarray of str."""
+    cells = source.cells[column]
+    if len({isinstance(value, str) for value in pd.unique(cells.dropna().to_numpy())}) == 2:
+        odd = [not isinstance(value, str) for value in cells]
+        advice = "Give one kind of label, or name another column by columns=."
         _refuse(source, odd, f"numbers among the words in {column!r}", advice, texts)
-    unique = pd.unique(texts)
-    empty = [text for text in unique if folded(text) in EMPTY]
-    what = f"no label in {column!r}"
-    _refuse(source, np.isin(texts, empty), what, "Fill them in, or take the rows out.")
+    bad = texts.where(lambda text: folded(text) in EMPTY)
+    _refuse(source, bad, f"no label in {column!r}", "Fill them in, or take the rows out.")
     texts = _spelled(source, texts, column)
-    unique = pd.unique(texts)
-    given, nine = _mapping(label_map, unique), {folded(own): own for own in AVAILABLE_EMOTIONS}
-    labels = {}
-    for text in unique:
-        label = given.get(folded(text), text)
-        labels[text] = None if label is None else nine.get(folded(label), label)
-    kept = [label for label in labels.values() if label is not None]
-    spelled = dict(zip(kept, one_spelling(pd.Series(kept, dtype=TEXT)), strict=True))
-    labels = {text: spelled.get(label) for text, label in labels.items()}
-    labels = pd.Series(texts).map(labels).to_numpy(dtype=TEXT)
-    return labels, pd.notna(labels)
+    given = _mapping(label_map, [text for text in texts.values if text])
+    nine = {folded(own): own for own in AVAILABLE_EMOTIONS}
+    labels = [given.get(folded(text), text) for text in texts.values]
+    spelled = one_spelling(pd.Series(["" if own is None else own for own in labels], dtype=TEXT))
+    return _Texts(
+        texts.codes,
+        [
+            None if own is None else nine.get(folded(label), label)
+            for own, label in zip(labels, spelled, strict=True)
+        ],
+    ).each()
 
 
 def _mapping(label_map, labels):
@@ -397,106 +466,56 @@ def _numbers(source, column):
     return values
 
 
-def _unknown_speakers(paths):
-    """A name for each recording, the same in all tables: ndarray of str."""
-    codes, unique = pd.factorize(paths)
-    digests = [hashlib.sha1(os.fsencode(path)).hexdigest()[:12] for path in unique]
-    return np.array([f"{NO_SPEAKER}{own}" for own in digests], dtype=TEXT)[codes]
+def _unknown_speaker(path):
+    """A name for whoever speaks in a recording, the same in all tables: str."""
+    return f"{NO_SPEAKER}{hashlib.sha1(os.fsencode(path)).hexdigest()[:12]}"
 
 
 def _partitions(source, texts):
     """train or test for each row: ndarray of str."""
-    parts = {text: PARTS.get(folded(text)) for text in pd.unique(texts)}
-    bad = np.isin(texts, [text for text, part in parts.items() if part is None])
-    what, words = "no partition", ", ".join(PARTS)
-    _refuse(source, bad, what, f"Use {words}; or drop the column.", texts)
-    dev = "train" if "test" in parts.values() else "test"
-    parts = {text: dev if part == "dev" else part for text, part in parts.items()}
-    return pd.Series(texts).map(parts).to_numpy(dtype=TEXT)
-
-
-def _facts(texts, name):
-    """Languages and sentences as they are, genders in three words: ndarray of str."""
-    unique = pd.unique(texts)
-    if name == "gender":
-        facts = {text: GENDERS.get(folded(text), "unknown") for text in unique}
-    else:
-        facts = {text: printable(text) for text in unique}
-    return pd.Series(texts).map(facts).to_numpy(dtype=TEXT)
+    parts = texts.map(lambda text: PARTS.get(folded(text)))
+    bad, advice = parts.where(lambda part: part is None), "Use {}; or drop the column."
+    _refuse(source, bad, "no partition", advice.format(", ".join(PARTS)), texts)
+    dev = "train" if "test" in parts.values else "test"
+    return parts.map(lambda part: dev if part == "dev" else part).each()
 
 
 # paths
 
 
 def _paths(source, texts):
-    """Absolute paths of files that are there: ndarray of str."""
-    _refuse(source, texts == "", "no path", "Fill them in, or take the rows out.")
-    codes, unique = pd.factorize(texts)
-    web = "http://", "https://", "s3://"
-    bad = np.array(["\0" in path or path.startswith(web) for path in unique])
+    """Absolute paths of files that are there: _Texts."""
+    bad = texts.where(lambda text: not text)
+    _refuse(source, bad, "no path", "Fill them in, or take the rows out.")
+    bad = texts.where(lambda text: "\0" in text or text.startswith(WEB))
     advice = "Give paths of files; what is on the web has to be downloaded first."
-    _refuse(source, bad[codes], "no path of a file", advice, texts)
+    _refuse(source, bad, "no path of a file", advice, texts)
     folder = os.path.abspath(source.root)  # noqa: PTH100  (a million times, Path takes long)
-    found = _existing(full := _full(folder, unique))
+    given = texts.values
+    found = existing_files(full := _full(folder, given))
     missing = [i for i, path in enumerate(found) if path is None]
-    if os.sep == "/" and any("\\" in unique[i] for i in missing):  # a table from Windows
-        turned = [unique[i].replace("\\", "/") for i in missing]
-        for i, path in zip(missing, _existing(_full(folder, turned)), strict=True):
+    if os.sep == "/" and any("\\" in given[i] for i in missing):  # a table from Windows
+        turned = [given[i].replace("\\", "/") for i in missing]
+        for i, path in zip(missing, existing_files(_full(folder, turned)), strict=True):
             found[i] = path
-        missing = [i for i in missing if found[i] is None]
-    if missing:
-        lost = np.zeros(len(unique), bool)
-        lost[missing] = True
+    paths = _Texts(texts.codes, found)
+    lost = paths.where(lambda path: path is None)
+    if lost.any():
         advice = f"Relative paths start at {printable(folder)}: mend them, or give root=."
-        if hint := _like(full[missing[0]]):
+        if hint := file_like(full[texts.codes[lost.argmax()]]):
             advice += f" Did you mean {printable(hint)!r}?"
-        _refuse(source, lost[codes], "no such file", advice, texts, FileNotFoundError)
-    return np.array(found, dtype=TEXT)[codes]
+        _refuse(source, lost, "no such file", advice, texts, FileNotFoundError)
+    return _Texts(texts.codes, [path or "" for path in found])
 
 
 def _full(folder, paths):
-    return [os.path.normpath(os.path.join(folder, path)) for path in paths]  # noqa: PTH118
-
-
-def _existing(paths):
-    """Each path as it is spelled on disk, None where there is no file: list.
-
-    Folders of many are listed once, in place of asking for each file.
-    """
-    found, folders = [None] * len(paths), {}
-    for i, path in enumerate(paths):
-        folders.setdefault(path.rpartition(os.sep)[0], []).append(i)
-    for folder, own in folders.items():
-        missing = own
-        if len(own) < SCANNED:
-            missing = [i for i in own if not os.path.isfile(paths[i])]  # noqa: PTH113
-            for i in set(own) - set(missing):
-                found[i] = paths[i]
-        if not missing:
-            continue
-        names, spelled = _files_in(folder or os.sep), None
-        for i in missing:
-            name = paths[i].rpartition(os.sep)[2]
-            if name not in names:  # on a Mac, ü may be u with dots
-                spelled = spelled or {unicodedata.normalize("NFC", own): own for own in names}
-                name = spelled.get(unicodedata.normalize("NFC", name))
-            found[i] = name and (paths[i] if name in paths[i] else f"{folder}{os.sep}{name}")
-    return found
-
-
-def _files_in(folder):
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if entry.is_file()}
-    except OSError:
-        return set()
-
-
-def _like(path):
-    """A file that is called nearly like this one, in its folder: str, or None."""
-    folder, _, name = path.rpartition(os.sep)
-    near = difflib.get_close_matches(name, sorted(_files_in(folder or os.sep))[:5000], n=1)
-    return near[0] if near else None
+    start = folder.rstrip(os.sep) + os.sep
+    return [
+        start + path
+        if path[:1] != os.sep and not any(odd in path for odd in ODD)
+        else os.path.normpath(os.path.join(folder, path))  # noqa: PTH118
+        for path in paths
+    ]
 
 
 # times

@@ -30,6 +30,7 @@ from adaptation import BY, NoSpeech
 from annotations import evaluate_timeline, read_segments
 from audio import AudioError, load_audio
 from checks import check_name, guarded, make_parser, moved, printable
+from clip_tables import read_data
 from confidence import RANKINGS, uncertainty
 from corpora import CORPORA, find_data_dir, help_line, wishes
 from create_csv import found_recordings, labelled_clips
@@ -43,12 +44,13 @@ from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, DEFAULT_EMOTIONS, RECIPE
 from plotting import bars, save_figure
 from predictor import recognise
 from results import PROGRAM, Result, give, note, report, show
+from table_files import add_data
 from tables import SPEAKERS, speaker_of
 from utils import AS_FEATURES, among, encoder_option, names_option, probability_option
 
 MODELS = (*RECIPES, *(name.removesuffix("Classifier") for name in CLASSIFIERS))
 """Names of recipes: models that are trained when a command line asks for them."""
-TRAINING = "corpora", "features", "data_dir", "no_balance", "speeds", "noisy", "seed"
+TRAINING = "data", "corpora", "features", "data_dir", "no_balance", "speeds", "noisy", "seed"
 """Arguments of `add_model` that only a recipe takes."""
 
 
@@ -85,6 +87,7 @@ def add_model(parser, model=_MODEL, emotions=_EMOTIONS, corpora=_CORPORA):
     add("--corpora", help=corpora, **names)
     known = f"comma-separated, out of {', '.join(REGISTRY)}"
     add("--features", help=f"{known}; default: the model's", **names)
+    add_data(parser)
     add("--encoder", type=encoder_option, default=AS_FEATURES, metavar="NAME|none", help=_ENCODER)
     add("--data-dir", metavar="FOLDER", help="the data folder; else $SER_DATA_DIR, else data/")
     add("--no-balance", action="store_true", help="use all clips of each emotion")
@@ -119,7 +122,8 @@ def recognizer(args):
     recipe = _recipe(args.model)
     if recipe is not None:
         with redirect_stdout(sys.stderr):
-            return _trained(args, recipe, args.corpora or _real_corpora(args, recipe))
+            named = args.corpora or args.data
+            return _trained(args, recipe, args.corpora if named else _real_corpora(args, recipe))
     for name in TRAINING:
         if getattr(args, name) not in (None, False):
             raise ValueError(
@@ -168,7 +172,8 @@ def _trained(args, recipe, corpora, verbose=1):
     given = {"features": args.features, "speeds": args.speeds, "corpora": corpora}
     options = {name: value for name, value in given.items() if value is not None}
     options["encoder"] = args.encoder
-    options |= {"emotions": args.emotions or list(DEFAULT_EMOTIONS), "noisy": args.noisy}
+    options |= {"emotions": args.emotions, "noisy": args.noisy}
+    options["data"] = read_data(args.data, args.columns, args.label_map)
     options |= {"balance": not args.no_balance, "random_state": args.seed}
     rec = named_recognizer(recipe, data_dir=args.data_dir, verbose=verbose, **options)
     return rec if recipe == "best" else rec.train()

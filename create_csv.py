@@ -28,6 +28,7 @@ import sys
 import tempfile
 import warnings
 from contextlib import contextmanager, nullcontext
+from difflib import get_close_matches
 from glob import glob
 from pathlib import Path
 
@@ -36,7 +37,7 @@ import pandas as pd
 from audio import copy_stream
 from checks import alone, check_name, folded, guarded, is_label, make_parser, moved, printable
 from corpora import COPY, describe, find_data_dir, groups, how_to_get
-from parameters import AVAILABLE_EMOTIONS
+from parameters import AVAILABLE_EMOTIONS, LABEL_WORDS
 from tables import (
     COLUMNS,
     PARTITIONS,
@@ -287,7 +288,7 @@ def absent(group, data_dir, corpora=None):
     return f"[!] {', '.join(corpora or [group])}: no recordings in {places}; {how} to use it."
 
 
-def check_emotions(emotions, data_dir=None):
+def check_emotions(emotions, data_dir=None, *, any_word=False):
     """Return the emotions as they are spelled if each is one of the nine or occurs in the data.
 
     Parameters
@@ -295,6 +296,8 @@ def check_emotions(emotions, data_dir=None):
     emotions : sequence of str
     data_dir : path, optional
         See `corpora.find_data_dir`.
+    any_word : bool
+        Take other words, too, unless one looks like a misspelt emotion: labels of a table to come.
 
     Raises
     ------
@@ -310,6 +313,14 @@ def check_emotions(emotions, data_dir=None):
     if not set(names) <= set(legal):
         found = {e for group in groups() for e in list_clips(group, data_dir=data_dir).emotion}
         legal |= {folded(emotion): emotion for emotion in sorted(found - set(legal))}
+    if any_word:
+        words = " ".join(words for own in LABEL_WORDS.values() for words in own.values())
+        known = set(words.split())
+        legal |= {
+            name: str(emotion).strip()
+            for name, emotion in zip(names, emotions, strict=True)
+            if name not in legal and (name in known or not get_close_matches(name, legal, 1, 0.7))
+        }
     return [legal[check_name(name, legal, "emotion")] for name in names]
 
 

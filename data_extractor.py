@@ -34,7 +34,7 @@ from parameters import DEFAULT_EMOTIONS, SAMPLE_RATE, SPEECH_FROM, SPEECH_MEASUR
 from processes import parallel, task
 from sampling import balanced
 from segments import Segment, grouped, load_each
-from tables import listed_once, read_desc_file, speaker_groups
+from tables import listed_once, read_desc_file, recordings, speaker_groups
 from utils import AS_FEATURES, emotion_scale, enabled, extract_batch, with_encoder
 
 BATCH_SIZE = 16  # clips in one task: long enough to be worth sending to another process
@@ -486,7 +486,7 @@ def load_split(
     Parameters
     ----------
     rows : DataFrame
-        Columns path, emotion, speaker, corpus.
+        Columns path, emotion, speaker, corpus; perhaps start and end, see `tables.recordings`.
     features, functionals, **extraction
         See `extract_features`.
     emotions : list of str
@@ -520,7 +520,7 @@ def load_split(
         rows = rows[rows["emotion"].isin(list(emotions))]
         if not classification:
             emotion_scale(emotions)  # raises as early
-    X, read = extract_features(rows["path"], features, functionals=functionals, **extraction)
+    X, read = extract_features(recordings(rows), features, functionals=functionals, **extraction)
     rows = rows[read]
     if targets and rows.empty:
         raise ValueError(f"No {partition} clips in {source}. Add such clips.")

@@ -33,6 +33,7 @@ import utils
 from adaptation import SpeakerFrameScaler
 from augmentation import SPEEDS
 from checks import check_name, moved, renamed, replacing
+from clip_tables import read_data
 from confidence import NetworkTraining, cross_entropy, temperature
 from data_extractor import Views
 from emotion_recognition import ALIASES, SETTINGS, EmotionRecognizer, classic, recommended
@@ -55,7 +56,7 @@ from sampling import speaker_folds
 
 DEEP_FEATURES = ("spectrum", "prosody", "quality")
 SAME = ("emotions", "classification", "target", "balance", "corpora", "tess_ravdess", "emodb")
-SAME += ("custom_db", "data_dir", "random_state", "normalize")
+SAME += ("custom_db", "data", "data_dir", "random_state", "normalize")
 """Settings in which the members of an ensemble agree."""
 
 VERSION = 1  # of the training; to be raised with a change that gives other weights
@@ -303,12 +304,9 @@ class FrameNetwork(BaseEstimator):
         if self.classification:
             truth = targets.argmax(axis=1)
             both = temperature(joined(share), truth) / temperature(scores, truth)
-        return {
-            "linear_weights": weights.astype(np.float32),
-            "linear_offsets": offsets.astype(np.float32),
-            "share": np.array(share),
-            "temperature": np.array(both),
-        }
+        head = {"linear_weights": weights.astype(np.float32)}
+        head["linear_offsets"] = offsets.astype(np.float32)
+        return head | {"share": np.array(share), "temperature": np.array(both)}
 
     def _error(self, outputs, targets):
         """Mean absolute error, or cross-entropy at the best temperature; few clips decide UAR."""
@@ -454,8 +452,9 @@ class DeepEmotionRecognizer(EmotionRecognizer):
                 f"{', '.join(features)}. features=['encoder'] takes the encoder's."
             )
         options = {"speeds": len(SPEEDS)} | renamed(options, theirs | set(ours), ALIASES)
-        if options.get("target"):
-            options["classification"] = False
+        options["classification"] = options.get("classification", True) and not options.get(
+            "target"
+        )
         if "cell" in options:
             cell = getattr(options["cell"], "__name__", options["cell"])
             options["cell"] = check_name(cell, CELLS, "cell")
@@ -527,6 +526,7 @@ class EnsembleRecognizer(Recognizer):
     def __init__(self, members=None, **options):
         if members is None:
             options = renamed(options, {*SETTINGS, *FrameNetwork().get_params()}, ALIASES)
+            options["data"] = read_data(options.get("data"))  # once for both
             copies = {"speeds": 4} | options | {"noisy": options.get("noisy") or 1}
             members = [recommended(**copies), DeepEmotionRecognizer(**options | {"encoder": None})]
         elif options:
@@ -536,7 +536,7 @@ class EnsembleRecognizer(Recognizer):
     def _join(self, members):
         """Keep the members and what they have in common."""
         self.members, self.model = members, None
-        for name in (*SAME, "verbose", "n_jobs", "scheduler"):
+        for name in (*SAME, "verbose", "n_jobs", "scheduler", "_all_emotions"):
             first, *others = (getattr(member, name) for member in members)
             if name in SAME and any(other != first for other in others):
                 raise ValueError(
@@ -566,6 +566,11 @@ class EnsembleRecognizer(Recognizer):
 
     def _rows(self, leave=False):
         return self.members[0]._rows(leave)
+
+    def _set_emotions(self, emotions):
+        self.emotions, self.members = emotions, [copy.copy(member) for member in self.members]
+        for member in self.members:
+            member._set_emotions(emotions)
 
     def _read(self, rows, partition="train"):
         splits = [member._read(rows, partition) for member in self.members]

@@ -22,6 +22,7 @@ From Python:
 
     from sklearn.svm import SVC, SVR
     rec = EmotionRecognizer(model=SVC(), emotions=["sad", "neutral", "happy"]).train()
+    rec = recommended(data="clips.csv").train()               # your own, with your own labels
 """
 
 import runpy
@@ -51,6 +52,7 @@ import utils
 from adaptation import SpeakerScaler
 from augmentation import SPEEDS
 from checks import check_label, check_name, moved, renamed
+from clip_tables import read_data, with_partition
 from confidence import N_FOLDS, Training
 from corpora import wishes
 from create_csv import check_emotions, edited_desc_files, labelled_clips, leave_desc_files
@@ -61,7 +63,7 @@ from predictor import Predictor
 from processes import parallel, task, watched, without_own_jobs
 from recognizer import Recognizer, targets_of
 from sampling import speaker_folds
-from tables import speaker_groups
+from tables import recordings, speaker_groups
 
 SCORES = {True: balanced_accuracy_score, False: mean_absolute_error}  # by classification
 SCORING = {True: "balanced_accuracy", False: "neg_mean_absolute_error"}  # the same, as names
@@ -84,8 +86,13 @@ class EmotionRecognizer(Recognizer):
     model : scikit-learn classifier or regressor, optional
         It is not changed: `train` fits a copy, `rec.model`. Without one, the best of the tuned
         models in `grid/` is determined and trained at once (see `determine_best_model`).
-    emotions : list of str
-        Any of `utils.AVAILABLE_EMOTIONS`, or words that occur in the names of your own clips.
+    emotions : list of str, optional
+        Any of `parameters.AVAILABLE_EMOTIONS`, or labels of your own clips. Default: all labels of
+        `data`, or of what `fit` is given; of the corpora `parameters.DEFAULT_EMOTIONS`.
+    data : DataFrame, path or list of them, optional
+        Labelled clips in place of the corpora; see `clip_tables.read_table`, which may be given
+        labels and columns to map. The table is read at once. Its column partition says which clips
+        are for the test; without one `random_state` draws a fifth of the speakers.
     corpora : list of str, optional
         Exactly these corpora, e.g. ["ravdess", "emodb"]; each must be there.
     tess_ravdess, emodb, custom_db : bool, optional
@@ -138,12 +145,14 @@ class EmotionRecognizer(Recognizer):
     """
 
     training, scaler, speaker_scaler = Training, StandardScaler, SpeakerScaler
+    _all_emotions = False  # whether they are those of whatever clips there are
 
     def __init__(
         self,
         model=None,
         *,
-        emotions=DEFAULT_EMOTIONS,
+        emotions=None,
+        data=None,
         corpora=None,
         tess_ravdess=None,
         emodb=None,
@@ -170,9 +179,17 @@ class EmotionRecognizer(Recognizer):
     ):
         settings = {name: value for name, value in locals().items() if name in SETTINGS}
         settings |= renamed(former, SETTINGS, ALIASES)
-        if target is None:
-            settings["emotions"] = check_emotions(emotions, data_dir)
+        settings["data"] = data = read_data(data, target=target)
+        if target is not None:
+            settings["emotions"] = ()
+        elif data is not None:
+            settings["emotions"] = data.emotions(emotions)
+        elif emotions is None:
+            settings["emotions"] = DEFAULT_EMOTIONS
+        else:
+            settings["emotions"] = check_emotions(emotions, data_dir, any_word=True)
         self._store(**settings)
+        self._all_emotions = emotions is None
         if model is None:
             self.determine_best_model()
 
@@ -242,14 +259,19 @@ class EmotionRecognizer(Recognizer):
     def _settings(self):
         """The arguments that make a recognizer like this one."""
         names = [name for name in SETTINGS if name != "encoder"]  # which the features say
-        return {name: getattr(self, name) for name in names} | {"model": clone(self.model)}
+        settings = {name: getattr(self, name) for name in names} | {"model": clone(self.model)}
+        return settings | ({"emotions": None} if self._all_emotions else {})
 
     def _wishes(self):
         old = {name: getattr(self, name) for name in ("tess_ravdess", "emodb", "custom_db")}
+        if self.data is not None and [self.corpora, *old.values()] != [None] * 4:
+            raise ValueError("Give data, or corpora that lie in the data folder; not both.")
         return wishes(self.corpora, **old)
 
     def _rows(self, leave=False):
-        """The labelled clips of the corpora, with column partition."""
+        """The labelled clips of the table or the corpora, with column partition."""
+        if self.data is not None:
+            return with_partition(self.data.rows, self.random_state)
         names = {
             "tess_ravdess": self.tess_ravdess_name,
             "emodb": self.emodb_name,
@@ -298,7 +320,7 @@ class EmotionRecognizer(Recognizer):
         settings = {name: getattr(self, name) for name in ("functionals", "n_jobs", "verbose")}
         settings |= {"on_error": "raise", "speed": speed, "noisy": noisy}
         with self.parallel():
-            return extract_features(rows["path"], self.features, **settings)[0]
+            return extract_features(recordings(rows), self.features, **settings)[0]
 
     def _in_short(self):
         """Model and features in words: dict of str."""

@@ -8,6 +8,7 @@
     python evaluation.py --corpus emodb --train-corpora ravdess,tess --protocol cross-corpus \\
         --emotions angry,happy,sad,neutral,calm --label-map calm=neutral
     python evaluation.py --corpus emodb --model SVC --leakage
+    python evaluation.py --data clips.csv --protocol group-5   # your own clips
     python evaluation.py --corpus ravdess,emodb --regression --model SVR --protocol group-6
     python evaluation.py --corpus custom --protocol standard --model classic --json > result.json
 
@@ -36,6 +37,7 @@ import plotting
 import protocols
 from adaptation import BY
 from checks import check_name, guarded, make_parser, moved
+from clip_tables import Labelled, chosen_corpora, read_data
 from corpora import gender, help_line, wishes
 from create_csv import labelled_clips
 from deep_emotion_recognition import named_recognizer
@@ -44,8 +46,11 @@ from parameters import CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES, REGRESSORS
 from protocols import PROTOCOLS, calibration_blocks, make_folds, parse_protocol
 from recognizer import Recognizer
 from reports import ClassificationEvaluation, NumbersEvaluation, RegressionEvaluation, compare
-from tables import COLUMNS, map_labels, speaker_groups
+from table_files import add_data
+from tables import as_read, map_labels, recordings, speaker_groups
 from utils import AS_FEATURES, emotion_scale, encoder_option, names_option
+
+CORPORA_OPTIONS = "corpora", "tess_ravdess", "emodb", "custom_db"
 
 
 class State(NamedTuple):
@@ -101,6 +106,7 @@ def evaluate_states(
     protocol,
     states,
     *,
+    data=None,
     train_corpora=None,
     test_corpora=None,
     label_map=None,
@@ -117,6 +123,8 @@ def evaluate_states(
         See `evaluate`.
     states : list of State, or tuples like it
         One evaluation each.
+    data : table, or a list of them, optional
+        Labelled clips in place of the corpora; see `clip_tables.read_table`.
     train_corpora, test_corpora : list of str, optional
         For "cross-corpus"; training defaults to all corpora that aren't tested on.
     label_map : dict of str to (str or None), optional
@@ -136,7 +144,7 @@ def evaluate_states(
         _check_adaptation(state.calibrate, state.adapt)
     if label_map and kind != "cross-corpus":
         raise ValueError(f"label_map is for 'cross-corpus', not {protocol!r}.")
-    rec = _recognizer(system, options)
+    rec = _recognizer(system, options, read_data(data))
     clips = protocols.with_digests(rec.untrained(verbose=0).clips(), rec.n_jobs, verbose)
     clips = map_labels(clips, label_map)
     sides = {"train_corpora": train_corpora, "test_corpora": test_corpora}
@@ -150,12 +158,15 @@ def evaluate_states(
         "random_state": random_state,
     }
     spared = {} if any(state.calibrate for state in states) else {"normalize": None}  # a fit
+    if rec.data is not None:
+        spared["data"] = Labelled(clips, rec.data.name)  # with the labels that they have by now
     fresh = rec.untrained(emotions=emotions, verbose=0, **spared)
-    columns = [*COLUMNS, *rec.targets]
     predicted = [[] for _ in states]
     for fold in tqdm(folds, desc=protocol, unit="fold", disable=not verbose):
-        fitted = _fit(fresh, clips.iloc[fold.train][columns], rec.comparison_ is not None)
-        rows = clips.iloc[fold.test][columns].assign(fold=fold.name)
+        fitted = _fit(
+            fresh, as_read(clips.iloc[fold.train], rec.targets), rec.comparison_ is not None
+        )
+        rows = as_read(clips.iloc[fold.test], rec.targets).assign(fold=fold.name)
         for found, state in zip(predicted, states, strict=True):
             found.append(_predict_fold(fitted, rows, state, random_state))
     return [
@@ -189,34 +200,35 @@ def _fit(fresh, rows, chosen):
     known = set(rows["emotion"])
     # a regressor's scale needs all of its emotions
     own = [emotion for emotion in fresh.emotions if emotion in known or not fresh.classification]
-    fitted = fresh.untrained(emotions=own).fit(rows)
+    fitted = fresh.untrained(emotions=own).fit(Labelled(rows, "the fold"))
     if chosen:  # its own was chosen by clips that folds test on
         fitted.determine_best_model()
     return fitted
 
 
-def _recognizer(system, options):
-    """The recognizer itself, or one around an estimator."""
+def _recognizer(system, options, data):
+    """The recognizer itself, or one around an estimator; of other clips, if they are given."""
     if isinstance(system, Recognizer):
         if options:
             raise TypeError(
                 f"{', '.join(options)}: options are for a bare estimator; this is a recognizer, "
                 "set them where you make it."
             )
-        return system
+        own = dict.fromkeys(CORPORA_OPTIONS) | {"data": data}
+        return system if data is None else system.untrained(**own)
     if not hasattr(system, "get_params") or isinstance(system, type):
         raise TypeError(
             "evaluate() takes an EmotionRecognizer or a scikit-learn estimator (not its class or "
             f"its name); got {system!r}"
         )
-    defaults = {"balance": False, "classification": not is_regressor(system)}
+    defaults = {"balance": False, "classification": not is_regressor(system), "data": data}
     return EmotionRecognizer(system, **(defaults | options))
 
 
 def _predict_fold(fitted, rows, state, random_state):
     """Predict the test clips of a fold: the rows with their predictions."""
     calibrate, adapt, noisy = state
-    predictor, paths = fitted.predictor_, rows["path"].tolist()
+    predictor, paths = fitted.predictor_, recordings(rows)
     X = fitted.features_of(paths, noisy=0 if noisy else None)
     if calibrate == 0:
         return _predict(predictor, X, rows)
@@ -233,7 +245,8 @@ def _predict_fold(fitted, rows, state, random_state):
 
 def _predict(predictor, X, rows):
     """The rows with their predictions, and with probabilities where there are any."""
-    rows = rows.assign(gender=list(map(gender, rows["corpus"], rows["speaker"])))
+    if "gender" not in rows:
+        rows = rows.assign(gender=list(map(gender, rows["corpus"], rows["speaker"])))
     if predictor.targets:
         numbers = predictor.predict(X).reshape(len(X), -1)
         columns = [f"predicted_{name}" for name in predictor.targets]
@@ -275,8 +288,7 @@ def _parse_args(argv):
     add(
         "--train-corpora", type=names_option, help="for cross-corpus; --corpus is what is tested on"
     )
-    labels = "for cross-corpus: common labels, - leaves clips out, as in ps=happy,boredom=-"
-    add("--label-map", type=_label_map, metavar="OLD=NEW,...", help=labels)
+    add_data(parser, labels="with --data, or for cross-corpus")
     add("--features", type=names_option, help="comma-separated; default: the model's")
     encoder = "PATH.onnx or hf:NAME in place of the bundled one, or none; default: the model's"
     add("--encoder", type=encoder_option, default=AS_FEATURES, metavar="NAME|none", help=encoder)
@@ -295,13 +307,6 @@ def _count(text):
     return text if text == "all" else int(text)
 
 
-def _label_map(text):
-    pairs = [pair.split("=") for pair in text.split(",")]
-    if not all(len(pair) == 2 and all(pair) for pair in pairs):
-        raise argparse.ArgumentTypeError(f"it is OLD=NEW,OLD=NEW or OLD=-, not {text!r}")
-    return {old: None if new == "-" else new for old, new in pairs}
-
-
 def _evaluate(args, protocol):
     """The evaluation that the command line asks for, by this protocol."""
     cross = protocol == "cross-corpus"
@@ -310,22 +315,26 @@ def _evaluate(args, protocol):
     if args.train_corpora and not cross:
         raise ValueError(f"--train-corpora is for --protocol cross-corpus, not {protocol}")
     corpora = [*(args.corpus or ()), *(args.train_corpora or ())] or None
-    emotions = args.emotions
-    if emotions in (None, ["all"]) and args.regression:
-        emotions = list(DEFAULT_EMOTIONS)
+    emotions, clips = args.emotions, None
+    if args.data:  # --corpus then chooses among the corpora of the tables
+        label_map = None if cross else args.label_map
+        clips = chosen_corpora(read_data(args.data, args.columns, label_map), corpora)
+        corpora = None
+    if emotions in (None, ["all"]) and (args.regression or args.data):
+        emotions = list(DEFAULT_EMOTIONS) if args.regression else None
     elif emotions in (None, ["all"]):
-        clips = labelled_clips(wishes(corpora), data_dir=args.data_dir, verbose=0)
-        emotions = sorted(set(clips["emotion"]))
+        found = labelled_clips(wishes(corpora), data_dir=args.data_dir, verbose=0)
+        emotions = sorted(set(found["emotion"]))
     vectors = {name: vars(args)[name] for name in ("features", "functionals") if vars(args)[name]}
     vectors["encoder"] = args.encoder
-    data = {"emotions": emotions, "corpora": corpora, "data_dir": args.data_dir}
+    data = {"emotions": emotions, "corpora": corpora, "data_dir": args.data_dir, "data": clips}
     kind = {"classification": not args.regression, "balance": args.balance}
     system = named_recognizer(
         args.model, random_state=args.seed, verbose=0, **data, **kind, **vectors
     )
     sides = {"train_corpora": args.train_corpora, "test_corpora": args.corpus} if cross else {}
     settings = {name: getattr(args, name) for name in State._fields} | {"name": args.model}
-    settings |= {"label_map": args.label_map, "random_state": args.seed}
+    settings |= {"label_map": args.label_map if cross else None, "random_state": args.seed}
     settings |= {"verbose": 0 if args.json else 1}
     return evaluate(system, protocol, **sides, **settings)
 
@@ -399,6 +408,7 @@ __getattr__ = moved(
         "describe_split find_leaks",
         "reports": "Comparison Evaluation",
         "sampling": "speaker_folds",
+        "tables": "COLUMNS",
     },
 )
 

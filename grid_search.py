@@ -4,6 +4,7 @@
     python grid_search.py --regression                     # eight regressors
     python grid_search.py --models SVC,MLP --emotions angry,sad,neutral,ps,happy
     python grid_search.py --search grid --models KNeighbors --features mfcc,chroma,mel
+    python grid_search.py --data clips.csv                 # your own clips
     python grid_search.py --resume                         # go on where a killed run stopped
     python grid_search.py --scheduler tcp://10.0.0.1:8786  # on a Dask cluster, see the README
 
@@ -42,6 +43,7 @@ from sklearn.preprocessing import StandardScaler
 from tqdm.auto import tqdm
 
 from checks import alone, check_name, guarded, make_parser, moved, printable, replacing
+from clip_tables import read_data
 from emotion_recognition import SCORES, SCORING, EmotionRecognizer
 from features import RECOMMENDED_FEATURES
 from metrics import moments_by_speaker, regression_measures
@@ -50,6 +52,7 @@ from parameters import AVAILABLE_EMOTIONS, CLASSIFIER_GRIDS, EMOTION_SCALES, REG
 from plotting import draw_histograms, save_figure
 from processes import parallel, task
 from sampling import speaker_folds, stratified_order
+from table_files import add_data
 from tables import speaker_groups
 from utils import (
     AS_FEATURES,
@@ -557,7 +560,9 @@ def _parse_args(argv):
     parser = make_parser("grid_search.py", __doc__)
     add, default = parser.add_argument, "default %(default)s"
     add("--models", help="comma-separated; default: all eight")
-    add("--emotions", default=",".join(EMOTION_SCALES[0]), help=default)
+    known = f"default {','.join(EMOTION_SCALES[0])}, or all of --data"
+    add("--emotions", type=names_option, help=known)
+    add_data(parser)
     add("--features", type=names_option, default=",".join(RECOMMENDED_FEATURES), help=default)
     encoder = "PATH.onnx or hf:NAME in place of the bundled one, or none; default: as --features"
     add("--encoder", type=encoder_option, default=AS_FEATURES, metavar="NAME|none", help=encoder)
@@ -588,7 +593,8 @@ def _tuned(args):
     grids = {name: grids[check_name(name, grids, "model")] for name in names}
     rec = EmotionRecognizer(
         make_estimator(names[0]),
-        emotions=args.emotions.split(","),
+        emotions=args.emotions or (None if args.data else list(EMOTION_SCALES[0])),
+        data=read_data(args.data, args.columns, args.label_map),
         features=args.features,
         encoder=args.encoder,
         corpora=args.corpora.split(",") if args.corpora else None,

@@ -20,7 +20,14 @@ from fingerprints import SILENT, copies, fingerprint
 from parameters import SAMPLE_RATE
 from sampling import balanced, check_two_speakers
 from segments import grouped, load_each
-from tables import PARTITIONS, speaker_groups, unclear_speakers, warn_of_labels
+from tables import (
+    PARTITIONS,
+    names_of,
+    recordings,
+    speaker_groups,
+    unclear_speakers,
+    warn_of_labels,
+)
 
 N_RANDOM_FOLDS = 10  # trains on as large a share as leaving out one of EMO-DB's ten speakers
 NAMED = 10  # speakers, files or sentences that a message names
@@ -40,7 +47,7 @@ class Protocol(NamedTuple):
 
 _CLAIM = ", each predicted by a model trained without its speaker"
 _APART = " of {corpora}: {n_clips} clips of {n_speakers} speakers" + _CLAIM
-_NO_CLAIM = "{}; {}, so that nobody knows which of them were heard in training"
+_NO_CLAIM = "{}; {}, so independence of speakers can't be claimed"
 PROTOCOLS = {
     "standard": Protocol(False, ""),  # see `describe_split`
     "loso": Protocol(True, "leave one speaker out (loso)" + _APART),
@@ -363,14 +370,16 @@ def find_leaks(train_rows, test_rows):
         Columns path, speaker, corpus. With digest (`audio_digests`) in both no file is read.
     """
     if "digest" not in train_rows or "digest" not in test_rows:
-        digests = audio_digests([*train_rows["path"], *test_rows["path"]])
+        digests = audio_digests([*recordings(train_rows), *recordings(test_rows)])
         train_rows = train_rows.assign(digest=digests[: len(train_rows)])
         test_rows = test_rows.assign(digest=digests[len(train_rows) :])
-    known = train_rows.dropna(subset="digest").set_index("digest")["path"].to_dict()
+    known = train_rows.dropna(subset="digest")
+    known = dict(zip(known["digest"], names_of(known), strict=True))
     again = test_rows[test_rows["digest"].isin(list(known))]
+    pairs = [(known[d], p) for d, p in zip(again["digest"], names_of(again), strict=True)]
     return Leaks(
         _shared(speaker_groups(train_rows), speaker_groups(test_rows)),
-        tuple(sorted((known[d], p) for d, p in zip(again["digest"], again["path"], strict=True))),
+        tuple(sorted(pairs)),
         tuple(sorted(_sentences(train_rows) & _sentences(test_rows))),
     )
 
@@ -382,7 +391,10 @@ def _shared(train_groups, test_groups):
 
 
 def _sentences(rows):
-    texts = {(sentence(p, c), c) for p, c in zip(rows["path"], rows["corpus"], strict=True)}
+    if "sentence" in rows:
+        texts = set(zip(rows["sentence"], rows["corpus"], strict=True))
+    else:
+        texts = {(sentence(p, c), c) for p, c in zip(rows["path"], rows["corpus"], strict=True)}
     return {f"{corpus}/{text}" for text, corpus in texts if text}
 
 
@@ -404,8 +416,7 @@ def audio_digests(paths, n_jobs=-1, verbose=0):
 def _measured(paths, n_jobs=-1, verbose=0):
     """The digests and the `FACTS` of recordings: DataFrame."""
     paths, found = list(paths), {}
-    threads = Parallel(n_jobs, prefer="threads", return_as="generator")
-    groups = grouped(paths)
+    threads, groups = Parallel(n_jobs, prefer="threads", return_as="generator"), grouped(paths)
     every = threads(delayed(_digests)([paths[i] for i in group]) for group in groups)
     style = {"unit": "clip", "disable": not verbose}
     with warnings.catch_warnings(), tqdm(None, "Looking for leaks", len(paths), **style) as bar:
@@ -413,15 +424,15 @@ def _measured(paths, n_jobs=-1, verbose=0):
         for group, own in zip(groups, every, strict=True):
             found |= zip(group, own, strict=True)
             bar.update(len(group))
-    rows = [found[i] for i in range(len(paths))]
-    table = pd.DataFrame(rows, columns=["digest", "print", *FACTS])
+    table = pd.DataFrame.from_dict(found, "index", columns=["digest", "print", *FACTS])
+    table = table.loc[range(len(paths))]
     return table.assign(digest=table["digest"].to_numpy()[copies(table.pop("print").tolist())])
 
 
 def _digests(recordings):
     """Of each the hash, None if it can't be read, the fingerprint, and the `FACTS`: list."""
     found = {i: _digest(y) for i, y in load_each(recordings)}
-    return [found[i] for i in range(len(recordings))]
+    return [found[i] for i in sorted(found)]
 
 
 def _digest(y):
@@ -446,8 +457,8 @@ def with_digests(clips, n_jobs=-1, verbose=0):
     n_jobs, verbose
         See `audio_digests`.
     """
-    clips = clips.assign(**_measured(clips["path"], n_jobs, verbose).set_index(clips.index))
-    unread = clips.loc[clips["digest"].isna(), "path"].tolist()
+    clips = clips.assign(**_measured(recordings(clips), n_jobs, verbose).set_index(clips.index))
+    unread = names_of(clips[clips["digest"].isna()])
     if unread:
         warnings.warn(
             f"{len(unread)} clip(s) left out with their labels, they can't be read: "

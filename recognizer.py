@@ -5,6 +5,7 @@
 
 import copy
 import math
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,8 @@ import timeline
 import utils
 from adaptation import listed, usable
 from audio import load_audio
-from checks import check_name
+from checks import check_name, folded, printable
+from clip_tables import read_data, read_table
 from confidence import RANKINGS, decided, ranked, smallest_set
 from corpora import wishes_in_words
 from data_extractor import SpeechFeatures, Split, copies_of, find_speech, kept
@@ -26,7 +28,18 @@ from model_file import Savable
 from parameters import SAMPLE_RATE
 from processes import on_cluster
 from protocols import describe_split
-from tables import PARTITIONS, speaker_groups
+from tables import PARTITIONS, recordings, speaker_groups
+
+
+def as_recordings(audio):
+    """What a table lists as a list of recordings; anything else as it is.
+
+    Parameters
+    ----------
+    audio : DataFrame, or what `Predicts.predict` takes
+    """
+    table = isinstance(audio, pd.DataFrame)
+    return recordings(read_table(audio, target=None)) if table else audio
 
 
 class Predicts:
@@ -66,7 +79,7 @@ class Predicts:
 
     def _answered(self, audio, sr, check_speech, answer, nothing):
         """What `answer(X)` gives for recordings with speech, and `nothing()` for the others."""
-        predictor = self._check_trained()
+        predictor, audio = self._check_trained(), as_recordings(audio)
         if not isinstance(audio, (list, tuple)):
             y = load_audio(audio, orig_sr=sr)
             speaks = not check_speech or has_speech(y)
@@ -84,7 +97,8 @@ class Predicts:
         Parameters
         ----------
         audio : path, binary file object, array (n_samples,) or (n_samples, n_channels), or a list
-            Any audio file; an array goes with its rate.
+            Any audio file, or a `segments.Segment` of one; an array goes with its rate. Or a
+            DataFrame of paths, perhaps with start and end (see `clip_tables.read_table`).
         sr : int, optional
             Sampling rate of an array in Hz.
         abstain : float, optional
@@ -217,7 +231,7 @@ class Predicts:
             For an unknown label, without speech, or if `normalize` isn't "speaker".
         """
         predictor = self._check_trained()
-        own = usable(recordings, labels, self.emotions, sr)
+        own = usable(as_recordings(recordings), labels, self.emotions, sr)
         X = self.features_of(own.recordings, SAMPLE_RATE)
         adapted = copy.copy(self)
         adapted._take(predictor.adapted(X, own.labels, by))
@@ -417,12 +431,35 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
 
         Parameters
         ----------
-        rows : DataFrame
-            Columns path, emotion, speaker, corpus; drawn equally by emotion if `balance` is on.
+        rows : DataFrame, path or list of them
+            See `clip_tables.read_table`; drawn equally by emotion if `balance` is on. A warning
+            says how many clips are of other emotions than those that were given.
         """
+        rows = self._own_clips(read_data(rows, target=self.target))
         with self.parallel():
             self._keep(self._read(rows))
         return self._learn(self.verbose)
+
+    def _own_clips(self, data):
+        """The clips of a table that are learned: DataFrame."""
+        if self.targets:
+            return data.rows
+        rows, labels = data.rows, data.emotions()
+        if self._all_emotions and set(labels) != set(self.emotions):
+            self._set_emotions(labels)
+        own = {folded(emotion): emotion for emotion in self.emotions}
+        rows = rows.assign(emotion=[own.get(folded(label)) for label in rows["emotion"]])
+        if n_others := int(rows["emotion"].isna().sum()):
+            others = ", ".join(label for label in labels if folded(label) not in own)
+            warnings.warn(
+                f"{n_others} clips of {data.name} aren't learned: {printable(others)}, which isn't "
+                "among the emotions that were given",
+                stacklevel=3,
+            )
+        return rows[rows["emotion"].notna()].reset_index(drop=True)
+
+    def _set_emotions(self, emotions):
+        self.emotions = emotions
 
     def _learn(self, verbose):
         self._check_not_adapted()
@@ -533,7 +570,8 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
             f"{n_clips} clips of {n_speakers} speaker{'s' * (n_speakers > 1)} of {corpus}"
             for corpus, (n_clips, n_speakers) in self._trained_on().items()
         ]
-        wanted = f"not trained, will learn from {wishes_in_words(self._wishes())}"
+        table = self.data and f"{len(self.data.rows)} clips of {self.data.name}"
+        wanted = f"not trained, will learn from {table or wishes_in_words(self._wishes())}"
         facts["training"] = f"trained on {', '.join(learned)}" if learned else wanted
         if self._is_adapted():
             facts["speaker"] = f"adapted to {self.adaptation_ or 'one speaker'}"

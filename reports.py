@@ -13,7 +13,7 @@ from checks import check_name
 from corpora import CORPORA
 from metrics import CONFIDENCE, N_BINS, NO_INTERVAL, SURE, TITLES, in_words
 from protocols import Leaks, in_short
-from tables import speaker_groups
+from tables import names_of, speaker_groups
 
 MEASURED = """
 It names how a voice sounds, not what somebody feels: don't decide about people by it. How well it
@@ -644,9 +644,10 @@ def _check_comparable(first, second, same_folds):
         raise ValueError("The scores of loco are means over corpora: compare it with loco only.")
     columns = ["path", "emotion", "speaker", "corpus"] + ["fold"] * same_folds
     a, b = (
-        e.clips[columns].astype(str).sort_values("path").reset_index(drop=True)
+        e.clips.assign(path=names_of(e.clips))[columns].astype(str).sort_values("path")
         for e in (first, second)
     )
+    a, b = a.reset_index(drop=True), b.reset_index(drop=True)
     if not a["path"].equals(b["path"]):
         only = sorted(set(a["path"]) ^ set(b["path"]))
         raise ValueError(

@@ -3,8 +3,10 @@
 `clip_tables.py` makes labelled clips of their cells.
 """
 
+import difflib
 import json
 import os
+import unicodedata
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -15,10 +17,12 @@ import pandas as pd
 from checks import check_name, folded, is_label, open_file, printable, read_file
 from corpora import CORPORA, describe
 from create_csv import list_audio
+from parameters import LABEL_WORDS
 from tables import COLUMNS, NAME_ERRORS, TEXT
 
 LARGEST = 2**32  # bytes of a file
 NAMED = 5  # files that a message names
+SCANNED = 100  # files of one folder: from here on the folder is listed at once
 
 NAMES = {
     "path": "file filename file_name filepath file_path audio_filepath wav wave wav_path wav_file "
@@ -36,6 +40,55 @@ NAMES = {
 }
 NAMES = {name: (name, *others.split()) for name, others in NAMES.items()}
 """What columns are usually called; "offset" is the end beside onset, the start beside duration."""
+
+
+def add_data(parser, labels="with --data"):
+    """Add the options --data, --columns and --label-map, which `clip_tables.read_data` takes.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    labels : str
+        When --label-map is for, for the help.
+    """
+    add = parser.add_argument_group("your own clips").add_argument
+    table = "labelled clips in place of the corpora, from a CSV or JSON Lines file or a folder in "
+    table += "audformat; may be repeated. All its emotions by default"
+    add("--data", action="append", metavar="TABLE", help=table)
+    own = "the names of its columns where they aren't the usual ones: path=FILE,emotion=MOOD"
+    add("--columns", type=pairs_option, metavar="NAME=OWN,...", help=own)
+    names = f"or a language ({', '.join(LABEL_WORDS)})"
+    common = f"{labels}: labels by others, - leaves clips out, as in ps=happy,boredom=-; {names}"
+    add("--label-map", type=_label_map_option, metavar="OLD=NEW,...", help=common)
+
+
+def pairs_option(text):
+    """What OLD=NEW,OLD=NEW says, for argparse: dict of str to (str or None); - is None.
+
+    Parameters
+    ----------
+    text : str
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        For another form.
+
+    Examples
+    --------
+    >>> pairs_option("ps=happy,boredom=-")
+    {'ps': 'happy', 'boredom': None}
+    """
+    from argparse import ArgumentTypeError
+
+    pairs = [pair.split("=") for pair in text.split(",")]
+    if not all(len(pair) == 2 and all(pair) for pair in pairs):
+        raise ArgumentTypeError(f"it is OLD=NEW,OLD=NEW or OLD=-, not {text!r}")
+    return {old.strip(): None if new == "-" else new.strip() for old, new in pairs}
+
+
+def _label_map_option(text):
+    return text if text in (*LABEL_WORDS, *CORPORA) else pairs_option(text)
 
 
 class Source(NamedTuple):
@@ -105,8 +158,9 @@ def _file(path):
     if not isinstance(cells.index, pd.RangeIndex):  # pandas takes the first fields for row names
         raise ValueError(f"{name} has more fields in its lines than names of columns above them.")
     cells.index += 2  # as spreadsheets count
-    cells = cells.fillna("")
-    empty = np.logical_and.reduce([cells[c].to_numpy() == "" for c in cells], initial=True)
+    first = cells.iloc[:, 0].to_numpy()
+    empty = np.array([cell != cell or cell == "" for cell in first], dtype=bool)  # nan, too
+    empty[empty] = (cells[empty].fillna("") == "").all(axis=1)
     return Source(cells[~empty] if empty.any() else cells, name, path.parent)
 
 
@@ -270,3 +324,57 @@ def _column(table, name):
         if folded(column) in names or folded(about.scheme_id or "") in names:
             return column
     return None
+
+
+# the files that tables name
+
+
+def existing_files(paths):
+    """Each path as it is spelled on disk, None where there is no file: list.
+
+    Folders of many are listed once, in place of asking for each file.
+
+    Parameters
+    ----------
+    paths : list of str
+        Absolute.
+    """
+    found, folders = [None] * len(paths), {}
+    for i, path in enumerate(paths):
+        folders.setdefault(path.rpartition(os.sep)[0], []).append(i)
+    for folder, own in folders.items():
+        if len(own) < SCANNED:
+            for i in own:
+                found[i] = paths[i] if os.path.isfile(paths[i]) else None  # noqa: PTH113
+            own = [i for i in own if found[i] is None]
+        names, spelled = _files_in(folder or os.sep) if own else (), None
+        for i in own:
+            name = paths[i].rpartition(os.sep)[2]
+            if name in names:
+                found[i] = paths[i]
+                continue
+            # on a Mac, ü may be u with dots
+            spelled = spelled or {unicodedata.normalize("NFC", own): own for own in names}
+            name = spelled.get(unicodedata.normalize("NFC", name))
+            found[i] = name and f"{folder}{os.sep}{name}"
+    return found
+
+
+def _files_in(folder):
+    try:
+        with os.scandir(folder) as entries:
+            return {entry.name for entry in entries if entry.is_file()}
+    except OSError:
+        return set()
+
+
+def file_like(path):
+    """Find a file that is called nearly like this one, in its folder: str, or None.
+
+    Parameters
+    ----------
+    path : str
+    """
+    folder, _, name = path.rpartition(os.sep)
+    near = difflib.get_close_matches(name, sorted(_files_in(folder or os.sep))[:5000], n=1)
+    return near[0] if near else None

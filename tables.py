@@ -282,6 +282,20 @@ def names_of(rows):
     return [*map(str, recordings(rows))]
 
 
+def as_read(rows, targets=()):
+    """Rows without what was only measured of them: DataFrame with our own columns.
+
+    Parameters
+    ----------
+    rows : DataFrame (n_clips,)
+        Columns path, emotion, speaker, corpus, and perhaps some of `OPTIONAL`.
+    targets : sequence of str
+        Columns of numbers that are learned.
+    """
+    known = [name for name in (*COLUMNS, *OPTIONAL) if name in rows and name != "partition"]
+    return rows[[*known, *targets]]
+
+
 def one_spelling(names):
     """Spell names that are the same (see `checks.folded`) as the first of them: Series.
 
@@ -312,6 +326,8 @@ def unclear_speakers(rows):
     """
     if not {"path", "speaker"} <= set(rows):
         return ""
+    if not names_speakers(rows):
+        return "no table names the speakers"
     for corpus, own in rows.groupby("corpus"):
         n_clips, n_speakers = len(own), len({folded(name) for name in own["speaker"].unique()})
         if n_clips >= FEW and n_speakers > NEARLY_ALL * n_clips:

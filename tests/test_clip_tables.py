@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import clip_tables
+import table_files
 from clip_tables import read_data, read_table, with_partition
 from tables import COLUMNS, names_speakers
 
@@ -172,7 +172,7 @@ WRONG = {
     ),
     "no path of a file.*downloaded first": "path,emotion|https://x.org/a.wav,sad",
     r"all 2 clips have the label 'sad', and learning takes two": "path,emotion|a.wav,sad|b.wav,sad",
-    r"no speaker: row 3": "path,emotion,spk|a.wav,sad,1|b.wav,happy,",
+    "no speaker in 'spk': row 3": "path,emotion,spk|a.wav,sad,1|b.wav,happy,",
     r"the end isn't after the start: row 2 \(\[2\. 1\.\]\), row 3": (
         "path,emotion,start,end|a.wav,sad,2,1|b.wav,happy,1,1|c.wav,happy,1,2"
     ),
@@ -190,7 +190,7 @@ WRONG = {
     ),
     "more fields in its lines": "path,emotion|a.wav,sad,1",
     r"is no table with a line.*Expected 2 fields in line 3": "path,emotion|a.wav,sad|b.wav,sad,2,3",
-    "no short line of plain text: row 2": "path,emotion|a.wav," + "x" * 201,
+    "no short line of plain text in 'emotion': row 2": "path,emotion|a.wav," + "x" * 201,
 }
 
 
@@ -276,8 +276,8 @@ def test_a_table_from_windows_and_one_in_nfd(folder):
 
 
 def test_a_large_folder_is_listed_once(folder, monkeypatch):
-    monkeypatch.setattr(clip_tables, "SCANNED", 2)
-    monkeypatch.setattr(clip_tables.os.path, "isfile", None)
+    monkeypatch.setattr(table_files, "SCANNED", 2)
+    monkeypatch.setattr(table_files.os.path, "isfile", None)
     lines = CSV.split("\n")
     assert len(table_of(folder, *lines)) == 4
     with pytest.raises(FileNotFoundError, match="row 5"):

@@ -22,7 +22,7 @@ from corpora import wishes
 from create_csv import labelled_clips
 from data_extractor import numbers_of
 from emotion_recognition import EmotionRecognizer, load_recognizer, recommended
-from evaluation import compare, evaluate
+from evaluation import CORPORA_OPTIONS, compare, evaluate
 from explain import explain
 from metrics import regression_measures
 from parameters import SAMPLE_RATE
@@ -32,16 +32,6 @@ from reports import NumbersEvaluation
 AROUSAL = {"sad": -0.6, "neutral": 0.0, "happy": 0.6, "angry": 0.8, "fear": 0.7, "boredom": -0.7}
 VALENCE = {"sad": -0.7, "neutral": 0.0, "happy": 0.9, "angry": -0.6, "fear": -0.6, "boredom": -0.3}
 BOTH = ["arousal", "valence"]
-
-
-class OnNumbers(EmotionRecognizer):
-    """A recognizer of the bundled clips, which have numbers."""
-
-    def _rows(self, leave=False):
-        return numbered()
-
-
-OnNumbers.__name__ = "EmotionRecognizer"  # as its files name it
 
 
 def numbered():
@@ -55,7 +45,8 @@ def numbered():
 def make(target, model=None, **options):
     options = BUNDLED | {"encoder": None} | options
     model = recommended(target=target, **options).model if model is None else model
-    return OnNumbers(model, target=target, **options)
+    options = {name: x for name, x in options.items() if name not in CORPORA_OPTIONS}
+    return EmotionRecognizer(model, target=target, data=numbered(), **options)
 
 
 @pytest.fixture(scope="module")
