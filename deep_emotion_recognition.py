@@ -56,8 +56,7 @@ from sampling import speaker_folds
 
 DEEP_FEATURES = ("spectrum", "prosody", "quality")
 SAME = ("emotions", "classification", "target", "balance", "corpora", "tess_ravdess", "emodb")
-SAME += ("custom_db", "data", "data_dir", "random_state", "normalize")
-"""Settings in which the members of an ensemble agree."""
+SAME += ("custom_db", "data", "data_dir", "random_state", "normalize")  # in an ensemble
 
 VERSION = 1  # of the training; to be raised with a change that gives other weights
 HELD_OUT = 5  # a network leaves the fifth part of the speakers out
@@ -92,9 +91,8 @@ class FrameNetwork(BaseEstimator):
     bidirectional : bool
     dropout : float or list of float
         Of every layer, or a rate for each, the recurrent ones first.
-    batch_size : int
-    epochs : int
-        At most; see `networks.PATIENCE`.
+    batch_size, epochs : int
+        Epochs at most; see `networks.PATIENCE`.
     optimizer : str
         Of Keras.
     learning_rate : float

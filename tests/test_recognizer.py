@@ -233,7 +233,7 @@ def test_wrong_targets_are_refused():
     with pytest.raises(ValueError, match="takes a regressor"):
         make("arousal", SVC())
     rows = numbered()
-    with pytest.raises(ValueError, match=r"Unknown column of numbers 'arousl'.* mean 'arousal'"):
+    with pytest.raises(ValueError, match="has no column arousl"):
         make("arousl").fit(rows)
     for wrong in (np.nan, np.inf, "high"):
         odd = rows.assign(arousal=rows["arousal"].astype(object))
