@@ -50,7 +50,8 @@ from utils import AS_FEATURES, among, encoder_option, names_option, probability_
 
 MODELS = (*RECIPES, *(name.removesuffix("Classifier") for name in CLASSIFIERS))
 """Names of recipes: models that are trained when a command line asks for them."""
-TRAINING = "data", "corpora", "features", "data_dir", "no_balance", "speeds", "noisy", "seed"
+TRAINING = "data", "target", "corpora", "features", "data_dir", "no_balance", "speeds", "noisy"
+TRAINING += ("seed",)
 """Arguments of `add_model` that only a recipe takes."""
 
 
@@ -173,7 +174,8 @@ def _trained(args, recipe, corpora, verbose=1):
     options = {name: value for name, value in given.items() if value is not None}
     options["encoder"] = args.encoder
     options |= {"emotions": args.emotions, "noisy": args.noisy}
-    options["data"] = read_data(args.data, args.columns, args.label_map)
+    options["data"] = read_data(args.data, args.columns, args.label_map, args.target)
+    options |= {"target": args.target} if args.target else {}
     options |= {"balance": not args.no_balance, "random_state": args.seed}
     rec = named_recognizer(recipe, data_dir=args.data_dir, verbose=verbose, **options)
     return rec if recipe == "best" else rec.train()

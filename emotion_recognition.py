@@ -516,7 +516,8 @@ def classic(**options):
     **options
         See `EmotionRecognizer`.
     """
-    model = SVC() if options.get("classification", True) else SVR()
+    classifies = options.get("classification", True) and not options.get("target")
+    model = SVC() if classifies else SVR()
     defaults = {"model": model, "features": ft.DEFAULT_FEATURES, "functionals": ["mean"]}
     return EmotionRecognizer(**defaults | options)
 
