@@ -299,9 +299,10 @@ def read_label_studio(source, folder=None, *, audio="audio", control="emotion"):
     if not found:
         raise ValueError(f"{name} has no labels named {control!r}; export after labelling.")
     rows = pd.DataFrame(found, columns=["path", "emotion", "start", "end"]).drop_duplicates()
-    wrong = rows.loc[~rows["emotion"].map(is_label), "emotion"]
+    wrong = rows[~rows["emotion"].map(is_label) | (rows["emotion"] == "")]
     if len(wrong):
-        raise ValueError(f"{name}: {printable(repr(wrong.iloc[0]))[:200]} is no short plain label.")
+        label = printable(repr(wrong["emotion"].iloc[0]))[:200]
+        raise ValueError(f"{name}: {label} is no short plain label.")
     several = rows[rows.duplicated(["path", "start", "end"])]["path"].unique()
     if len(several):
         some = ", ".join(map(printable, several[:N_NAMED])) + ", ..." * (len(several) > N_NAMED)
@@ -333,12 +334,16 @@ def _labels(task, control):
     for value in values if isinstance(values, list) else [values]:
         own = value if isinstance(value, dict) else {"choices": [value] if value else []}
         start, end = (float(own.get(key, math.nan)) for key in ("start", "end"))
+        if not ((math.isnan(start) and math.isnan(end)) or 0 <= start < end < math.inf):
+            raise ValueError(f"a part from {start} to {end} s")
         for label in own.get("labels") or own.get("choices", ()):
             yield label, start, end
 
 
 def _local(place):
     """The path, in the folder that Label Studio serves, of a recording as it names it: str."""
+    if not place:
+        raise ValueError("a recording without a name")
     if place.startswith(LOCAL):
         return unquote(place.removeprefix(LOCAL), errors="surrogateescape")
     name = unquote(urlsplit(place).path, errors="surrogateescape")

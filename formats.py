@@ -359,21 +359,23 @@ def to_label_studio(table, audio=None):
     return _tasks([(audio or "recording", results, score)])
 
 
-def label_studio_tasks(table):
+def label_studio_tasks(table, folder=None):
     """Write clips as tasks of Label Studio, their predicted emotions as pre-annotations: str.
 
     Parameters
     ----------
     table : DataFrame
-        Column path, relative to the folder that Label Studio serves; perhaps emotion and
-        confidence. See `Predicts.rank`.
+        Column path; perhaps emotion and confidence. See `predictor.Predicts.rank`.
+    folder : path, optional
+        The one that Label Studio serves; the clips are in it. Default: paths are relative to it.
     """
     tasks = []
     for row in table.to_dict("records"):
+        path = row["path"] if folder is None else os.path.relpath(row["path"], folder)
         emotion, score = row.get("emotion"), float(row.get("confidence", 0.0))
         value = {"choices": [printable(emotion)]} if isinstance(emotion, str) else None
         own = {"id": "clip", "type": "choices", "value": value, "score": score}
-        tasks.append((row["path"], [own] if value else [], score))
+        tasks.append((path, [own] if value else [], score))
     return _tasks(tasks)
 
 

@@ -214,6 +214,12 @@ def test_several_labels_of_a_clip_are_kept_and_named(file):
         ('[{"audio": "x.wav", "emotion": "\\u001b[2J"}]', "no short plain label"),
         ('[{"audio": "x.wav", "emotion": [{"start": {}, "labels": ["x"]}]}]', "task 1"),
         ('[{"audio": "x.wav", "annotations": {"result": 1}}]', "task 1"),
+        ('[{"audio": "", "emotion": "x"}]', "without a name"),
+        ('[{"audio": "x.wav", "emotion": [{"labels": [""]}]}]', "'' is no short plain label"),
+        (
+            '[{"audio": "x.wav", "emotion": [{"start": 2, "end": 1, "labels": ["x"]}]}]',
+            "2.0 to 1.0",
+        ),
         ("[" * 100_000, "e.json is no JSON"),
         ("{", "e.json is no JSON"),
         ("", "e.json has no labels"),

@@ -789,7 +789,8 @@ def test_a_timeline_has_a_row_for_each_turn(run, documents, bundled, call, tmp_p
     assert code == 0 and len(list((tmp_path / "new").iterdir())) == len(FORMATS)
     elan = (tmp_path / "new" / "call.eaf").read_text()
     assert path.as_uri() in elan and 'PARTICIPANT="bob"' in elan
-    assert run(*asked, path.parent / "call.wav", HAPPY)[2].count("run it for each") == 1
+    code, out, err = run("timeline", path, HAPPY, "--segments", tmp_path / "turns.csv")
+    assert code == 1 and not out and "one recording, not 2: run it for each" in err
 
 
 def test_a_timeline_is_scored_by_what_is_true(run, documents, call, tmp_path):
