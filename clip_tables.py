@@ -263,8 +263,9 @@ def _canonical(source, columns, label_map, targets):
     for target in filter(None, targets):
         if target != "emotion":
             rows[target] = _numbers(source, own[target])
-    if "emotion" in own and targets != [None]:
-        rows["emotion"] = _labels(source, texts.pop("emotion"), label_map, own["emotion"])
+    labels = texts.pop("emotion", None)
+    if "emotion" in targets:
+        rows["emotion"] = _labels(source, labels, label_map, own["emotion"])
     if "speaker" in own:
         rows["speaker"] = _speakers(source, texts.pop("speaker"), own["speaker"])
     else:

@@ -39,7 +39,7 @@ from emotion_recognition import load_recognizer
 from encoder import BUNDLED
 from features import REGISTRY
 from formats import FORMATS, draw_timeline, in_words, records
-from metrics import timeline_scores_in_words
+from metrics import TITLES, timeline_scores_in_words
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES
 from plotting import bars, save_figure
 from predictor import recognise
@@ -547,7 +547,10 @@ def _train(argv):
     for path in args.files:
         try:
             found = recognise(rec.predictor_, load_audio(path))
-            found = {"emotion": found["emotion"] or "", "probabilities": found["probabilities"]}
+            if not rec.targets:
+                found["emotion"] = found["emotion"] or ""
+            kept = "emotion", "probabilities", "numbers"
+            found = {name: found[name] for name in kept if name in found}
         except AudioError as error:
             found = {"error": str(error)}
         predictions.append({"path": path} | found)
@@ -569,6 +572,10 @@ def _train(argv):
 
 def _facts(rec, predictions):
     """What `--json` prints: dict."""
+    if rec.targets:
+        answers = {"targets": rec.targets}
+    else:
+        answers = {"confusion": rec.confusion_matrix(percentage=False, labeled=False).tolist()}
     return {
         "protocol": rec.protocol(),
         "corpora": sorted(set(rec.train_rows_["corpus"]) | set(rec.test_rows_["corpus"])),
@@ -577,7 +584,7 @@ def _facts(rec, predictions):
         "n_train": len(rec.y_train),
         "n_test": len(rec.y_test),
         **rec.scores(),
-        "confusion": rec.confusion_matrix(percentage=False, labeled=False).tolist(),
+        **answers,
         "predictions": predictions,
     }
 
@@ -592,17 +599,20 @@ def _print_report(rec, predictions):
             "(data/test-custom as bundled is synthetic speech: it shows that all works, not how "
             "well people are heard)"
         )
-    for name, label in (("accuracy", "accuracy"), ("uar", "UAR")):
+    for name in ("ccc", "mae", "rmse") if rec.targets else ("accuracy", "uar"):
         low, high = score[f"{name}_low"], score[f"{name}_high"]
         interval = "one speaker, no interval" if low is None else f"{low:.3f} to {high:.3f}"
-        print(f"  {label:8s} {score[name]:.3f}  (95 % by speaker: {interval})")
-    print(f"  chance   {1 / len(rec.emotions):.3f}")
-    print("\nConfusion matrix, percent of the true emotion")
-    print(rec.confusion_matrix().round(1).to_string())
+        print(f"  {TITLES[name]:8s} {score[name]:.3f}  (95 % by speaker: {interval})")
+    if not rec.targets:
+        print(f"  chance   {1 / len(rec.emotions):.3f}")
+        print("\nConfusion matrix, percent of the true emotion")
+        print(rec.confusion_matrix().round(1).to_string())
     for prediction in predictions:
-        emotion = prediction.get("emotion", "can't be read") or NO_SPEECH
+        own = prediction.get("numbers", {}).items()
+        found = ", ".join(f"{name} {number:+.3f}" for name, number in own)
+        found = found or prediction.get("emotion", "can't be read") or NO_SPEECH
         lines = [
-            f"\n{printable(prediction['path'])}: {emotion}",
+            f"\n{printable(prediction['path'])}: {found}",
             bars(prediction.get("probabilities", {})),
         ]
         print("\n".join(filter(None, lines)))

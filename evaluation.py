@@ -11,6 +11,7 @@
     python evaluation.py --data clips.csv --protocol group-5   # your own clips
     python evaluation.py --corpus ravdess,emodb --regression --model SVR --protocol group-6
     python evaluation.py --corpus custom --protocol standard --model classic --json > result.json
+    python evaluation.py --data calls.csv --target arousal,valence --protocol group-5
 
 The table's first line is the protocol. The pictures go to `results/`, unless --pictures says where.
 """
@@ -318,7 +319,8 @@ def _evaluate(args, protocol):
     emotions, clips = args.emotions, None
     if args.data:  # --corpus then chooses among the corpora of the tables
         label_map = None if cross else args.label_map
-        clips = chosen_corpora(read_data(args.data, args.columns, label_map), corpora)
+        read = read_data(args.data, args.columns, label_map, args.target)
+        clips = chosen_corpora(read, corpora)
         corpora = None
     if emotions in (None, ["all"]) and (args.regression or args.data):
         emotions = list(DEFAULT_EMOTIONS) if args.regression else None
@@ -328,7 +330,7 @@ def _evaluate(args, protocol):
     vectors = {name: vars(args)[name] for name in ("features", "functionals") if vars(args)[name]}
     vectors["encoder"] = args.encoder
     data = {"emotions": emotions, "corpora": corpora, "data_dir": args.data_dir, "data": clips}
-    kind = {"classification": not args.regression, "balance": args.balance}
+    kind = {"classification": not args.regression, "balance": args.balance, "target": args.target}
     system = named_recognizer(
         args.model, random_state=args.seed, verbose=0, **data, **kind, **vectors
     )
