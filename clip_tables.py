@@ -266,6 +266,8 @@ def _canonical(source, columns, label_map, targets):
     labels = texts.pop("emotion", None)
     if "emotion" in targets:
         rows["emotion"] = _labels(source, labels, label_map, own["emotion"])
+    elif labels is not None and targets != [None]:
+        rows["emotion"] = labels.map(printable).each()
     if "speaker" in own:
         rows["speaker"] = _speakers(source, texts.pop("speaker"), own["speaker"])
     else:
