@@ -172,7 +172,8 @@ def _trained(args, recipe, corpora, verbose=1):
     given = {"features": args.features, "speeds": args.speeds, "corpora": corpora}
     options = {name: value for name, value in given.items() if value is not None}
     options["encoder"] = args.encoder
-    options |= {"emotions": args.emotions, "noisy": args.noisy}
+    emotions = args.emotions or (None if args.data else list(DEFAULT_EMOTIONS))
+    options |= {"emotions": emotions, "noisy": args.noisy}
     options["data"] = read_data(args.data, args.columns, args.label_map)
     options |= {"balance": not args.no_balance, "random_state": args.seed}
     rec = named_recognizer(recipe, data_dir=args.data_dir, verbose=verbose, **options)

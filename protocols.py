@@ -23,7 +23,7 @@ from parameters import SAMPLE_RATE
 from plotting import html_table
 from sampling import balanced, check_two_speakers
 from segments import grouped, load_each
-from tables import PARTITIONS, names_of, names_speakers, recordings, speaker_groups
+from tables import PARTITIONS, all_known, names_of, recordings, speaker_groups
 
 N_RANDOM_FOLDS = 10  # trains on as large a share as leaving out one of EMO-DB's ten speakers
 NAMED = 10  # speakers, files or sentences that a message names
@@ -518,16 +518,16 @@ def describe_split(train_rows, test_rows, train_groups, test_groups):
         f"{len(set(train_groups))} speakers, tested on {len(test_rows)} clips of "
         f"{len(set(test_groups))}"
     )
-    if unknown := _no_claim(train_rows, test_rows):
+    if unknown := _no_claim(train_groups, test_groups):
         return line + unknown
     if shared:
         return f"{line}; on both sides: {', '.join(shared)}"
     return f"{line}, none of them heard in training"
 
 
-def _no_claim(*tables):
+def _no_claim(*groups):
     """What a line about clips ends with if nobody knows who speaks in them: str."""
-    return "" if all(map(names_speakers, tables)) else NO_CLAIM
+    return "" if all(map(all_known, groups)) else NO_CLAIM
 
 
 def describe(protocol, clips, folds, label_map=None, calibrate=0, adapt="speaker", noisy=False):
@@ -560,7 +560,7 @@ def describe(protocol, clips, folds, label_map=None, calibrate=0, adapt="speaker
             train_corpora=", ".join(sorted(set(train["corpus"]))),
             n_train=len(train),
             n_train_speakers=len(set(speaker_groups(train))),
-        ) + _no_claim(train, test)
+        ) + _no_claim(speaker_groups(train), speaker_groups(test))
     if kind == "loco" and len(test) < len(clips):
         alone = clips.drop(index=test.index)
         line += f"; without {len(alone)} clips of what one corpus alone has: {_in_corpora(alone)}"

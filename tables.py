@@ -22,6 +22,7 @@ NO_SPEAKER = "unknown-"
 NAME_ERRORS = "surrogateescape"  # how Python spells file names that aren't Unicode
 SPEAKERS = {"folder": lambda path: Path(path).resolve().parent.name}
 """What finds the speaker of a recording by its path, beside regular expressions."""
+CHECKED = "checked clips of"  # a key of DataFrame.attrs
 TEXT = object  # pandas's own strings can't hold such names where pyarrow makes them
 LARGEST = 2**30  # bytes of a desc_file: some ten million clips
 FORMULA = re.compile(r"(^|;)(?='*[=+\-@\t\r＝＋－＠])")
@@ -206,15 +207,15 @@ def speaker_groups(rows):
     return one_spelling(rows["corpus"] + "/" + rows["speaker"]).to_numpy(dtype=str)
 
 
-def names_speakers(rows):
-    """Whether it is known who speaks in clips: bool; see `NO_SPEAKER`.
+def all_known(speakers):
+    """Whether all speakers are known: bool; see `NO_SPEAKER`.
 
     Parameters
     ----------
-    rows : DataFrame (n_clips,)
-        Column speaker.
+    speakers : array of str
+        Names, or as `speaker_groups` returns them.
     """
-    return not rows["speaker"].str.startswith(NO_SPEAKER).any()
+    return not any(name.rpartition("/")[2].startswith(NO_SPEAKER) for name in set(speakers))
 
 
 def recordings(rows):
@@ -248,14 +249,17 @@ def names_of(rows):
 
 
 def as_read(rows):
-    """Rows without what was only measured of them: DataFrame with our own columns.
+    """Rows without what was only measured of them: DataFrame, which is not checked once more.
 
     Parameters
     ----------
     rows : DataFrame (n_clips,)
         Columns path, emotion, speaker, corpus, and perhaps some of `OPTIONAL`.
     """
-    return rows[[name for name in (*COLUMNS, *OPTIONAL) if name in rows and name != "partition"]]
+    names = [name for name in (*COLUMNS, *OPTIONAL) if name in rows and name != "partition"]
+    rows = rows[names].copy(deep=False)
+    rows.attrs[CHECKED] = "these clips"
+    return rows
 
 
 def one_spelling(names):
