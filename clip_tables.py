@@ -30,12 +30,13 @@ from parameters import AVAILABLE_EMOTIONS, LABEL_WORDS
 from sampling import check_two_speakers, speaker_folds
 from table_files import NAMES, existing_files, file_like, find_table
 from tables import (
+    CHECKED,
     COLUMNS,
     NO_SPEAKER,
     OPTIONAL,
     QUOTED,
     TEXT,
-    names_speakers,
+    all_known,
     one_spelling,
     speaker_groups,
 )
@@ -191,6 +192,8 @@ def read_data(data, columns=None, label_map=None, target=None):
     """
     if data is None or isinstance(data, Labelled):
         return data
+    if isinstance(data, pd.DataFrame) and CHECKED in data.attrs:
+        return Labelled(data, data.attrs[CHECKED])
     rows = read_table(data, columns=columns, label_map=label_map, target=target or "emotion")
     name = rows.attrs.pop("source")
     return Labelled(rows.assign(emotion="") if target else rows, name)
@@ -640,7 +643,7 @@ def _check_clips(rows, name, targets):
     if targets == ["emotion"]:
         _check_labels(rows, name)
     speakers = rows["speaker"].unique()
-    if not names_speakers(rows):
+    if not all_known(rows["speaker"]):
         warn = (
             "there is no column speaker, so each recording counts as its own speaker, and no score "
             "shows how well new speakers are recognised. columns={'speaker': ...} names it"

@@ -6,7 +6,6 @@ rec = DeepEmotionRecognizer(emotions=["angry", "sad", "neutral", "ps", "happy"])
 rec.train()                                 # again at no cost: the weights stay in results/
 rec.test_score(), rec.predict("call.wav"), rec.predict_proba("call.wav")
 EnsembleRecognizer().train()                # averages networks and the recommended recognizer
-
 tensorboard --logdir logs                   # in the shell: every epoch of every network
 """
 

@@ -145,7 +145,6 @@ class EmotionRecognizer(Recognizer):
     """
 
     training, scaler, speaker_scaler = Training, StandardScaler, SpeakerScaler
-    _all_emotions = False  # whether they are those of whatever clips there are
 
     def __init__(
         self,

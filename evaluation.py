@@ -201,13 +201,13 @@ def _fit(fresh, rows, chosen):
     known = set(rows["emotion"])
     # a regressor's scale needs all of its emotions
     own = [emotion for emotion in fresh.emotions if emotion in known or not fresh.classification]
-    fitted = fresh.untrained(emotions=own).fit(Labelled(rows, "the fold"))
+    fitted = fresh.untrained(emotions=own).fit(rows)
     if chosen:  # its own was chosen by clips that folds test on
         fitted.determine_best_model()
     return fitted
 
 
-def _recognizer(system, options, data):
+def _recognizer(system, options, data=None):
     """The recognizer itself, or one around an estimator; of other clips, if they are given."""
     if isinstance(system, Recognizer):
         if options:
@@ -318,10 +318,10 @@ def _evaluate(args, protocol):
     corpora = [*(args.corpus or ()), *(args.train_corpora or ())] or None
     emotions, clips = args.emotions, None
     if args.data:  # --corpus then chooses among the corpora of the tables
-        label_map = None if cross else args.label_map
-        read = read_data(args.data, args.columns, label_map, args.target)
-        clips = chosen_corpora(read, corpora)
-        corpora = None
+        clips = read_data(args.data, args.columns, args.label_map, args.target)
+        clips, corpora = chosen_corpora(clips, corpora), None
+    elif isinstance(args.label_map, str):
+        raise ValueError(f"--label-map {args.label_map} is for the labels of --data")
     if emotions in (None, ["all"]) and (args.regression or args.data):
         emotions = list(DEFAULT_EMOTIONS) if args.regression else None
     elif emotions in (None, ["all"]):
@@ -336,7 +336,7 @@ def _evaluate(args, protocol):
     )
     sides = {"train_corpora": args.train_corpora, "test_corpora": args.corpus} if cross else {}
     settings = {name: getattr(args, name) for name in State._fields} | {"name": args.model}
-    settings |= {"label_map": args.label_map if cross else None, "random_state": args.seed}
+    settings |= {"label_map": None if args.data else args.label_map, "random_state": args.seed}
     settings |= {"verbose": 0 if args.json else 1}
     return evaluate(system, protocol, **sides, **settings)
 

@@ -22,6 +22,7 @@ from sampling import balanced, check_two_speakers
 from segments import grouped, load_each
 from tables import (
     PARTITIONS,
+    all_known,
     names_of,
     recordings,
     speaker_groups,
@@ -544,11 +545,17 @@ def describe_split(train_rows, test_rows, train_groups, test_groups):
         f"{len(set(train_groups))} speakers, tested on {len(test_rows)} clips of "
         f"{len(set(test_groups))}"
     )
+    rows, groups = pd.concat([train_rows, test_rows]), [*train_groups, *test_groups]
+    if not all_known(groups) or (not shared and unclear_speakers(rows)):
+        return _NO_CLAIM.format(line, _unclear(rows, groups))
     if shared:
         return f"{line}; on both sides: {', '.join(shared)}"
-    if reason := unclear_speakers(pd.concat([train_rows, test_rows])):
-        return _NO_CLAIM.format(line, reason)
     return f"{line}, none of them heard in training"
+
+
+def _unclear(rows, groups):
+    """Why nobody can tell who speaks in which clips: str, empty if it is clear."""
+    return unclear_speakers(rows) if all_known(groups) else "no table names the speakers"
 
 
 def describe(protocol, clips, folds, label_map=None, calibrate=0, adapt="speaker", noisy=False):
@@ -582,7 +589,7 @@ def describe(protocol, clips, folds, label_map=None, calibrate=0, adapt="speaker
             n_train=len(train),
             n_train_speakers=len(set(speaker_groups(train))),
         )
-        if _CLAIM in line and (reason := unclear_speakers(test)):
+        if _CLAIM in line and (reason := _unclear(test, speaker_groups(test))):
             line = _NO_CLAIM.format(line.replace(_CLAIM, ""), reason)
     if kind == "loco" and len(test) < len(clips):
         alone = clips.drop(index=test.index)

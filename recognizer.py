@@ -404,6 +404,9 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
         What the file of a loaded recognizer says about it; else None.
     """
 
+    data = None  # the clips of a table, `clip_tables.Labelled`, in place of the corpora's
+    _all_emotions = False  # whether they are those of whatever clips there are
+
     def _begin(self):
         """Nothing was read or trained so far."""
         self.predictor_ = self.record_ = self.comparison_ = self._learned = self.adaptation_ = None

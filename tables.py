@@ -23,6 +23,7 @@ NO_SPEAKER = "unknown-"
 NAME_ERRORS = "surrogateescape"  # how Python spells file names that aren't Unicode
 SPEAKERS = {"folder": lambda path: Path(path).resolve().parent.name}
 """What finds the speaker of a recording by its path, beside regular expressions."""
+CHECKED = "checked clips of"  # a key of DataFrame.attrs
 TEXT = object  # pandas's own strings can't hold such names where pyarrow makes them
 FEW, NEARLY_ALL = 8, 0.8  # clips; the share of them that has a speaker for itself
 NAMED = 5  # recordings that a warning names
@@ -241,15 +242,15 @@ def speaker_groups(rows):
     return one_spelling(rows["corpus"] + "/" + rows["speaker"]).to_numpy(dtype=str)
 
 
-def names_speakers(rows):
-    """Whether it is known who speaks in clips: bool; see `NO_SPEAKER`.
+def all_known(speakers):
+    """Whether all speakers are known: bool; see `NO_SPEAKER`.
 
     Parameters
     ----------
-    rows : DataFrame (n_clips,)
-        Column speaker.
+    speakers : array of str
+        Names, or as `speaker_groups` returns them.
     """
-    return not rows["speaker"].str.startswith(NO_SPEAKER).any()
+    return not any(name.rpartition("/")[2].startswith(NO_SPEAKER) for name in set(speakers))
 
 
 def recordings(rows):
@@ -283,7 +284,7 @@ def names_of(rows):
 
 
 def as_read(rows, targets=()):
-    """Rows without what was only measured of them: DataFrame with our own columns.
+    """Rows without what was only measured of them: DataFrame, which is not checked once more.
 
     Parameters
     ----------
@@ -292,8 +293,10 @@ def as_read(rows, targets=()):
     targets : sequence of str
         Columns of numbers that are learned.
     """
-    known = [name for name in (*COLUMNS, *OPTIONAL) if name in rows and name != "partition"]
-    return rows[[*known, *targets]]
+    names = [name for name in (*COLUMNS, *OPTIONAL) if name in rows and name != "partition"]
+    rows = rows[[*names, *targets]].copy(deep=False)
+    rows.attrs[CHECKED] = "these clips"
+    return rows
 
 
 def one_spelling(names):
@@ -326,8 +329,6 @@ def unclear_speakers(rows):
     """
     if not {"path", "speaker"} <= set(rows):
         return ""
-    if not names_speakers(rows):
-        return "no table names the speakers"
     for corpus, own in rows.groupby("corpus"):
         n_clips, n_speakers = len(own), len({folded(name) for name in own["speaker"].unique()})
         if n_clips >= FEW and n_speakers > NEARLY_ALL * n_clips:

@@ -11,7 +11,7 @@ import pytest
 
 import table_files
 from clip_tables import read_data, read_table, with_partition
-from tables import COLUMNS, names_speakers
+from tables import COLUMNS, all_known
 
 CSV = "path,emotion,speaker\na.wav,sad,ann\nb.wav,happy,ann\nc.wav,sad,bob\nd.wav,happy,bob\n"
 
@@ -250,10 +250,10 @@ def test_speakers_that_are_one_or_unknown_are_said(folder):
     frame = frame_of(folder, emotion=["x", "y", "x", "y"])
     with pytest.warns(UserWarning, match="all clips are of one speaker, 'ann'"):
         rows = read_table(frame.assign(speaker="ann"))
-    assert names_speakers(rows)
+    assert all_known(rows["speaker"])
     with pytest.warns(UserWarning, match="each recording counts as its own speaker"):
         rows = read_table(frame.drop(columns="speaker"))
-    assert rows["speaker"].nunique() == 4 and not names_speakers(rows)
+    assert rows["speaker"].nunique() == 4 and not all_known(rows["speaker"])
 
 
 def test_a_clip_that_is_listed_again_counts_once(folder):
