@@ -188,6 +188,8 @@ def read_data(data, columns=None, label_map=None):
     data, columns, label_map
         See `read_table`.
     """
+    if data is None and (columns or label_map):
+        raise ValueError("columns and label_map are for the table of data: give that, too.")
     if data is None or isinstance(data, Labelled):
         return data
     if isinstance(data, pd.DataFrame) and CHECKED in data.attrs:

@@ -42,6 +42,8 @@ from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, DEFAULT_EMOTIONS, RECIPE
 from plotting import bars, save_figure
 from predictor import recognise
 from processes import stoppable
+from recognizer import listed
+from segments import SPAN
 from table_files import add_data
 from tables import NAME_ERRORS, SPEAKERS, TEXT, speaker_of, to_csv
 from utils import AS_FEATURES, among, encoder_option, names_option, probability_option
@@ -49,7 +51,8 @@ from utils import AS_FEATURES, among, encoder_option, names_option, probability_
 PROGRAM = "emotion_recognition.py"
 MODELS = (*RECIPES, *(name.removesuffix("Classifier") for name in CLASSIFIERS))
 """Names of recipes: models that are trained when a command line asks for them."""
-TRAINING = "data", "corpora", "features", "data_dir", "no_balance", "speeds", "noisy", "seed"
+TRAINING = ("data", "columns", "label_map", "corpora", "features", "data_dir")
+TRAINING += ("no_balance", "speeds", "noisy", "seed")
 """Arguments of `add_model` that only a recipe takes."""
 ERRORS = *checks.ERRORS, DeviceError, NothingHeard
 
@@ -122,8 +125,8 @@ def recognizer(args):
     recipe = _recipe(args.model)
     if recipe is not None:
         with redirect_stdout(sys.stderr):
-            named = args.corpora or args.data
-            return _trained(args, recipe, args.corpora if named else _real_corpora(args, recipe))
+            corpora = args.corpora or (None if args.data else _real_corpora(args, recipe))
+            return _trained(args, recipe, corpora)
     for name in TRAINING:
         if getattr(args, name) not in (None, False):
             raise ValueError(
@@ -171,9 +174,8 @@ def _trained(args, recipe, corpora, verbose=1):
     """Build the recognizer of a recipe, and train it."""
     given = {"features": args.features, "speeds": args.speeds, "corpora": corpora}
     options = {name: value for name, value in given.items() if value is not None}
-    options["encoder"] = args.encoder
-    emotions = args.emotions or (None if args.data else list(DEFAULT_EMOTIONS))
-    options |= {"emotions": emotions, "noisy": args.noisy}
+    options |= {"encoder": args.encoder, "noisy": args.noisy}
+    options["emotions"] = args.emotions or (None if args.data else list(DEFAULT_EMOTIONS))
     options["data"] = read_data(args.data, args.columns, args.label_map)
     options |= {"balance": not args.no_balance, "random_state": args.seed}
     rec = named_recognizer(recipe, data_dir=args.data_dir, verbose=verbose, **options)
@@ -265,6 +267,7 @@ PREDICT_HELP = """Recognise the emotions of recordings, at once: nothing is trai
 
     python emotion_recognition.py predict call.wav "my clip.m4a"
     python emotion_recognition.py predict recordings "talks/*.mp3" --csv > emotions.csv
+    python emotion_recognition.py predict clips.csv       # a column path, perhaps start and end
     python emotion_recognition.py predict call.wav -e angry,neutral,sad --json
     python emotion_recognition.py predict call.wav --adapt ann --save-adapted ann.ser
     python emotion_recognition.py predict calls --adapt self --speakers folder
@@ -406,7 +409,7 @@ def _parse(command, argv):
     description, add_own, _, forms = COMMANDS[command]
     parser = make_parser(f"{PROGRAM} {command}", description)
     add = parser.add_argument
-    recordings = "recordings, folders of them, patterns, - for stdin"
+    recordings = "recordings, folders of them, patterns, tables of paths (.csv), - for stdin"
     add("files", nargs="+", metavar="FILE", help=recordings)
     parser.set_defaults(form="text", write=[], pictures=None)
     add_own(add)
@@ -464,7 +467,9 @@ def _answer(command, argv):
     args = _parse(command, argv)
     at_once = args.form in ("text", "jsonl")
     results, targets = [], set()  # targets: the files written so far
-    with found_recordings(args.files) as recordings:
+    tables = [file for file in args.files if file.lower().endswith((".csv", ".tsv", ".jsonl"))]
+    with found_recordings([file for file in args.files if file not in tables]) as recordings:
+        recordings |= {str(own): own for table in tables for own in listed(table)}
         recs = _for_each(recognizer(args), recordings, args)
         shown = {"disable": None if command == "predict" and len(recordings) > 1 else True}
         for name, path in tqdm(recordings.items(), "Predicting", unit="clip", **shown):
@@ -522,7 +527,7 @@ def _csv(results, raw):
 def _write(result, args, targets):
     """Write the files of a result, each under a name that is not among `targets` yet."""
     document, table, _, draw = result
-    path, channel = Path(document["path"]), document.get("channel")
+    path, channel = Path(SPAN.sub("", document["path"])), document.get("channel")
     stem = path.stem if channel is None else f"{path.stem}-{channel}"
     for form in dict.fromkeys(args.write):
         ending, to_text = timeline.FORMATS[form]
@@ -605,7 +610,8 @@ def _train(argv):
     if args.picture:
         save_figure(rec.draw_confusion_matrix().figure, args.picture)
     if args.save:
-        measured = evaluation.evaluate(rec.untrained(), "group-6", verbose=0)
+        n_speakers = rec.clips().groupby("corpus")["speaker"].nunique().max()
+        measured = evaluation.evaluate(rec.untrained(), f"group-{min(6, n_speakers)}", verbose=0)
         rec.untrained(verbose=0).fit(rec.clips()).save(args.save, measured=measured)
     errors = [prediction["error"] for prediction in predictions if "error" in prediction]
     for error in errors:

@@ -560,7 +560,9 @@ def describe(protocol, clips, folds, label_map=None, calibrate=0, adapt="speaker
             train_corpora=", ".join(sorted(set(train["corpus"]))),
             n_train=len(train),
             n_train_speakers=len(set(speaker_groups(train))),
-        ) + _no_claim(speaker_groups(train), speaker_groups(test))
+        )
+        if unknown := _no_claim(speaker_groups(train), speaker_groups(test)):
+            line = line.replace("without its speaker", "without its recording") + unknown
     if kind == "loco" and len(test) < len(clips):
         alone = clips.drop(index=test.index)
         line += f"; without {len(alone)} clips of what one corpus alone has: {_in_corpora(alone)}"
