@@ -190,6 +190,8 @@ def read_data(data, columns=None, label_map=None, target=None):
     target : str or list of str, optional
         Columns of numbers to learn; the clips have no emotions then, but "".
     """
+    if data is None and (columns or label_map):
+        raise ValueError("columns and label_map are for the table of data: give that, too.")
     if data is None or isinstance(data, Labelled):
         return data
     if isinstance(data, pd.DataFrame) and CHECKED in data.attrs:

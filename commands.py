@@ -43,6 +43,7 @@ from metrics import TITLES, timeline_scores_in_words
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES
 from plotting import bars, save_figure
 from predictor import recognise
+from recognizer import listed
 from results import PROGRAM, Result, give, note, report, show
 from table_files import add_data
 from tables import SPEAKERS, speaker_of
@@ -50,8 +51,8 @@ from utils import AS_FEATURES, among, encoder_option, names_option, probability_
 
 MODELS = (*RECIPES, *(name.removesuffix("Classifier") for name in CLASSIFIERS))
 """Names of recipes: models that are trained when a command line asks for them."""
-TRAINING = "data", "target", "corpora", "features", "data_dir", "no_balance", "speeds", "noisy"
-TRAINING += ("seed",)
+TRAINING = ("data", "target", "columns", "label_map", "corpora", "features", "data_dir")
+TRAINING += ("no_balance", "speeds", "noisy", "seed")
 """Arguments of `add_model` that only a recipe takes."""
 
 
@@ -123,8 +124,8 @@ def recognizer(args):
     recipe = _recipe(args.model)
     if recipe is not None:
         with redirect_stdout(sys.stderr):
-            named = args.corpora or args.data
-            return _trained(args, recipe, args.corpora if named else _real_corpora(args, recipe))
+            corpora = args.corpora or (None if args.data else _real_corpora(args, recipe))
+            return _trained(args, recipe, corpora)
     for name in TRAINING:
         if getattr(args, name) not in (None, False):
             raise ValueError(
@@ -172,9 +173,8 @@ def _trained(args, recipe, corpora, verbose=1):
     """Build the recognizer of a recipe, and train it."""
     given = {"features": args.features, "speeds": args.speeds, "corpora": corpora}
     options = {name: value for name, value in given.items() if value is not None}
-    options["encoder"] = args.encoder
-    emotions = args.emotions or (None if args.data else list(DEFAULT_EMOTIONS))
-    options |= {"emotions": emotions, "noisy": args.noisy}
+    options |= {"encoder": args.encoder, "noisy": args.noisy}
+    options["emotions"] = args.emotions or (None if args.data else list(DEFAULT_EMOTIONS))
     options["data"] = read_data(args.data, args.columns, args.label_map, args.target)
     options |= {"target": args.target} if args.target else {}
     options |= {"balance": not args.no_balance, "random_state": args.seed}
@@ -258,6 +258,7 @@ PREDICT_HELP = """Recognise the emotions of recordings, at once: nothing is trai
 
     python emotion_recognition.py predict call.wav "my clip.m4a"
     python emotion_recognition.py predict recordings "talks/*.mp3" --csv > emotions.csv
+    python emotion_recognition.py predict clips.csv       # a column path, perhaps start and end
     python emotion_recognition.py predict call.wav -e angry,neutral,sad --json
     python emotion_recognition.py predict call.wav --adapt ann --save-adapted ann.ser
     python emotion_recognition.py predict calls --adapt self --speakers folder
@@ -424,7 +425,7 @@ def _parse(command, argv):
     description, add_own, _, forms = COMMANDS[command]
     parser = make_parser(f"{PROGRAM} {command}", description)
     add = parser.add_argument
-    recordings = "recordings, folders of them, patterns, - for stdin"
+    recordings = "recordings, folders of them, patterns, tables of paths (.csv), - for stdin"
     add("files", nargs="+", metavar="FILE", help=recordings)
     parser.set_defaults(form="text", write=[], pictures=None)
     parser.set_defaults(rank=None, segments=None, reference=None)
@@ -485,7 +486,9 @@ def _answer(command, argv):
     args = _parse(command, argv)
     at_once = args.form in ("text", "jsonl") and not args.rank
     results, targets = [], set()  # targets: the files written so far
-    with found_recordings(args.files) as recordings:
+    tables = [file for file in args.files if file.lower().endswith((".csv", ".tsv", ".jsonl"))]
+    with found_recordings([file for file in args.files if file not in tables]) as recordings:
+        recordings |= {str(own): own for table in tables for own in listed(table)}
         if (args.segments or args.reference) and len(recordings) > 1:
             raise ValueError(
                 f"--segments and --reference are of one recording, not {len(recordings)}: run it "
@@ -563,7 +566,8 @@ def _train(argv):
     if args.picture:
         save_figure(rec.draw_confusion_matrix().figure, args.picture)
     if args.save:
-        measured = evaluation.evaluate(rec.untrained(), "group-6", verbose=0)
+        n_speakers = rec.clips().groupby("corpus")["speaker"].nunique().max()
+        measured = evaluation.evaluate(rec.untrained(), f"group-{min(6, n_speakers)}", verbose=0)
         rec.untrained(verbose=0).fit(rec.clips()).save(args.save, measured=measured)
     errors = [prediction["error"] for prediction in predictions if "error" in prediction]
     for error in errors:

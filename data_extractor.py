@@ -477,7 +477,6 @@ def load_split(
     balance=True,
     shuffle=True,
     partition="train",
-    source="these rows",
     random_state=0,
     **extraction,
 ):
@@ -502,8 +501,6 @@ def load_split(
         Put the rows in random order.
     partition : {"train", "test"}
         A train partition must have every emotion; for others a warning names the missing ones.
-    source : str
-        Where the rows are from, for messages.
     random_state : int
         Seed of the drawing and the shuffling.
 
@@ -512,6 +509,7 @@ def load_split(
     ValueError
         If there is no clip of an emotion to train on, or no clip at all.
     """
+    source = rows.attrs.get("source", "these rows")
     rows = listed_once(rows.assign(emotion="") if targets else rows)
     if targets:
         emotions, balance = (), False
@@ -603,9 +601,9 @@ class AudioExtractor:
         rows = pd.concat([read_desc_file(path) for path in desc_files], ignore_index=True)
         if self.corpora is not None:
             rows = rows[rows["corpus"].isin(list(self.corpora))]
-        source = ", ".join(map(str, desc_files))
+        rows.attrs["source"] = ", ".join(map(str, desc_files))
         features = self.audio_config or ft.DEFAULT_FEATURES
-        split = load_split(rows, features, partition=partition, source=source, **self.options)
+        split = load_split(rows, features, partition=partition, **self.options)
         return split.X, split.y, split.rows
 
 

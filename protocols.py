@@ -590,7 +590,8 @@ def describe(protocol, clips, folds, label_map=None, calibrate=0, adapt="speaker
             n_train_speakers=len(set(speaker_groups(train))),
         )
         if _CLAIM in line and (reason := _unclear(test, speaker_groups(test))):
-            line = _NO_CLAIM.format(line.replace(_CLAIM, ""), reason)
+            known = line.replace("without its speaker", "without its recording")
+            line = _NO_CLAIM.format(known, reason)
     if kind == "loco" and len(test) < len(clips):
         alone = clips.drop(index=test.index)
         line += f"; without {len(alone)} clips of what one corpus alone has: {_in_corpora(alone)}"

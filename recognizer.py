@@ -31,15 +31,19 @@ from protocols import describe_split
 from tables import PARTITIONS, recordings, speaker_groups
 
 
-def as_recordings(audio):
-    """What a table lists as a list of recordings; anything else as it is.
+def listed(table):
+    """The recordings that a table lists: list of path or Segment.
 
     Parameters
     ----------
-    audio : DataFrame, or what `Predicts.predict` takes
+    table
+        See `clip_tables.read_table`; labels aren't needed.
     """
-    table = isinstance(audio, pd.DataFrame)
-    return recordings(read_table(audio, target=None)) if table else audio
+    return recordings(read_table(table, target=None))
+
+
+def _as_recordings(audio):
+    return listed(audio) if isinstance(audio, pd.DataFrame) else audio
 
 
 class Predicts:
@@ -79,7 +83,7 @@ class Predicts:
 
     def _answered(self, audio, sr, check_speech, answer, nothing):
         """What `answer(X)` gives for recordings with speech, and `nothing()` for the others."""
-        predictor, audio = self._check_trained(), as_recordings(audio)
+        predictor, audio = self._check_trained(), _as_recordings(audio)
         if not isinstance(audio, (list, tuple)):
             y = load_audio(audio, orig_sr=sr)
             speaks = not check_speech or has_speech(y)
@@ -231,7 +235,7 @@ class Predicts:
             For an unknown label, without speech, or if `normalize` isn't "speaker".
         """
         predictor = self._check_trained()
-        own = usable(as_recordings(recordings), labels, self.emotions, sr)
+        own = usable(_as_recordings(recordings), labels, self.emotions, sr)
         X = self.features_of(own.recordings, SAMPLE_RATE)
         adapted = copy.copy(self)
         adapted._take(predictor.adapted(X, own.labels, by))

@@ -13,6 +13,7 @@ from checks import complain, printable, replacing
 from formats import FORMATS
 from metrics import timeline_scores_in_words
 from plotting import save_figure
+from segments import SPAN
 from tables import NAME_ERRORS, TEXT, to_csv
 
 PROGRAM = "emotion_recognition.py"
@@ -76,7 +77,7 @@ def _csv(results, raw):
 def _write(result, args, targets):
     """Write the files of a result, each under a name that is not among `targets` yet."""
     document, table, _, draw = result
-    path, channel = Path(document["path"]), document.get("channel")
+    path, channel = Path(SPAN.sub("", document["path"])), document.get("channel")
     stem = path.stem if channel is None else f"{path.stem}-{channel}"
     for form in dict.fromkeys(args.write):
         ending, to_text, takes = FORMATS[form]

@@ -7,10 +7,14 @@ The samples of a segment are those that a file with nothing else would have, so 
 same. A recording in a format that can't be sought is decoded once for all of its segments.
 """
 
+import re
 from dataclasses import dataclass
 
 from audio import SOURCE_ERRORS, AudioError, blocks_of, load_audio, seeks
 from parameters import SAMPLE_RATE
+
+SPAN = re.compile(r" \(\S+ s to (\S+ s|its end)\)$")
+"""How the name of a segment ends, after the path."""
 
 ROUNDED = 0.1
 """Seconds by which a segment may end after its recording: annotations are rounded."""

@@ -7,6 +7,7 @@ bundled recordings. No test may change them: a test that has to, trains its own.
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from create_csv import list_audio
@@ -80,6 +81,21 @@ def clips():
 def bundled_clips():
     """The 72 bundled test clips: list of str."""
     return [str(path) for path in list_audio(REPO / "data" / "test-custom")]
+
+
+@pytest.fixture(scope="session")
+def own_table():
+    """87 bundled clips of 11 speakers as a table, with labels and names of columns of its own."""
+    words = {"sad": "Rude", "happy": "Very Polite", "angry": "angry"}
+    folders = [REPO / "data" / f"{part}-custom" for part in ("train", "test")]
+    paths = [path for folder in folders for path in list_audio(folder)]
+    parts = [path.stem.split("_") for path in paths]
+    rows = [
+        (str(path), words[own[-1]], own[0])
+        for path, own in zip(paths, parts, strict=True)
+        if own[-1] in words
+    ]
+    return pd.DataFrame(rows, columns=["wav", "label", "spk"])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,254 +1,231 @@
-"""Recognizers of numbers: the same ways as for emotions, with columns of a table as targets.
-
-The numbers are made of the labels of the bundled clips, and of nothing that people have rated.
-"""
+"""What recognizers do with tables of clips: learn, are scored, predict, whole or in segments."""
 
 import json
+import re
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import BUNDLED, FEW, bundled_clip
-from sklearn.linear_model import Ridge
-from sklearn.multioutput import MultiOutputRegressor
-from sklearn.neighbors import KNeighborsRegressor
-from sklearn.svm import SVC, SVR
+import soundfile as sf
+from conftest import FEW, TINY_NETWORK
+from sklearn.svm import SVC
 
 import commands
-import formats
+import evaluation
+import grid_search
 from audio import load_audio
-from corpora import wishes
-from create_csv import labelled_clips
-from data_extractor import numbers_of
-from emotion_recognition import EmotionRecognizer, load_recognizer, recommended
-from evaluation import CORPORA_OPTIONS, compare, evaluate
-from explain import explain
-from metrics import regression_measures
-from parameters import SAMPLE_RATE
-from predictor import recognise
-from reports import NumbersEvaluation
+from clip_tables import read_table
+from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer
+from emotion_recognition import EmotionRecognizer, load_recognizer
+from evaluation import evaluate
+from protocols import NO_CLAIM, find_leaks
+from segments import Segment
 
-AROUSAL = {"sad": -0.6, "neutral": 0.0, "happy": 0.6, "angry": 0.8, "fear": 0.7, "boredom": -0.7}
-VALENCE = {"sad": -0.7, "neutral": 0.0, "happy": 0.9, "angry": -0.6, "fear": -0.6, "boredom": -0.3}
-BOTH = ["arousal", "valence"]
-
-
-def numbered():
-    """The bundled clips with arousal and valence: DataFrame."""
-    rows = labelled_clips(wishes(["custom"]), data_dir=BUNDLED["data_dir"], verbose=0)
-    rows = rows[rows["emotion"].isin(list(AROUSAL))].reset_index(drop=True)
-    arousal, valence = (rows["emotion"].map(scale) for scale in (AROUSAL, VALENCE))
-    return rows.assign(arousal=arousal, valence=valence)
-
-
-def make(target, model=None, **options):
-    options = BUNDLED | {"encoder": None} | options
-    model = recommended(target=target, **options).model if model is None else model
-    options = {name: x for name, x in options.items() if name not in CORPORA_OPTIONS}
-    return EmotionRecognizer(model, target=target, data=numbered(), **options)
+LABELS = ["Rude", "Very Polite", "angry"]
+QUICK = FEW | {"verbose": 0, "n_jobs": 1}
 
 
 @pytest.fixture(scope="module")
-def arousal():
-    """A recognizer of one number."""
-    return make("arousal").train()
+def trained(own_table):
+    return EmotionRecognizer(SVC(), data=own_table, **QUICK).train()
 
 
 @pytest.fixture(scope="module")
-def both():
-    """A recognizer of two numbers."""
-    return make(BOTH).train()
+def sessions(own_table, tmp_path_factory):
+    """The clips of each speaker in one recording, and a CSV file that says where each is: path."""
+    folder, rows = tmp_path_factory.mktemp("sessions"), []
+    for speaker, own in own_table.groupby("spk"):
+        sounds = [load_audio(path) for path in own["wav"]]
+        ends = np.cumsum([len(y) for y in sounds]) / 16000
+        sf.write(folder / f"{speaker}.wav", np.concatenate(sounds), 16000, subtype="FLOAT")
+        for label, start, end in zip(own["label"], [0, *ends], ends, strict=False):
+            rows.append((f"{speaker}.wav", label, speaker, start, end))
+    table = pd.DataFrame(rows, columns=["file", "emotion", "speaker", "start", "end"])
+    table.to_csv(folder / "sessions.csv", index=False)
+    return folder / "sessions.csv"
 
 
-def test_numbers_are_learned_from_the_clips_of_all_emotions(arousal):
-    assert not arousal.classification and arousal.emotions == []
-    assert len(arousal.y_train) == (numbered()["partition"] == "train").sum()
-    expected = arousal.train_rows_["arousal"].to_numpy()
-    np.testing.assert_array_equal(arousal.y_train, expected)
-    assert arousal.get_samples_by_class().loc["total", "train"] == len(expected)
+def test_a_recognizer_learns_the_labels_of_a_table(trained, own_table):
+    assert trained.emotions == LABELS
+    sides = [set(rows["speaker"]) for rows in (trained.train_rows_, trained.test_rows_)]
+    assert [*map(len, sides)] == [9, 2] and not sides[0] & sides[1]
+    assert trained.test_score() > 0.5
+    assert trained.protocol().startswith("standard split of table: trained on 72 clips of 9 sp")
+    other = EmotionRecognizer(SVC(), data=own_table, random_state=1, **QUICK).load_data()
+    assert set(other.test_rows_["speaker"]) != sides[1]
 
 
-def test_the_voices_of_the_test_part_are_recognised(both):
-    scores = both.scores()
-    assert scores["ccc"] > 0.5 and scores["ccc_low"] < scores["ccc"] < scores["ccc_high"]
-    assert scores["mae"] == pytest.approx(both.test_score()) and scores["rmse"] > scores["mae"]
+def test_a_table_is_read_and_nothing_else(own_table, tmp_path):
+    own_table.to_csv(tmp_path / "own.csv", index=False)
+    rec = EmotionRecognizer(SVC(), data=str(tmp_path / "own.csv"), data_dir=tmp_path, **QUICK)
+    assert repr(rec).endswith(f"not trained, will learn from 87 clips of {tmp_path / 'own.csv'}>")
+    rec.train()
+    assert [path.name for path in tmp_path.iterdir()] == ["own.csv"]
+    assert set(rec.clips()["corpus"]) == {"own"}
+    with pytest.raises(ValueError, match=r"data, or corpora.*not both"):
+        EmotionRecognizer(SVC(), data=own_table, corpora=["custom"], **QUICK)
 
 
-def test_one_number_is_a_float_and_several_have_names(arousal, both):
-    loud, soft = bundled_clip("happy"), bundled_clip("sad")
-    assert arousal.predict(loud) > 0.2 > -0.2 > arousal.predict(soft)
-    found = both.predict([loud, soft])
-    assert [list(one) for one in found] == [BOTH, BOTH]
-    assert found[0] == pytest.approx(both.predict(loud), abs=1e-4)
-    assert found[0]["valence"] > found[1]["valence"]
+def test_a_column_says_what_is_for_the_test(own_table):
+    table = own_table.assign(split=np.where(own_table["spk"] < "v05", "Test", "train"))
+    rec = EmotionRecognizer(SVC(), data=table, **QUICK).load_data()
+    assert set(rec.test_rows_["speaker"]) == {"v01", "v02", "v03", "v04"}
 
 
-def test_without_speech_there_is_no_number(arousal, both):
-    silence = np.zeros(SAMPLE_RATE)
-    assert np.isnan(arousal.predict(silence, sr=SAMPLE_RATE))
-    assert both.predict(silence, sr=SAMPLE_RATE) == {}
-    first, second = both.predict([silence, silence], sr=SAMPLE_RATE)
-    assert first == second == {} and first is not second
+def test_several_tables_make_one(own_table):
+    rec = EmotionRecognizer(SVC(), data=[own_table[:40], own_table[40:]], **QUICK)
+    assert len(rec.clips()) == 87
 
 
-def test_recognise_gives_numbers_and_warnings(both):
-    y = load_audio(bundled_clip("happy"))
-    found = recognise(both, y)
-    assert found["numbers"] == pytest.approx(both.predict(y, sr=SAMPLE_RATE))
-    assert list(found) == ["numbers", "novelty", "warnings"] and found["novelty"] < 1
-    silent = recognise(both, np.zeros(SAMPLE_RATE, np.float32))
-    assert silent["numbers"] == {} and "no-speech" in silent["warnings"]
-    for choice in ({"emotions": ["sad"]}, {"abstain": 0.5}, {"coverage": 0.9}):
-        with pytest.raises(ValueError, match="numbers"):
-            recognise(both, y, **choice)
+def test_emotions_are_chosen_as_they_are_spelled_or_pointed_out(own_table):
+    rec = EmotionRecognizer(SVC(), data=own_table, emotions=["rude", "ANGRY"], **QUICK)
+    assert rec.emotions == ["Rude", "angry"] and len(rec.clips()) == 58
+    with pytest.raises(ValueError, match=r"Unknown emotion.*'angr'.*Did you mean 'angry'"):
+        EmotionRecognizer(SVC(), data=own_table, emotions=["rude", "angr"], **QUICK)
 
 
-def test_probabilities_are_for_emotions(both):
-    for ask in (both.predict_proba, both.predict_set, lambda path: both.predict(path, abstain=0.5)):
-        with pytest.raises(ValueError, match="no probabilities"):
-            ask(bundled_clip("sad"))
+def test_a_word_that_no_file_of_the_data_folder_has_is_no_error(own_table):
+    rec = EmotionRecognizer(SVC(), emotions=["rude", "anger"], **QUICK)
+    assert rec.emotions == ["rude", "anger"]
+    with pytest.raises(ValueError, match=r"Unknown emotion 'angr'.*Did you mean 'angry'"):
+        EmotionRecognizer(SVC(), emotions=["rude", "angr"], **QUICK)
 
 
-@pytest.mark.parametrize("name", ["arousal", "both"])
-def test_a_file_answers_as_what_was_saved(name, request, tmp_path):
-    rec, path = request.getfixturevalue(name), tmp_path / "numbers.ser"
-    rec.save(path)
+def test_fit_takes_any_table_with_all_its_labels_or_those_that_were_given(own_table, tmp_path):
+    own_table.to_csv(tmp_path / "own.csv", index=False)
+    rec = EmotionRecognizer(SVC(), **QUICK).fit(tmp_path / "own.csv")
+    assert rec.emotions == rec.classes_.tolist() == LABELS and len(rec.train_rows_) == 87
+    assert rec.untrained().emotions == ["sad", "neutral", "happy"]
+    rec = EmotionRecognizer(SVC(), emotions=["rude", "angry"], **QUICK)
+    with pytest.warns(UserWarning, match="29 clips of the table aren't learned: Very Polite"):
+        rec.fit(own_table)
+    assert rec.classes_.tolist() == ["angry", "rude"]
+    numbers = own_table.assign(spk=own_table["spk"].str[1:].astype(int))
+    assert EmotionRecognizer(SVC(), **QUICK).fit(numbers).train_rows_["speaker"].nunique() == 11
+    lacking = own_table.assign(label=own_table["label"].where(own_table.index != 3))
+    with pytest.raises(ValueError, match="no label in 'label': row 3"):
+        EmotionRecognizer(SVC(), **QUICK).fit(lacking)
+
+
+def test_a_model_of_a_table_is_saved_with_its_labels(trained, own_table, tmp_path):
+    trained.save(tmp_path / "own.ser")
+    loaded = load_recognizer(tmp_path / "own.ser")
+    assert loaded.emotions == LABELS and loaded.data is None
+    assert loaded.predict(own_table[:5]) == trained.predict(own_table["wav"][:5].tolist())
+
+
+def test_a_table_is_predicted_row_by_row(trained, own_table, sessions):
+    paths = own_table["wav"].tolist()
+    assert trained.predict(own_table[["wav"]]) == trained.predict(paths)
+    own = read_table(sessions)
+    assert own["speaker"].nunique() == own["path"].nunique() == 11
+    wanted = trained.predict(own_table.sort_values("spk", kind="stable"))
+    assert trained.predict(own) == wanted
+    first = Segment(own["path"][0], own["start"][0], own["end"][0])
+    assert trained.predict(first) == wanted[0]
+    assert trained.predict_proba([first])[0] == trained.predict_proba(first)
+
+
+def test_segments_are_evaluated_as_files_are(own_table, sessions):
+    system, how = SVC(), {"verbose": 0, **FEW}
+    files = evaluate(system, "group-3", data=own_table, **how)
+    parts = evaluate(system, "group-3", data=sessions, **how)
+    assert files.protocol.replace("of table", "of sessions") == parts.protocol
+    assert files.scores() == parts.scores()
+    assert {"start", "end"} <= {*parts.clips}
+
+
+def test_leaks_between_segments_are_named_with_their_place(sessions):
+    rows = read_table(sessions)
+    leaks = find_leaks(rows[:4], rows[2:6])
+    assert len(leaks.audio) == 2 and " s to " in leaks.audio[0][0]
+    assert not find_leaks(rows[:2], rows[2:6]).audio
+
+
+@pytest.mark.parametrize("protocol", ["group-4", "standard", "random"])
+def test_without_speakers_no_line_claims_that_they_are_new(own_table, protocol):
+    with pytest.warns(UserWarning, match="each recording counts as its own speaker"):
+        result = evaluate(SVC(), protocol, data=own_table.drop(columns="spk"), verbose=0, **FEW)
+    assert result.protocol.endswith(NO_CLAIM)
+    assert "without its speaker" not in str(result) and "none of them heard" not in str(result)
+
+
+def test_a_recognizer_of_corpora_is_evaluated_on_a_table(own_table):
+    rec = EmotionRecognizer(SVC(), corpora=["custom"], **QUICK)
+    result = evaluate(rec, "group-3", data=own_table, verbose=0)
+    assert sorted(result.emotions) == LABELS and len(result.clips) == 87
+    chosen = EmotionRecognizer(SVC(), emotions=["rude", "angry"], **QUICK)
+    assert len(evaluate(chosen, "group-3", data=own_table, verbose=0).clips) == 58
+
+
+def test_a_misspelt_label_that_is_meant_is_evaluated(own_table):
+    table = own_table.assign(label=own_table["label"].replace("Rude", "angr"))
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        loaded = load_recognizer(path)
-    assert loaded.targets == rec.targets and loaded.score_ == rec.scores()
-    assert loaded.predict(bundled_clip("happy")) == rec.predict(bundled_clip("happy"))
-    assert repr(loaded).startswith(f"<EmotionRecognizer of {', '.join(rec.targets)}: BlockRidge")
-    assert ", ".join(rec.targets) in loaded.card()
+        warnings.simplefilter("ignore")
+        result = evaluate(SVC(), "group-3", data=table, verbose=0, **FEW)
+    assert "angr" in result.emotions
 
 
-@pytest.mark.parametrize("model", [KNeighborsRegressor(3), MultiOutputRegressor(SVR()), Ridge()])
-def test_other_models_of_several_numbers_are_saved(model, tmp_path):
-    rec = make(BOTH, model, **FEW).train()
-    rec.save(tmp_path / "numbers.ser")
-    found = load_recognizer(tmp_path / "numbers.ser").predict(bundled_clip("sad"))
-    assert found == pytest.approx(rec.predict(bundled_clip("sad")))
+def test_parameters_are_tuned_on_a_table(own_table):
+    rec = EmotionRecognizer(SVC(), data=own_table, **QUICK).load_data()
+    _, best, score = rec.grid_search({"C": [0.1, 10.0]})
+    assert best["C"] in (0.1, 10.0) and score > 0.4
 
 
-def test_it_is_adapted_to_a_speaker_without_labels(both, bundled_clips, tmp_path):
-    own = [path for path in bundled_clips if "v21" in path]
-    adapted = both.adapt(own)
-    assert adapted.predict(own[0]) != both.predict(own[0])
-    assert 0 < adapted.adaptation_.n_changed < len(own) == adapted.adaptation_.n_used
-    adapted.save(tmp_path / "own.ser")
-    assert load_recognizer(tmp_path / "own.ser").predict(own[0]) == adapted.predict(own[0])
-    with pytest.raises(ValueError, match="Unknown emotion 'sad'; there is none"):
-        both.adapt(own, "sad")
-    with pytest.raises(ValueError, match="predicts numbers"):
-        both.predictor_.adapted(both.X_train[:2], ["sad", None])
+@pytest.mark.slow
+def test_networks_and_ensembles_learn_from_tables(own_table, tmp_path):
+    settings = TINY_NETWORK | {"verbose": 0, "n_jobs": 1, "results_dir": tmp_path}
+    deep = DeepEmotionRecognizer(data=own_table, **settings).train()
+    assert deep.emotions == LABELS and deep.predict(own_table[:1])[0] in LABELS
+    members = [EmotionRecognizer(SVC(C=c), data=own_table, **QUICK) for c in (1, 10)]
+    assert EnsembleRecognizer(members).train().test_score() > 0.5
+    both = EnsembleRecognizer([EmotionRecognizer(SVC(C=c), **QUICK) for c in (1, 10)])
+    assert both.fit(own_table).emotions == both.members[0].emotions == LABELS
+    assert len(evaluate(both, "group-3", data=own_table, verbose=0).clips) == 87
+    default = EnsembleRecognizer(data=own_table, encoder=None, **settings)
+    assert default.members[0].data is default.members[1].data
 
 
-def test_an_evaluation_is_of_each_number_and_of_their_mean(tmp_path):
-    result = evaluate(make(BOTH, **FEW), "group-3", verbose=0)
-    assert isinstance(result, NumbersEvaluation)
-    clips, each = result.clips, []
-    for name in BOTH:
-        t, p = clips[f"target_{name}"].to_numpy(), clips[f"predicted_{name}"].to_numpy()
-        gap = (t.mean() - p.mean()) ** 2
-        each.append(2 * np.cov(t, p, bias=True)[0, 1] / (t.var() + p.var() + gap))
-        row = result.to_frame().loc[("target", name)]
-        assert row["ccc"] == pytest.approx(each[-1]) and row["ccc_low"] < row["ccc"]
-        assert row["rmse"] == pytest.approx(np.sqrt(np.mean((p - t) ** 2)))
-    scores = result.scores()
-    assert next(iter(scores)) == "ccc" and scores["ccc"] == pytest.approx(np.mean(each))
-    plain = json.loads(json.dumps(result.to_dict()))
-    assert plain["targets"]["valence"]["ccc"] == pytest.approx(each[1]) and plain["chance"] == 0
-    assert "target valence" in str(result) and "arousal, valence" in result._repr_html_()
-    titles = [ax.get_title() for ax in result.draw_predictions().axes]
-    assert titles == [f"{name}, CCC {ccc:.3f}" for name, ccc in zip(BOTH, each, strict=True)]
+# command lines
 
 
-def test_two_evaluations_of_numbers_are_compared_by_ccc():
-    few, ridge = make("arousal", **FEW), make("arousal", Ridge(1e6), **FEW)
-    results = [evaluate(rec, "group-3", calibrate=3, verbose=0) for rec in (few, ridge)]
-    found = compare(*results)
-    assert found.measure == "ccc" and found.difference > 0
-    other = evaluate(make("valence", **FEW), "group-3", verbose=0)
-    with pytest.raises(ValueError, match="other emotions or kind"):
-        compare(results[0], other)
+def test_command_lines_learn_from_tables(own_table, sessions, tmp_path, capsys):
+    path = tmp_path / "own.csv"
+    own_table.assign(label=own_table["label"].replace("Rude", "Trauer")).to_csv(path, index=False)
+    own = ["--data", str(path), "--label-map", "german", "--features", "mfcc", "--encoder", "none"]
+    save = ["--save", str(tmp_path / "own.ser"), "--json"]
+    assert commands.main(["--model", "SVC", *own, *save]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["emotions"] == ["Very Polite", "angry", "sad"] and found["corpora"] == ["own"]
+    more = ["--model", "SVC", "--protocol", "group-3", "--json"]
+    assert evaluation.main([*own, *more]) == 0
+    assert json.loads(capsys.readouterr().out)["protocol"].startswith("group-3, 3 folds of sp")
+    more = ["--models", "KNeighbors", "--output", str(tmp_path), "--json"]
+    assert grid_search.main([*own, *more]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["emotions"] == found["emotions"]
+    model = ["--model", str(tmp_path / "own.ser")]
+    assert commands.main(["predict", str(sessions), *model, "--jsonl", "--no-warnings"]) == 0
+    lines = [*map(json.loads, capsys.readouterr().out.splitlines())]
+    assert len(lines) == 87 and lines[0]["path"].endswith(" s)")
+    assert commands.main(["predict", str(sessions), *model, *own[:2]]) == 1
+    assert "--data is for training" in capsys.readouterr().err
 
 
-def test_a_timeline_of_numbers_has_curves(both, tmp_path):
-    paths = [bundled_clip("happy"), bundled_clip("sad")]
-    pause = np.zeros(SAMPLE_RATE, np.float32)
-    y = np.concatenate([part for path in paths for part in (load_audio(path), pause)])
-    table = both.predict_timeline(y, sr=SAMPLE_RATE)
-    assert list(table) == ["start", "end", *BOTH]
-    half = len(load_audio(paths[0])) / SAMPLE_RATE
-    first, second = table[table["end"] <= half + 0.5], table[table["start"] >= half + 0.5]
-    assert first["arousal"].mean() > second["arousal"].mean()
-    smooth = both.predict_timeline(y, sr=SAMPLE_RATE, smooth=2)
-    assert smooth["arousal"].iloc[1] == pytest.approx(table["arousal"].iloc[:2].mean())
-    figure = formats.draw_timeline(y, table, sr=SAMPLE_RATE)
-    curves = [line.get_label() for line in figure.axes[2].lines]
-    assert len(figure.axes) == 3 and [name for name in curves if name[0] != "_"] == BOTH
-    assert json.loads(formats.to_json(table))["rows"][0]["valence"] == table["valence"].iloc[0]
-    with pytest.raises(ValueError, match="csv, json or png"):
-        formats.to_srt(table)
-    turns = pd.DataFrame({"start": [0.0, half], "end": [half, 2 * half], "speaker": ["ann", "bob"]})
-    rows = both.predict_timeline(y, sr=SAMPLE_RATE, segments=turns)
-    assert list(rows) == ["start", "end", "speaker", *BOTH]
-    assert rows["arousal"].iloc[0] == pytest.approx(both.predict(paths[0])["arousal"], abs=1e-4)
-
-
-def test_a_number_is_explained_by_groups_that_add_up(both):
-    y = load_audio(bundled_clip("happy"))
-    table = explain(both, y, sr=SAMPLE_RATE, emotion="valence", verbose=0)
-    own = table[table["kind"] == "features"]["effect"].sum()
-    valence = both.predict(y, sr=SAMPLE_RATE)["valence"]
-    assert table.attrs["predicted"] == pytest.approx(valence, abs=1e-5)
-    assert (
-        own == pytest.approx(valence - table.attrs["average"], abs=1e-5)
-        and table.attrs["unit"] == "valence"
-    )
-    assert explain(both, y, sr=SAMPLE_RATE, verbose=0).attrs["unit"] == "arousal"
-    with pytest.raises(ValueError, match="Unknown number 'anger'"):
-        explain(both, y, sr=SAMPLE_RATE, emotion="anger")
-
-
-def test_the_command_line_predicts_numbers(both, tmp_path, capsys):
-    path = str(tmp_path / "numbers.ser")
-    both.save(path)
-    expected = both.predict(bundled_clip("happy"))
-    assert commands.main(["predict", bundled_clip("happy"), "-m", path, "--json"]) == 0
-    (found,) = json.loads(capsys.readouterr().out)
-    assert found["numbers"] == pytest.approx(expected)
-    assert commands.main(["predict", bundled_clip("happy"), "-m", path]) == 0
-    assert f"arousal    {expected['arousal']:+.3f}" in capsys.readouterr().out
-    assert commands.main(["predict", bundled_clip("happy"), "-m", path, "-e", "sad"]) != 0
-    assert "Unknown emotion 'sad'; there is none." in capsys.readouterr().err
-    assert commands.main(["timeline", bundled_clip("happy"), "-m", path, "--csv"]) == 0
-    assert capsys.readouterr().out.startswith("path,start,end,arousal,valence\n")
-
-
-def test_wrong_targets_are_refused():
-    with pytest.raises(ValueError, match="By its tags SVR predicts one number, not 2"):
-        make(BOTH, SVR())
-    with pytest.raises(ValueError, match="takes a regressor"):
-        make("arousal", SVC())
-    rows = numbered()
-    with pytest.raises(ValueError, match="has no column arousl"):
-        make("arousl").fit(rows)
-    for wrong in (np.nan, np.inf, "high"):
-        odd = rows.assign(arousal=rows["arousal"].astype(object))
-        odd.loc[5, "arousal"] = wrong
-        with pytest.raises(ValueError, match="is a finite number"):
-            numbers_of(odd, ["arousal"])
-
-
-def test_numbers_as_text_are_numbers():
-    rows = pd.DataFrame({"path": ["a", "b"], "x": ["1", " 2.5"], "y": [True, False]})
-    assert numbers_of(rows, ["x"]).tolist() == [1.0, 2.5]
-    assert numbers_of(rows, ["x", "y"]).tolist() == [[1.0, 1.0], [2.5, 0.0]]
-
-
-def test_the_mean_of_several_numbers_has_an_error_of_its_own():
-    sums = np.array([[2, 1.0, 1, 2, 1, 2, 1]])  # t 0 and 1, p 1 and 1: errors 1 and 0
-    found = regression_measures(sums)
-    assert (found["mae"].item(), found["rmse"].item()) == pytest.approx((0.5, np.sqrt(0.5)))
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--data", "no.csv"], "There is no table no.csv"),
+        (["--columns", "path=x"], "are for the table of data"),
+        (["--data", "{table}", "--columns", "path=x"], "column of .*'x'; choose from wav"),
+        (["--data", "{table}", "--label-map", "angr=angry"], "Did you mean 'angry'"),
+        (["--data", "{table}", "--corpora", "emodb"], "not both"),
+    ],
+)
+def test_one_line_says_what_is_wrong_with_a_table(own_table, tmp_path, capsys, options, words):
+    own_table.to_csv(tmp_path / "own.csv", index=False)
+    options = [option.format(table=tmp_path / "own.csv") for option in options]
+    assert commands.main(["--model", "SVC", *options]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert re.search(words, error)
