@@ -43,7 +43,7 @@ from metrics import TITLES, timeline_scores_in_words
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES
 from plotting import bars, save_figure
 from predictor import recognise
-from recognizer import listed
+from recognizer import recordings_of
 from results import PROGRAM, Result, give, note, report, show
 from table_files import add_data
 from tables import SPEAKERS, speaker_of
@@ -488,7 +488,7 @@ def _answer(command, argv):
     results, targets = [], set()  # targets: the files written so far
     tables = [file for file in args.files if file.lower().endswith((".csv", ".tsv", ".jsonl"))]
     with found_recordings([file for file in args.files if file not in tables]) as recordings:
-        recordings |= {str(own): own for table in tables for own in listed(table)}
+        recordings |= {str(own): own for table in tables for own in recordings_of(table)}
         if (args.segments or args.reference) and len(recordings) > 1:
             raise ValueError(
                 f"--segments and --reference are of one recording, not {len(recordings)}: run it "

@@ -31,7 +31,7 @@ from protocols import describe_split
 from tables import PARTITIONS, recordings, speaker_groups
 
 
-def listed(table):
+def recordings_of(table):
     """The recordings that a table lists: list of path or Segment.
 
     Parameters
@@ -43,7 +43,7 @@ def listed(table):
 
 
 def _as_recordings(audio):
-    return listed(audio) if isinstance(audio, pd.DataFrame) else audio
+    return recordings_of(audio) if isinstance(audio, pd.DataFrame) else audio
 
 
 class Predicts:
