@@ -589,7 +589,9 @@ def describe(protocol, clips, folds, label_map=None, calibrate=0, adapt="speaker
             n_train=len(train),
             n_train_speakers=len(set(speaker_groups(train))),
         )
-        if _CLAIM in line and (reason := _unclear(test, speaker_groups(test))):
+        groups = speaker_groups(test)
+        reason = _unclear(test, groups)
+        if reason and (_CLAIM in line or not all_known(groups)):
             known = line.replace("without its speaker", "without its recording")
             line = _NO_CLAIM.format(known, reason)
     if kind == "loco" and len(test) < len(clips):

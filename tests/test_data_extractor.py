@@ -318,7 +318,8 @@ def test_messages_name_what_a_table_lacks_and_its_source(desc_files):
     with pytest.raises(ValueError, match="No train clips of boredom in these rows"):
         split(table, emotions=emotions)
     with pytest.warns(UserWarning, match="No test clips of boredom in my table"):
-        found = split(table, emotions=emotions, partition="test", source="my table")
+        table.attrs["source"] = "my table"
+        found = split(table, emotions=emotions, partition="test")
     assert set(found.y) == {"sad"}
 
 
@@ -678,7 +679,7 @@ def test_digital_silence_with_a_label_is_named_whether_cached_or_not(cache, clip
         sf.write(path, np.zeros(n_samples), 16000)
     rows = pd.DataFrame({"path": [*clips, *silent], "emotion": ["sad", "happy"] * 11})
     rows = rows.assign(speaker="a", corpus="custom")
-    options = {"emotions": ["sad", "happy"], "classification": True, "source": "a test"}
+    options = {"emotions": ["sad", "happy"], "classification": True}
     options |= {"functionals": None, "n_jobs": 1, "verbose": 0, "cache_dir": cache}
     for _ in range(2):
         with pytest.warns(UserWarning, match="^2 clip.*of digital silence") as caught:
