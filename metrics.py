@@ -214,7 +214,7 @@ def with_intervals(tallies, measures, random_state=0, corpora=None):
     }
 
 
-def score(y_true, y_pred, groups, labels=None, random_state=0):
+def score(y_true, y_pred, groups, labels=None, random_state=0, names=("mae", "ccc", "rmse")):
     """Score predicted labels or numbers, with 95 % intervals: dict of str to (float or None).
 
     The keys are accuracy, accuracy_low, accuracy_high, uar, ...; for numbers mae, ..., ccc, ...,
@@ -230,9 +230,10 @@ def score(y_true, y_pred, groups, labels=None, random_state=0):
     labels : list, optional
         The classes; without them y_true and y_pred are numbers.
     random_state : int, default 0
+    names : tuple of str
+        Scores of numbers, in the order wanted.
     """
     if labels is None:
-        names = "mae", "ccc", "rmse"
         tallies = moments_by_speaker(y_true, y_pred, groups)
         measures = regression_measures if tallies.ndim == 2 else mean_regression_measures
     else:
@@ -510,8 +511,7 @@ def scores_in_words(scores):
     numbers = {name: np.nan if value is None else value for name, value in scores.items()}
     return ", ".join(
         f"{title} {in_words(*(numbers[f'{name}{ending}'] for ending in ('', '_low', '_high')))}"
-        for name, title in TITLES.items()
-        if name in scores
+        for name, title in ((name, TITLES[name]) for name in scores if name in TITLES)
     )
 
 
@@ -530,7 +530,7 @@ def labeled_confusion(matrix, emotions):
 class Scored:
     """The scores of a recognizer on its own training and test part.
 
-    Subclasses have `classification`, `emotions`, `random_state`, and the methods
+    Subclasses have `classification`, `emotions`, `targets`, `random_state`, and the methods
     `_predicted(partition)` (true and predicted labels, speakers) and `protocol()`.
     """
 
@@ -582,7 +582,8 @@ class Scored:
     def _test_scores(self):
         y, predicted, groups = self._predicted("test")
         labels = self.emotions if self.classification else None
-        found = score(y, predicted, groups, labels, self.random_state)
+        names = ("ccc", "mae", "rmse") if self.targets else ("mae", "ccc", "rmse")
+        found = score(y, predicted, groups, labels, self.random_state, names)
         self._scored = {"score": found, "protocol": self.protocol()}
         return found
 
