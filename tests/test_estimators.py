@@ -3,12 +3,18 @@
 import copy
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 import warnings
 import zipfile
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -555,18 +561,77 @@ def test_trust_in_one_class_is_none_in_others():
 # limits of time and memory
 
 
-def test_models_are_tried_by_another_process(monkeypatch):
-    pairs = [(fitted(model), X[:8]) for model in (SVC(), SVR(), FOREST)]
-    estimators.try_out(pairs)
+def trial(function, argument):
+    """Have a process call a function in place of a model's: what try_out says, "" for nothing."""
+    try:
+        estimators.try_out([(SimpleNamespace(predict=function), argument)])
+    except ModelFileError as error:
+        return str(error)
+    return ""
+
+
+on_linux = pytest.mark.skipif(not estimators.FORKS, reason="there each trial has its own process")
+
+
+@pytest.mark.parametrize("forks", [False, pytest.param(True, marks=on_linux)])
+def test_models_are_tried_by_another_process(forks, monkeypatch):
+    monkeypatch.setattr(estimators, "FORKS", forks)
+    estimators.try_out([(fitted(model), X[:8]) for model in (SVC(), SVR(), FOREST)])
     estimators.try_out([])
-    monkeypatch.setattr(estimators, "PATIENCE", 0.01)
-    with pytest.raises(ModelFileError, match=r"no answers in 0\.01 seconds"):
-        estimators.try_out(pairs)
-
-
-def test_a_model_without_answers_is_refused():
     with pytest.raises(ModelFileError, match=r"no answers.*StopIteration"):
         estimators.try_out([(PCA(), X)])
+    monkeypatch.setattr(estimators, "PATIENCE", 0.5)
+    assert "('nothing in 0.5 seconds')" in trial(time.sleep, 600)
+
+
+@on_linux
+def test_nothing_of_a_trial_is_there_for_the_next():
+    assert not trial(sys.setrecursionlimit, 60)
+    assert "('killed')" in trial(os._exit, 3) and "('killed')" in trial(signal.raise_signal, 9)
+    assert not trial(print, "[]")  # which is no answer of the process
+    server = estimators._trials(os.getpid())._process
+    estimators.try_out([(fitted(SVC()), X[:8])])
+    assert estimators._trials(os.getpid())._process is server
+    assert "refused" in trial(partial(os.kill, server.pid), 9)
+    assert server.poll() == -9
+    another = estimators._trials(os.getpid())._process
+    another.terminate()  # as it ends of itself when nobody asks for long
+    another.wait(60)
+    assert not trial(print, 1)
+
+
+@on_linux
+def test_an_interrupted_trial_ends(tmp_path):
+    mark = tmp_path / "begun"
+
+    def interrupt():
+        while not mark.exists():
+            time.sleep(0.02)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    assert not trial(print, 1)
+    server = estimators._trials(os.getpid())._process
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        trial(os.system, f"touch {mark}; sleep 600")
+    assert server.wait(60) == -9
+    assert not trial(print, 1)  # by another one
+
+
+@on_linux
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_process_of_trials_ends_with_ours(number):
+    code = "import estimators, os, sys; from types import SimpleNamespace as Model\n"
+    code += "estimators.try_out([(Model(predict=print), 1)])\n"
+    code += "print(estimators._trials(os.getpid())._process.pid, flush=True); sys.stdin.read()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code], cwd=REPO, **pipes) as ours:
+        server = int(ours.stdout.readline())
+        ours.send_signal(number)
+    ended_at = time.monotonic() + 120
+    while Path(f"/proc/{server}/cmdline").exists() and Path(f"/proc/{server}/cmdline").read_bytes():
+        assert time.monotonic() < ended_at
+        time.sleep(0.02)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="others don't limit memory")

@@ -45,7 +45,7 @@ def until_done(command, seconds, kills=KILLS, **options):
         timer = threading.Timer(times.uniform(0.2, seconds), run.send_signal, [number])
         if number is not None:
             timer.start()
-        out, err = run.communicate(timeout=300)
+        out, err = run.communicate(timeout=1200)
         timer.cancel()
         wait_for(lambda group=run.pid: not members(group))
         assert not left_by(run.pid)
@@ -147,7 +147,7 @@ from conftest import BUNDLED, TINY_NETWORK
 from deep_emotion_recognition import DeepEmotionRecognizer
 def main():
     options = BUNDLED | TINY_NETWORK | {"results_dir": f"{sys.argv[1]}/results"}
-    options |= {"logs_dir": f"{sys.argv[1]}/logs", "n_jobs": 2, "n_networks": 2}
+    options |= {"logs_dir": f"{sys.argv[1]}/logs", "n_jobs": 1}
     rec = DeepEmotionRecognizer(emotions=["sad", "angry", "happy"], **options).train()
     print(rec.predict_proba(sys.argv[2]))
 sys.exit(guarded("x.py", main))
@@ -176,7 +176,7 @@ def begun(command, **options):
 
 def ends(*runs):
     """What each of some processes has printed, and its exit code: list of (out, err, code)."""
-    return [(*run.communicate(timeout=300), run.returncode) for run in runs]
+    return [(*run.communicate(timeout=1200), run.returncode) for run in runs]
 
 
 def output(command, **options):
