@@ -22,6 +22,7 @@ from metrics import mutual_information
 BY = "speaker", "condition"
 """What clips to adapt with may have in common: one speaker, or one microphone, room or source."""
 LIMIT = 4.0  # standard deviations at which values are cut off
+CHANGED = 0.5  # standard deviations from a number that make another one
 MONOTONOUS, DIVERSE = 0.3, 0.6  # diversity, relative to a training speaker's: no trust, all of it
 
 
@@ -261,7 +262,8 @@ class Adaptation:
     n_used, n_labelled : int
         Recordings, and those of them whose emotion was known.
     n_changed : int
-        Recordings of these that are recognised otherwise than before.
+        Recordings of these that are recognised otherwise than before: as another emotion, or as a
+        number that is farther than half of a standard deviation from the one before.
     left_out : dict of str to str
         Names of recordings that took no part, and why. A recognizer's file doesn't keep them.
 
@@ -308,10 +310,14 @@ class Usable(NamedTuple):
         Adaptation
         """
         n_labelled = sum(label is not None for label in self.labels)
-        answers = before.predict(X), after.predict(X)
-        if not before.classification:  # the emotion is that of the nearest number
-            answers = map(np.rint, answers)
-        n_changed = int(np.not_equal(*answers).sum())
+        answers = [predictor.predict(X) for predictor in (before, after)]
+        if before.targets:
+            old, new = np.reshape(answers, (2, len(X), -1))
+            n_changed = int((np.abs(new - old) > CHANGED * old.std(axis=0)).any(axis=1).sum())
+        elif before.classification:
+            n_changed = int(np.not_equal(*answers).sum())
+        else:  # the emotion is that of the nearest number
+            n_changed = int(np.not_equal(*map(np.rint, answers)).sum())
         return Adaptation(by, len(self.labels), n_labelled, n_changed, self.left_out)
 
 
@@ -344,7 +350,7 @@ def usable(recordings, labels, emotions, sr=None):
     UserWarning
         It names the recordings that are left out.
     """
-    recordings = _listed(recordings)
+    recordings = listed(recordings)
     labels, kept, left_out = _known(recordings, labels, emotions), [], {}
     for i, (recording, label) in enumerate(zip(recordings, labels, strict=True), 1):
         is_path = isinstance(recording, (str, os.PathLike))
@@ -367,13 +373,22 @@ def usable(recordings, labels, emotions, sr=None):
     return Usable(*map(list, zip(*kept, strict=True)), left_out)
 
 
-def _listed(recordings):
+def listed(recordings):
+    """The recordings of a folder, or those of a list: list.
+
+    Parameters
+    ----------
+    recordings : list of recordings, or path of a folder
+
+    Raises
+    ------
+    ValueError
+        For a single recording, or none.
+    """
     if isinstance(recordings, (str, os.PathLike)) and Path(recordings).is_dir():
         recordings = list_audio(recordings)
     if isinstance(recordings, (str, os.PathLike)) or not len(recordings):
-        raise ValueError(
-            "Adaptation takes a list of recordings or a folder with recordings, at least one."
-        )
+        raise ValueError("It takes a list of recordings or a folder with recordings, at least one.")
     return list(recordings)
 
 

@@ -166,6 +166,9 @@ RULES = {
     "estimator_params": _listed(_text),
     # this project's own
     "models_": _objects("EmotionLDA"),
+    "BlockRidge.models_": _objects("Ridge"),
+    **_all("BlockRidge.mean_ low_ high_", _array("iuf", 0, 1)),
+    "KNeighborsRegressor._y": _array("iuf", 1, 2),
     "corpora_": _are_corpora,
     "weights_": _array("f", 1),
     "RandomConvolutions.weights_": _array("f", 4),
@@ -305,6 +308,7 @@ CLASSES = {
     "neighbors._regression": {"KNeighborsRegressor": _NEIGHBORS},
     "neural_network._multilayer_perceptron": {"MLPClassifier MLPRegressor": _PERCEPTRON},
     "linear_model._logistic": {"LogisticRegression": _LINEAR},
+    "multioutput": {"MultiOutputRegressor": "estimators_"},
     "linear_model._ridge": {
         "Ridge RidgeClassifier": _LINEAR,
         "RidgeCV": f"{_LINEAR} alpha_ best_score_ _store_cv_results store_cv_values",
@@ -336,6 +340,7 @@ CLASSES = {
 OWN = {
     "EmotionLDA": "classes_ coef_ intercept_ centre_ axes_",
     "BlockLDA": "classes_ models_ weights_ corpora_",
+    "BlockRidge": "models_ mean_ low_ high_",
     "SpeakerScaler": "mean_ variance_ spread_ offsets_ habit_ noise_ diversity_",
     "SpeakerFrameScaler": "clips",
     "Adaptation": "",
@@ -361,8 +366,11 @@ TREE = "sklearn.tree._tree.Tree"
 UNUSED = frozenset(
     {"_sklearn_version", "named_estimators_", "_optimizer", "_best_coefs", "_best_intercepts"}
     | {"_rng", "_random_state", "_feature_subsample_rng", "_scorer"}
+    | {"_coef_indptr", "_intercept_indptr"}
 )
 """Attributes that only training needs, or that follow from others; they aren't read."""
+LATER = {"RidgeClassifier": {"classes_": "_label_binarizer.classes_"}}
+"""Classes to attributes that older versions of scikit-learn computed, and what they are."""
 JOINED = "VotingClassifier", "VotingRegressor", "StackingClassifier", "StackingRegressor"
 TREES = (
     "DecisionTreeClassifier",

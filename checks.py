@@ -7,16 +7,30 @@ prints a name or a label does so by `printable`, and every command line runs in 
 import argparse
 import difflib
 import os
+import platform
 import signal
 import stat
 import sys
 import tempfile
+import threading
+import time
 import unicodedata
-from contextlib import contextmanager
+import zlib
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None
+
 ERRORS = ImportError, ValueError, OSError  # that a user can mend
+SIGNALS = [getattr(signal, s) for s in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, s)]
+REPEATED = 1.0  # seconds; `timeout` and process managers send the same signal twice
+TEMPORARY = f".ser-{zlib.crc32(platform.node().encode()):08x}-"
+"""How temporary files begin: a lock of another machine on the same disk may not be seen here."""
 LONGEST_LABEL = 200  # characters
 READABLE = "\u200c\u200d\u00a0\u3000"
 """Characters that no terminal acts upon and that Python calls unprintable: joiners, wide spaces."""
@@ -42,11 +56,13 @@ def check_name(name, legal, what):
     >>> check_name("mel", ("mfcc", "mel"), "feature")
     'mel'
     """
+    legal = [*legal]
     if name in legal:
         return name
     near = difflib.get_close_matches(str(name), map(str, legal), n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"Unknown {what} {name!r}; choose from {', '.join(map(str, legal))}.{hint}")
+    there = f"choose from {', '.join(map(str, legal))}" if legal else "there is none"
+    raise ValueError(f"Unknown {what} {name!r}; {there}.{hint}")
 
 
 def check_names(names, legal, what):
@@ -271,6 +287,9 @@ def read_file(path, limit):
 def replacing(path):
     """A temporary path beside `path` that takes its place only if the block succeeds.
 
+    What a process that was killed in such a block has left in the folder is removed by the next
+    process that writes there.
+
     Parameters
     ----------
     path : path
@@ -283,9 +302,8 @@ def replacing(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(temporary)
+    _sweep(path.parent.absolute())
+    handle, temporary = _temporary(path.parent)
     try:
         yield temporary
         umask = os.umask(0)
@@ -294,6 +312,73 @@ def replacing(path):
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+        if handle is not None:
+            os.close(handle)
+
+
+def _temporary(folder):
+    """A new file, and its handle, which marks it as in use: by a lock, which ends with us."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=folder, prefix=TEMPORARY)
+        locked = _locked(handle, name)
+        if locked:
+            return handle, Path(name)
+        os.close(handle)
+        if locked is None:
+            return None, Path(name)
+
+
+@lru_cache
+def _sweep(folder):
+    """Remove the temporary files that nobody has locked: those of processes that were killed."""
+    for path in folder.glob(f"{TEMPORARY}*") if os.name == "posix" else ():
+        with suppress(OSError):  # another one sweeps, too
+            if path.lstat().st_uid == os.getuid() and path.is_file():
+                handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+                try:
+                    if _locked(handle, path):
+                        path.unlink()
+                finally:
+                    os.close(handle)
+
+
+def _locked(handle, path):
+    """Lock an open file until it is closed: whether it is ours now, and `path` still its name.
+
+    None where files can't be locked, as on Windows and in some networks.
+    """
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(handle), os.stat(path))  # noqa: PTH116
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    except OSError:
+        return None
+
+
+@contextmanager
+def alone(path):
+    """A block that no other process or thread is in, by this function, with the same path.
+
+    Parameters
+    ----------
+    path : Path
+        A folder, or a file, which is made if need be. The block may remove it.
+
+    Raises
+    ------
+    OSError
+        If another one is.
+    """
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if _locked(handle, path) is False:
+            raise OSError(f"another run is at work in {path}; wait until it has ended")
+        yield
+    finally:
+        os.close(handle)
 
 
 # command lines
@@ -342,38 +427,62 @@ def end_at_interrupt(program):
         end_at_interrupt.handler = end
 
 
-end_at_interrupt.handler = None
+end_at_interrupt.handler = signal.default_int_handler
 
 
-def guarded(program, work, *args, errors=ERRORS, advice=""):
-    """Run a command line with its errors in one line: int, the exit code.
+def guarded(program, work, *args, advice=""):
+    """Run a command line, and end it in one line whatever ends it: int, the exit code.
 
-    It is 0 only for success, 1 for an error, 130 after Ctrl-C.
+    It is 0 only for success, 1 for an error (one of `ERRORS`), and 128 and the number of the signal
+    for `SIGNALS`: 130 after Ctrl-C, 143 after SIGTERM, 129 for a terminal that was closed. Signals
+    raise KeyboardInterrupt, so that temporary files are removed on the way.
 
     Parameters
     ----------
     program : str
     work, *args : callable that returns the exit code (or None for 0), and its arguments
-    errors : tuple of exception classes
-        Those that the user can mend.
     advice : str
-        What to do after Ctrl-C.
+        What to do after a signal.
     """
+    with _interrupted_by_signals() as received:
+        try:
+            code = work(*args) or 0
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            complain(program, f"interrupted{advice and '; '}{advice}")
+            code = 128 + signal.SIGINT
+        except BrokenPipeError:  # nobody reads any more, as after `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the last flush
+            code = 1
+        except ERRORS as error:
+            complain(program, error)
+            code = 1
+    told = [number for number in received if number != signal.SIGINT]
+    return 128 + told[0] if told else code
+
+
+@contextmanager
+def _interrupted_by_signals():
+    """A block in which `SIGNALS` that nobody else handles are Ctrl-C: dict of those that came."""
+    received = {}
+
+    def stop(number, _):
+        threading.excepthook = lambda error: None  # joblib's threads complain of being interrupted
+        last, received[number] = received.get(number), time.monotonic()
+        if last is None or received[number] - last > REPEATED:
+            raise KeyboardInterrupt
+
+    ours = signal.SIG_DFL, signal.default_int_handler, end_at_interrupt.handler
+    on_main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in SIGNALS if on_main}
+    before = {number: handler for number, handler in before.items() if handler in ours}
+    for number in before:
+        signal.signal(number, stop)
     try:
-        if (end := end_at_interrupt.handler) and signal.getsignal(signal.SIGINT) is end:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        code = work(*args)
-        sys.stdout.flush()
-        return code or 0
-    except KeyboardInterrupt:
-        complain(program, f"interrupted{advice and '; '}{advice}")
-        return 130
-    except BrokenPipeError:  # nobody reads any more, as after `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
-        return 1
-    except errors as error:
-        complain(program, error)
-        return 1
+        yield received
+    finally:
+        for number in before.keys() - received.keys():  # what came may come again: see REPEATED
+            signal.signal(number, before[number])
 
 
 # names that moved

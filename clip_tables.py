@@ -180,13 +180,15 @@ def read_table(source, *, columns=None, label_map=None, target="emotion", root=N
     return rows
 
 
-def read_data(data, columns=None, label_map=None):
+def read_data(data, columns=None, label_map=None, target=None):
     """Read tables, unless they are read already: Labelled; None for None.
 
     Parameters
     ----------
     data, columns, label_map
         See `read_table`.
+    target : str or list of str, optional
+        Columns of numbers to learn; the clips have no emotions then, but "".
     """
     if data is None and (columns or label_map):
         raise ValueError("columns and label_map are for the table of data: give that, too.")
@@ -194,8 +196,9 @@ def read_data(data, columns=None, label_map=None):
         return data
     if isinstance(data, pd.DataFrame) and CHECKED in data.attrs:
         return Labelled(data, data.attrs[CHECKED])
-    rows = read_table(data, columns=columns, label_map=label_map)
-    return Labelled(rows, rows.attrs.pop("source"))
+    rows = read_table(data, columns=columns, label_map=label_map, target=target or "emotion")
+    name = rows.attrs.pop("source")
+    return Labelled(rows.assign(emotion="") if target else rows, name)
 
 
 def chosen_corpora(data, corpora=None):
@@ -265,8 +268,11 @@ def _canonical(source, columns, label_map, targets):
     for target in filter(None, targets):
         if target != "emotion":
             rows[target] = _numbers(source, own[target])
-    if "emotion" in own and targets != [None]:
-        rows["emotion"] = _labels(source, texts.pop("emotion"), label_map, own["emotion"])
+    labels = texts.pop("emotion", None)
+    if "emotion" in targets:
+        rows["emotion"] = _labels(source, labels, label_map, own["emotion"])
+    elif labels is not None and targets != [None]:
+        rows["emotion"] = labels.map(printable).each()
     if "speaker" in own:
         rows["speaker"] = _speakers(source, texts.pop("speaker"), own["speaker"])
     else:

@@ -22,39 +22,38 @@ from typing import NamedTuple
 import pandas as pd
 from tqdm.auto import tqdm
 
-import checks
 import emotion_recognition
 import evaluation
 import explain
 import timeline
 from adaptation import BY, NoSpeech
+from annotations import evaluate_timeline, read_segments
 from audio import AudioError, load_audio
-from checks import check_name, complain, make_parser, moved, printable, replacing
+from checks import check_name, guarded, make_parser, moved, printable
 from clip_tables import read_data
+from confidence import RANKINGS, uncertainty
 from corpora import CORPORA, find_data_dir, help_line, wishes
 from create_csv import found_recordings, labelled_clips
 from deep_emotion_recognition import named_recognizer
 from emotion_recognition import load_recognizer
 from encoder import BUNDLED
 from features import REGISTRY
-from listening import DeviceError, NothingHeard
+from formats import FORMATS, draw_timeline, in_words, records
+from metrics import TITLES, timeline_scores_in_words
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES
 from plotting import bars, save_figure
 from predictor import recognise
-from processes import stoppable
-from recognizer import listed
-from segments import SPAN
+from recognizer import recordings_of
+from results import PROGRAM, Result, give, note, report, show
 from table_files import add_data
-from tables import NAME_ERRORS, SPEAKERS, TEXT, speaker_of, to_csv
+from tables import SPEAKERS, speaker_of
 from utils import AS_FEATURES, among, encoder_option, names_option, probability_option
 
-PROGRAM = "emotion_recognition.py"
 MODELS = (*RECIPES, *(name.removesuffix("Classifier") for name in CLASSIFIERS))
 """Names of recipes: models that are trained when a command line asks for them."""
-TRAINING = ("data", "columns", "label_map", "corpora", "features", "data_dir")
+TRAINING = ("data", "target", "columns", "label_map", "corpora", "features", "data_dir")
 TRAINING += ("no_balance", "speeds", "noisy", "seed")
 """Arguments of `add_model` that only a recipe takes."""
-ERRORS = *checks.ERRORS, DeviceError, NothingHeard
 
 
 # options
@@ -176,7 +175,8 @@ def _trained(args, recipe, corpora, verbose=1):
     options = {name: value for name, value in given.items() if value is not None}
     options |= {"encoder": args.encoder, "noisy": args.noisy}
     options["emotions"] = args.emotions or (None if args.data else list(DEFAULT_EMOTIONS))
-    options["data"] = read_data(args.data, args.columns, args.label_map)
+    options["data"] = read_data(args.data, args.columns, args.label_map, args.target)
+    options |= {"target": args.target} if args.target else {}
     options |= {"balance": not args.no_balance, "random_state": args.seed}
     rec = named_recognizer(recipe, data_dir=args.data_dir, verbose=verbose, **options)
     return rec if recipe == "best" else rec.train()
@@ -221,12 +221,12 @@ def adapted(rec, args, recordings=None, labels="names", name=None, **settings):
         warnings.filterwarnings("ignore", r"\d+ recording\(s\) left out of the adaptation")
         rec = rec.adapt(recordings, labels, by=args.adapt_by or "speaker", **settings)
     left_out = [f"{path} ({reason})" for path, reason in rec.adaptation_.left_out.items()]
-    _note(f"  {name + ': ' if name else ''}adapted to {rec.adaptation_}")
+    note(f"  {name + ': ' if name else ''}adapted to {rec.adaptation_}")
     if left_out:
-        _note(f"  left out of the adaptation: {', '.join(left_out)}")
+        note(f"  left out of the adaptation: {', '.join(left_out)}")
     if args.save_adapted:
         rec.save(args.save_adapted)
-        _note(f"  written: {args.save_adapted}")
+        note(f"  written: {args.save_adapted}")
     return rec
 
 
@@ -245,22 +245,13 @@ def _for_each(rec, recordings, args):
             found[who] = adapted(rec, args, own, None, who)
         except NoSpeech as error:
             found[who] = rec
-            _note(f"  {who}: not adapted. {error}")
+            note(f"  {who}: not adapted. {error}")
     return {name: found[who] for name, who in speakers.items()}
 
 
 # results
 
 NO_SPEECH = "no speech"  # in place of an emotion, for people
-
-
-class Result(NamedTuple):
-    """What a command found in one recording, or in one channel of it."""
-
-    document: dict  # for JSON
-    table: pd.DataFrame  # for CSV
-    text: str
-    draw: Callable | None = None  # makes the figure
 
 
 PREDICT_HELP = """Recognise the emotions of recordings, at once: nothing is trained.
@@ -271,6 +262,7 @@ PREDICT_HELP = """Recognise the emotions of recordings, at once: nothing is trai
     python emotion_recognition.py predict call.wav -e angry,neutral,sad --json
     python emotion_recognition.py predict call.wav --adapt ann --save-adapted ann.ser
     python emotion_recognition.py predict calls --adapt self --speakers folder
+    python emotion_recognition.py predict calls --rank --csv > label_next.csv
     ffmpeg -v error -i talk.mkv -f wav - | python emotion_recognition.py predict - --jsonl
 """
 
@@ -285,14 +277,24 @@ def _add_predict(add):
     add_abstain(add)
     sets = "also give the smallest set of emotions that holds the true one with probability P"
     add("--set", type=probability_option, metavar="P", help=sets)
+    rank = (
+        "what to label next comes first: uncertain recordings (default), or those unlike training"
+    )
+    add("--rank", nargs="?", choices=RANKINGS, const=RANKINGS[0], help=rank)
 
 
 def _predict(rec, name, path, args):
-    """Yield the emotion of a recording."""
-    emotions = args.emotions or rec.emotions
+    """Yield the emotion of a recording, or its numbers."""
+    emotions = args.emotions or rec.emotions or None
     settings = {"emotions": emotions, "abstain": args.abstain, "coverage": args.set}
     found = recognise(rec.predictor_, load_audio(path), **settings)
     found = {"path": name} | found | ({} if args.report else {"warnings": {}})
+    if rec.targets:
+        row = found["numbers"] | {"warnings": " ".join(found["warnings"])}
+        lines = [f"  {target:10s} {number:+.3f}" for target, number in found["numbers"].items()]
+        text = "\n".join([f"\n{printable(name)}", *(lines or [f"  {NO_SPEECH}"])])
+        yield Result(found, pd.DataFrame([row]), text)
+        return
     found["emotion"] = found["emotion"] or ""
     row = {"emotion": found["emotion"], "confidence": found["confidence"]}
     row |= {"warnings": " ".join(found["warnings"])}
@@ -303,9 +305,15 @@ def _predict(rec, name, path, args):
         if held := found.get("set_held"):
             of = f"probability {args.set:g}, of left-out speakers measured {held:.3f}"
             lines.append(f"  one of: {', '.join(found['set'])} ({of})")
+    if args.rank:
+        shares = [*found["probabilities"].values()]
+        found["uncertainty"] = uncertainty(shares) if shares else None
+        row |= {by: found[by] for by in RANKINGS}
+        lines += [f"  {by} {found[by]:.3f}" for by in RANKINGS if shares]
     yield Result(found, pd.DataFrame([row]), "\n".join(filter(None, lines)))
 
 
+WINDOWS = "window", "hop", "smooth"
 TIMELINE_HELP = """Predict emotion over time, second by second of speech, however long it takes.
 
     python emotion_recognition.py timeline call.wav                      # print it
@@ -313,6 +321,8 @@ TIMELINE_HELP = """Predict emotion over time, second by second of speech, howeve
     python emotion_recognition.py timeline calls --channels split --csv > calls.csv
     python emotion_recognition.py timeline call.wav --jsonl              # row by row
     python emotion_recognition.py timeline talk.mp4 --adapt running      # one voice, many moods
+    python emotion_recognition.py timeline call.wav --segments turns.rttm  # a row for each turn
+    python emotion_recognition.py timeline call.wav --reference truth.csv  # how right it is
 """
 
 
@@ -324,6 +334,10 @@ def _add_timeline(add):
     add("--no-vad", dest="vad", action="store_false", help="predict in silence, too")
     split = "split: a timeline for each channel"
     add("--channels", choices=("mix", "split"), default="mix", help=split)
+    turns = "RTTM, or a table of start, end, speaker: a row for each turn, adapted to its speaker"
+    add("--segments", metavar="FILE", help=turns)
+    truth = "RTTM, or a table of start, end, emotion: print segment UAR and EDER"
+    add("--reference", metavar="FILE", help=truth)
     for flag, form in (("--srt", "srt"), ("--plot", "png"), ("--audacity", "audacity")):
         add(flag, dest="write", action="append_const", const=form, help=argparse.SUPPRESS)
 
@@ -336,26 +350,28 @@ def _timeline(rec, name, path, args):
         return {"path": name} | ({"channel": channel + 1} if split else {})
 
     def chosen(row):
-        return among(row, args.emotions) if args.emotions else row
+        return among(row, args.emotions) if args.emotions and row["emotion"] else row
 
     def on_row(channel, row):
-        _print(json.dumps(place(channel) | chosen(row)))
+        show(json.dumps(place(channel) | chosen(row)))
 
-    names = "window", "hop", "smooth", "vad", "channels", "report"
+    names = "vad", "channels", "report", *(("segments",) if args.segments else WINDOWS)
     settings = {key: getattr(args, key) for key in names} | {"verbose": sys.stderr.isatty()}
-    settings["adapt"] = args.adapt == ["running"]
+    settings |= {} if args.segments else {"adapt": args.adapt == ["running"]}
     settings["on_row"] = on_row if args.form == "jsonl" else None
     found = timeline.predict_timeline(rec, path, **settings)
     for channel, whole in enumerate(found if split else [found]):
-        rows = [chosen(row) for row in whole.to_dict("records")]
-        table = pd.DataFrame(rows, columns=[*whole.columns[:4], *(args.emotions or rec.emotions)])
+        rows = [chosen(row) for row in records(whole)]
+        names = [column for column in whole if column not in rec.emotions]
+        table = pd.DataFrame(rows, columns=[*names, *(args.emotions or rec.emotions)])
         table.attrs = whole.attrs
-        title = f"{printable(name)}{f', channel {channel + 1}' * split}"
-        spans = timeline.segments(table).to_string(index=False, float_format="{:.2f}".format)
-        text = f"\n{title}: {len(rows)} rows in {table.attrs['duration']:.1f} s\n"
-        text += spans if rows else "  no speech"
-        draw = partial(timeline.draw_timeline, path, table, channel=channel if split else None)
         document = place(channel) | table.attrs | {"rows": rows}
+        text = in_words(table, f"{printable(name)}{f', channel {channel + 1}' * split}")
+        if args.reference:
+            truth = read_segments(args.reference, "emotion", Path(name).stem)
+            document["scores"] = evaluate_timeline(table, truth)
+            text += f"\n  {timeline_scores_in_words(document['scores'])}"
+        draw = partial(draw_timeline, path, table, channel=channel if split else None)
         yield Result(document, table, text, draw)
 
 
@@ -399,7 +415,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "predict": Command(PREDICT_HELP, _add_predict, _predict, ("csv", "json")),
-    "timeline": Command(TIMELINE_HELP, _add_timeline, _timeline, tuple(timeline.FORMATS)),
+    "timeline": Command(TIMELINE_HELP, _add_timeline, _timeline, tuple(FORMATS)),
     "explain": Command(EXPLAIN_HELP, _add_explain, _explain, ("csv", "json", "png")),
 }
 
@@ -412,6 +428,7 @@ def _parse(command, argv):
     recordings = "recordings, folders of them, patterns, tables of paths (.csv), - for stdin"
     add("files", nargs="+", metavar="FILE", help=recordings)
     parser.set_defaults(form="text", write=[], pictures=None)
+    parser.set_defaults(rank=None, segments=None, reference=None)
     add_own(add)
     printed = parser.add_mutually_exclusive_group()
     texts = {"json": "one JSON document", "jsonl": "JSON, line by line", "csv": "a table"}
@@ -452,6 +469,8 @@ def _check_adapt(parser, args, command):
     wrong = {
         "--adapt self and running stand alone": (to_self or running) and len(args.adapt) > 1,
         "--adapt running is for timeline": running and command != "timeline",
+        "--segments goes without --adapt running, --window, --hop and --smooth": args.segments
+        and (running or any(getattr(args, key) != parser.get_default(key) for key in WINDOWS)),
         "--speakers goes with --adapt self": args.speakers and not to_self,
         "--adapt-by and --save-adapted need --adapt FOLDER, or self": needs and no_names,
         "--save-adapted keeps one recognizer, not many": args.save_adapted and args.speakers,
@@ -465,11 +484,16 @@ def _check_adapt(parser, args, command):
 def _answer(command, argv):
     """Run predict, timeline or explain: int, the exit code."""
     args = _parse(command, argv)
-    at_once = args.form in ("text", "jsonl")
+    at_once = args.form in ("text", "jsonl") and not args.rank
     results, targets = [], set()  # targets: the files written so far
     tables = [file for file in args.files if file.lower().endswith((".csv", ".tsv", ".jsonl"))]
     with found_recordings([file for file in args.files if file not in tables]) as recordings:
-        recordings |= {str(own): own for table in tables for own in listed(table)}
+        recordings |= {str(own): own for table in tables for own in recordings_of(table)}
+        if (args.segments or args.reference) and len(recordings) > 1:
+            raise ValueError(
+                f"--segments and --reference are of one recording, not {len(recordings)}: run it "
+                "for each"
+            )
         recs = _for_each(recognizer(args), recordings, args)
         shown = {"disable": None if command == "predict" and len(recordings) > 1 else True}
         for name, path in tqdm(recordings.items(), "Predicting", unit="clip", **shown):
@@ -483,83 +507,12 @@ def _answer(command, argv):
             found = [r._replace(document=r.document | {"adapted": how and str(how)}) for r in found]
             results += found
             if at_once:
-                _give(found, args, targets)
+                give(found, args, targets)
+        if args.rank:
+            results.sort(key=lambda result: -(result.document.get(args.rank) or -1.0))
         if not at_once:
-            _give(results, args, targets)
+            give(results, args, targets)
     return int(any("error" in result.document for result in results))
-
-
-def _give(results, args, targets):
-    """Print results, their warnings and errors, and write the files that were asked for."""
-    form = args.form
-    if form == "json":
-        _print(json.dumps([result.document for result in results], indent=1))
-    elif form == "csv":
-        _print(_csv(results, args.raw_csv), end="")
-    for result in results:
-        document = result.document
-        by_row = form == "jsonl" and "rows" in document  # which have been printed, one by one
-        if form == "text":
-            _print(printable(result.text, "\n"))
-        elif form == "jsonl" and not by_row:
-            _print(json.dumps(document))
-        if form in ("text", "csv") or by_row:
-            for code, sentence in document.get("warnings", {}).items():
-                _note(f"  {document['path']}: {code}: {sentence}")
-        if "error" in document:
-            _complain(document["error"])
-        else:
-            _write(result, args, targets)
-
-
-def _csv(results, raw):
-    """One table of all results, which says what each row is of: str."""
-    if raw and hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors=NAME_ERRORS)  # as the system spells them
-    tables = []
-    for document, table, *_ in results:
-        place = {key: document[key] for key in ("path", "channel") if key in document}
-        tables.append(pd.DataFrame(place, index=table.index, dtype=TEXT).join(table))
-    table = pd.concat(tables, ignore_index=True)
-    return to_csv(table[sorted(table, key=lambda column: column == "error")], raw)
-
-
-def _write(result, args, targets):
-    """Write the files of a result, each under a name that is not among `targets` yet."""
-    document, table, _, draw = result
-    path, channel = Path(SPAN.sub("", document["path"])), document.get("channel")
-    stem = path.stem if channel is None else f"{path.stem}-{channel}"
-    for form in dict.fromkeys(args.write):
-        ending, to_text = timeline.FORMATS[form]
-        folder, n = Path(args.output or path.parent), 2
-        target = folder / f"{stem}{ending}"
-        while target in targets:
-            target, n = folder / f"{stem}.{n}{ending}", n + 1
-        targets.add(target)
-        if form == "png":
-            save_figure(draw(), target)
-        else:
-            how = {"raw": args.raw_csv} if form == "csv" else {}
-            text = (
-                f"{json.dumps(document, indent=1)}\n" if form == "json" else to_text(table, **how)
-            )
-            with replacing(target) as temporary:
-                temporary.write_text(text, encoding="utf-8", errors=NAME_ERRORS)
-        _note(f"  written: {target}")
-
-
-def _print(text, **how):
-    with tqdm.external_write_mode():
-        print(text, flush=True, **how)
-
-
-def _note(text):
-    _print(printable(text), file=sys.stderr)
-
-
-def _complain(error):
-    with tqdm.external_write_mode(sys.stderr):
-        complain(PROGRAM, error)
 
 
 # training
@@ -598,7 +551,10 @@ def _train(argv):
     for path in args.files:
         try:
             found = recognise(rec.predictor_, load_audio(path))
-            found = {"emotion": found["emotion"] or "", "probabilities": found["probabilities"]}
+            if not rec.targets:
+                found["emotion"] = found["emotion"] or ""
+            kept = "emotion", "probabilities", "numbers"
+            found = {name: found[name] for name in kept if name in found}
         except AudioError as error:
             found = {"error": str(error)}
         predictions.append({"path": path} | found)
@@ -615,12 +571,16 @@ def _train(argv):
         rec.untrained(verbose=0).fit(rec.clips()).save(args.save, measured=measured)
     errors = [prediction["error"] for prediction in predictions if "error" in prediction]
     for error in errors:
-        _complain(error)
+        report(error)
     return int(bool(errors))
 
 
 def _facts(rec, predictions):
     """What `--json` prints: dict."""
+    if rec.targets:
+        answers = {"targets": rec.targets}
+    else:
+        answers = {"confusion": rec.confusion_matrix(percentage=False, labeled=False).tolist()}
     return {
         "protocol": rec.protocol(),
         "corpora": sorted(set(rec.train_rows_["corpus"]) | set(rec.test_rows_["corpus"])),
@@ -629,7 +589,7 @@ def _facts(rec, predictions):
         "n_train": len(rec.y_train),
         "n_test": len(rec.y_test),
         **rec.scores(),
-        "confusion": rec.confusion_matrix(percentage=False, labeled=False).tolist(),
+        **answers,
         "predictions": predictions,
     }
 
@@ -644,33 +604,26 @@ def _print_report(rec, predictions):
             "(data/test-custom as bundled is synthetic speech: it shows that all works, not how "
             "well people are heard)"
         )
-    for name, label in (("accuracy", "accuracy"), ("uar", "UAR")):
+    for name in ("ccc", "mae", "rmse") if rec.targets else ("accuracy", "uar"):
         low, high = score[f"{name}_low"], score[f"{name}_high"]
         interval = "one speaker, no interval" if low is None else f"{low:.3f} to {high:.3f}"
-        print(f"  {label:8s} {score[name]:.3f}  (95 % by speaker: {interval})")
-    print(f"  chance   {1 / len(rec.emotions):.3f}")
-    print("\nConfusion matrix, percent of the true emotion")
-    print(rec.confusion_matrix().round(1).to_string())
+        print(f"  {TITLES[name]:8s} {score[name]:.3f}  (95 % by speaker: {interval})")
+    if not rec.targets:
+        print(f"  chance   {1 / len(rec.emotions):.3f}")
+        print("\nConfusion matrix, percent of the true emotion")
+        print(rec.confusion_matrix().round(1).to_string())
     for prediction in predictions:
-        emotion = prediction.get("emotion", "can't be read") or NO_SPEECH
+        own = prediction.get("numbers", {}).items()
+        found = ", ".join(f"{name} {number:+.3f}" for name, number in own)
+        found = found or prediction.get("emotion", "can't be read") or NO_SPEECH
         lines = [
-            f"\n{printable(prediction['path'])}: {emotion}",
+            f"\n{printable(prediction['path'])}: {found}",
             bars(prediction.get("probabilities", {})),
         ]
         print("\n".join(filter(None, lines)))
 
 
 # running
-
-
-def guarded(program, work, *args):
-    """Run a command line, see `checks.guarded`, with the errors of microphones in one line, too.
-
-    Parameters
-    ----------
-    program, work, *args
-    """
-    return checks.guarded(program, work, *args, errors=ERRORS)
 
 
 def main(argv=None):
@@ -690,6 +643,7 @@ def main(argv=None):
 __getattr__ = moved(
     __name__,
     {
+        "checks": "replacing",
         "create_csv": "list_audio",
         "emotion_recognition": "DEFAULT_FILE corpora_options decided hear",
         "features": "FEATURES VOICE_FEATURES",
@@ -697,4 +651,4 @@ __getattr__ = moved(
 )
 
 if __name__ == "__main__":
-    sys.exit(stoppable(main))
+    sys.exit(main())

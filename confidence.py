@@ -1,19 +1,23 @@
 """Confidence of a model: temperature, novelty, abstention, and the training that fits them."""
 
+import os
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
+from scipy.stats import entropy
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from metrics import mutual_information
-from sampling import speaker_folds
+from sampling import speaker_folds, strata
 from tables import corpora_of
 from utils import model_scores, pipeline
 
@@ -24,6 +28,7 @@ NEAREST = 0.1  # least distance that counts: averages of clips are nearer, yet n
 SHARPER = 1.5  # than the calibrated average, for the probabilities that weights are fitted by
 FEWEST_CLIPS = 50  # of a corpus that confidence is fitted on
 ROUNDING = 1e-9  # of sums of probabilities
+RANKINGS = "uncertainty", "novelty"
 TOWARDS_ONE = 0.05  # nats a clip, for a power of the distance that is 0 or 2
 
 
@@ -275,6 +280,53 @@ def distances(X, scaler, limit=10.0):
     return np.array([np.square(z).mean() for z in Z])
 
 
+def uncertainty(probabilities):
+    """The entropy of probabilities, relative to that of pure chance: float from 0 to 1.
+
+    Parameters
+    ----------
+    probabilities : sequence of float
+
+    Examples
+    --------
+    >>> uncertainty([0.5, 0.5]), round(uncertainty([0.9, 0.1]), 3)
+    (1.0, 0.469)
+    """
+    return float(entropy(probabilities) / np.log(max(2, len(probabilities))))
+
+
+def ranked(recordings, found, by="uncertainty"):
+    """Order recordings by how much their labels would teach: DataFrame, the most first.
+
+    By uncertainty (entropy sampling; Settles 2009, Active Learning Literature Survey) these are the
+    clips that the model can't decide on, by novelty those unlike its training clips, which also
+    finds other noises, languages and microphones.
+
+    Parameters
+    ----------
+    recordings : list
+    found : list of (dict of str to float, float)
+        The probabilities of each, {} without speech, and its novelty; see `Predictor.novelty`.
+    by : {"uncertainty", "novelty"}
+
+    Returns
+    -------
+    DataFrame
+        path, emotion, confidence, uncertainty, novelty; NaN without speech, at the end.
+    """
+    rows = []
+    for i, (recording, (shares, novelty)) in enumerate(zip(recordings, found, strict=True), 1):
+        is_path = isinstance(recording, (str, os.PathLike))
+        row = {"path": os.fspath(recording) if is_path else f"recording {i}", "novelty": novelty}
+        if shares:
+            row["emotion"] = max(shares, key=shares.get)
+            row["confidence"] = shares[row["emotion"]]
+            row["uncertainty"] = uncertainty([*shares.values()])
+        rows.append(row)
+    table = pd.DataFrame(rows, columns=["path", "emotion", "confidence", *RANKINGS])
+    return table.sort_values(by, ascending=False, kind="stable", ignore_index=True)
+
+
 def decided(probabilities, abstain=None, novelty=0.0):
     """The likeliest emotion, or "unsure" for one below `abstain` or a novel clip: str.
 
@@ -466,11 +518,11 @@ class Training:
         X, y, groups, _ = self.split
         y, groups, speakers = y[train], groups[train], None
         if by_speaker:
-            speakers = self.speaker_scaler().fit(X[train], groups, y)
+            speakers = self.speaker_scaler().fit(X[train], groups, strata(y))
             X = speakers.transform(X[train], groups)
         else:
             X, n_versions = self._with_copies(train), 1 + len(self.copies)
-            y, groups = np.tile(y, n_versions), np.tile(groups, n_versions)
+            y, groups = np.concatenate([y] * n_versions), np.tile(groups, n_versions)
         steps = pipeline(self.model, self.scaler(), self.random_state)
         steps.fit(X, y, **self.fit_params(self.model, groups))
         return Fitted(speakers, *steps.named_steps.values())
@@ -485,7 +537,8 @@ class Training:
         groups : ndarray (n_clips,)
             Speakers.
         """
-        return {"model__corpora": corpora_of(groups)} if n_blocks(model) > 1 else {}
+        by_corpus = n_blocks(model) > 1 and has_fit_parameter(model, "corpora")
+        return {"model__corpora": corpora_of(groups)} if by_corpus else {}
 
     def _with_copies(self, train):
         X = self.split.X[train]

@@ -19,7 +19,6 @@ if __name__ == "__main__":  # Ctrl-C ends it in one line, also while it imports
 import json
 import os
 import sys
-import uuid
 import wave
 import zlib
 from collections import Counter, defaultdict
@@ -30,9 +29,8 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from audio import AudioError, stream_audio
-from checks import complain, guarded, make_parser, open_file
+from checks import complain, guarded, make_parser, open_file, replacing
 from parameters import SAMPLE_RATE
-from processes import stoppable
 
 _SUFFIXES = (
     "3gp aac ac3 aif aifc aiff amr ape au avi caf dsf flac flv m4a m4b mka mkv mov mp2 mp3 "
@@ -92,14 +90,9 @@ def convert_audio(audio_path, target_path, remove=False, *, force=False):
                 f"{str(target)!r} exists and isn't a 16 kHz mono 16-bit WAV;"
                 " choose another target, or replace it by --force (force=True)"
             )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{uuid.uuid4().hex}.part")
-    try:
+    with replacing(target) as temporary:
         if _write(source, temporary) != _checksum(temporary):
             raise OSError(f"{str(target)!r} reads back differently; check the disk")
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
     if remove and not in_place:
         source.unlink()
     return True
@@ -223,7 +216,7 @@ def _is_converted(path):
 def _write(source, target):
     """Convert block by block; return the checksum of the samples."""
     checksum = 0
-    with target.open("xb") as file, wave.open(file, "wb") as wav:
+    with target.open("wb") as file, wave.open(file, "wb") as wav:
         wav.setparams((*WAV_PARAMS, 0, "NONE", None))
         for y in stream_audio(source, SAMPLE_RATE):
             # 2**15, as in reading: a 16-bit recording at 16 kHz comes out bit by bit the same
@@ -277,4 +270,4 @@ def _run(arguments):
 
 
 if __name__ == "__main__":
-    sys.exit(stoppable(main))
+    sys.exit(main())

@@ -194,8 +194,10 @@ def wishes_in_words(wishes):
             group if wish is True else ", ".join(wish) for group, wish in wishes.items() if wish
         ]
         return ", ".join(wanted) or "no corpus"
-    excluded = [group for group, wish in wishes.items() if wish is False]
-    return f"the corpora in the data folder{' but ' * bool(excluded)}{', '.join(excluded)}"
+    if False not in wishes.values():
+        return "the corpora in the data folder"
+    taken = [group for group, wish in wishes.items() if wish is not False]
+    return f"{', '.join(taken)}, as far as in the data folder"
 
 
 def corpora_options(names):

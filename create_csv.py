@@ -27,7 +27,7 @@ import re
 import sys
 import tempfile
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from glob import glob
 from pathlib import Path
@@ -35,10 +35,9 @@ from pathlib import Path
 import pandas as pd
 
 from audio import copy_stream
-from checks import check_name, folded, guarded, is_label, make_parser, moved, printable
+from checks import alone, check_name, folded, guarded, is_label, make_parser, moved, printable
 from corpora import COPY, describe, find_data_dir, groups, how_to_get
 from parameters import AVAILABLE_EMOTIONS, LABEL_WORDS
-from processes import stoppable
 from tables import (
     COLUMNS,
     PARTITIONS,
@@ -46,6 +45,7 @@ from tables import (
     listed_once,
     one_spelling,
     read_desc_file,
+    unclear_speakers,
     write_desc_file,
 )
 
@@ -53,6 +53,10 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 CORPUS_GROUPS = groups()
 
 
+NAME_THEM = (
+    "No score can claim that its speakers weren't heard in training; name clips "
+    "<speaker>_..._<emotion>."
+)
 HIDDEN = re.compile(r"\.|(__MACOSX|@eaDir|\$RECYCLE\.BIN)$", re.IGNORECASE)
 """How names begin of what file managers, notebooks and Macs keep beside recordings."""
 
@@ -180,6 +184,8 @@ def list_clips(group, *, data_dir=None, train_size=0.8):
         _warn_left_out(group, left)
     clips = pd.DataFrame(rows, columns=[*COLUMNS, "partition"], dtype=TEXT)
     clips["speaker"] = one_spelling(clips["speaker"])
+    if reason := unclear_speakers(clips):
+        warnings.warn(f"{reason[0].upper()}{reason[1:]}. {NAME_THEM}", stacklevel=2)
     whole = clips["partition"] == "all"
     if whole.any():
         speakers = sorted(clips.loc[whole, "speaker"].unique())
@@ -488,7 +494,9 @@ def _run(argv):
     args = parser.parse_args(argv)
     emotions = args.emotions.split(",") if args.emotions else None
     settings = emotions, None, None, not args.json, args.data_dir, args.train_size
-    table = count_clips([_write(group, *settings) for group in groups()])
+    folder = find_data_dir(args.data_dir)
+    with alone(folder) if folder.is_dir() else nullcontext():  # both files of a corpus by one run
+        table = count_clips([_write(group, *settings) for group in groups()])
     if args.json:
         counts = table.iloc[:-1].reset_index()  # all but the totals
         print(json.dumps({"clips": counts.to_dict("records")}))
@@ -507,4 +515,4 @@ __getattr__ = moved(
 )
 
 if __name__ == "__main__":
-    sys.exit(stoppable(main))
+    sys.exit(main())

@@ -14,7 +14,7 @@ import os
 import warnings
 import zlib
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -26,8 +26,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from tqdm.auto import tqdm
 
 import features as ft
-from audio import AudioError, AudioWarning, copy_stream
-from checks import check_name, moved
+from audio import AudioError, AudioWarning, copy_stream, load_audio
+from checks import check_name, moved, printable
 from feature_cache import VERSION, FeatureCache, cache_settings
 from listening import has_speech
 from parameters import DEFAULT_EMOTIONS, SAMPLE_RATE, SPEECH_FROM, SPEECH_MEASURES
@@ -39,6 +39,9 @@ from utils import AS_FEATURES, emotion_scale, enabled, extract_batch, with_encod
 
 BATCH_SIZE = 16  # clips in one task: long enough to be worth sending to another process
 NAMED_FAILURES = 50
+N_COLUMNS, LEAST, N_SUSPECTS = 512, 0.15, 50
+"""Of silence at least a fourth of the columns have the least value of all clips, of speech a tenth
+at most, where there are more than some clips; so many columns and clips are looked at."""
 
 
 # recordings to vectors
@@ -404,13 +407,37 @@ def _is_file(recording):
 # labelled rows to matrices
 
 
+def _warn_of_silence(X, rows):
+    """Name clips of digital silence: those that are least in many columns are read once more."""
+    if X.dtype == object or not X.size:
+        return
+    some = X[:, :: X.shape[1] // N_COLUMNS + 1]
+    share = (some == some.min(axis=0)).mean(axis=1)
+    suspects = rows[share > LEAST][:N_SUSPECTS]
+    silent = [
+        f"{printable(r.path)} ({r.emotion})" for r in suspects.itertuples() if _silent(r.path)
+    ]
+    if silent:
+        named = ", ".join(silent[:NAMED_FAILURES])
+        warnings.warn(
+            f"{len(silent)} clip(s) of digital silence have a label: {named}", stacklevel=3
+        )
+
+
+def _silent(path):
+    with warnings.catch_warnings(), suppress(AudioError):  # it may be gone by now
+        warnings.simplefilter("ignore", AudioWarning)
+        return not load_audio(path).any()
+    return False
+
+
 class Split(NamedTuple):
     """The clips to train or to test on, row by row."""
 
     X: np.ndarray
     """(n_clips, n_features) float32; with functionals="frames" (n_clips,) of matrices."""
     y: np.ndarray
-    """(n_clips,): emotions, or their numbers."""
+    """(n_clips,): emotions, or their numbers; (n_clips, n_targets) for several targets."""
     groups: np.ndarray
     """(n_clips,) of str: speakers as corpus/speaker."""
     rows: pd.DataFrame
@@ -446,10 +473,10 @@ def load_split(
     functionals=None,
     emotions=DEFAULT_EMOTIONS,
     classification=True,
+    targets=(),
     balance=True,
     shuffle=True,
     partition="train",
-    source="these rows",
     random_state=0,
     **extraction,
 ):
@@ -465,14 +492,15 @@ def load_split(
         Clips of other emotions are not read.
     classification : bool
         Labels are names; else numbers on one of `parameters.EMOTION_SCALES`.
+    targets : sequence of str
+        Columns of numbers to learn in place of emotions, whose clips are all taken then. With one
+        of them y is (n_clips,), with several (n_clips, n_targets).
     balance : bool
         Draw as many clips of every emotion as the rarest one has.
     shuffle : bool
         Put the rows in random order.
     partition : {"train", "test"}
         A train partition must have every emotion; for others a warning names the missing ones.
-    source : str
-        Where the rows are from, for messages.
     random_state : int
         Seed of the drawing and the shuffling.
 
@@ -481,12 +509,20 @@ def load_split(
     ValueError
         If there is no clip of an emotion to train on, or no clip at all.
     """
-    if not classification:
-        emotion_scale(emotions)  # raises before hours of extraction, not after
-    rows = listed_once(rows)
-    rows = rows[rows["emotion"].isin(list(emotions))]
+    source = rows.attrs.get("source", "these rows")
+    rows = listed_once(rows.assign(emotion="") if targets else rows)
+    if targets:
+        emotions, balance = (), False
+        numbers_of(rows, targets)  # raises before hours of extraction, not after
+    else:
+        rows = rows[rows["emotion"].isin(list(emotions))]
+        if not classification:
+            emotion_scale(emotions)  # raises as early
     X, read = extract_features(recordings(rows), features, functionals=functionals, **extraction)
     rows = rows[read]
+    if targets and rows.empty:
+        raise ValueError(f"No {partition} clips in {source}. Add such clips.")
+    _warn_of_silence(X, rows)
     if absent := [emotion for emotion in emotions if emotion not in set(rows["emotion"])]:
         message = f"No {partition} clips of {', '.join(absent)} in {source}."
         if partition == "train" or rows.empty:
@@ -497,11 +533,40 @@ def load_split(
     drawn = balanced(names, rng) if balance else np.arange(len(names))
     drawn = rng.permutation(drawn) if shuffle else drawn
     rows = rows.iloc[drawn].reset_index(drop=True)
-    if classification:
+    if targets:
+        y = numbers_of(rows, targets)
+    elif classification:
         y = rows["emotion"].to_numpy(dtype=str)
     else:
         y = rows["emotion"].map(emotion_scale(emotions)).to_numpy(dtype=float)
     return Split(X[drawn], y, speaker_groups(rows), rows)
+
+
+def numbers_of(rows, targets):
+    """The numbers that clips are labelled with: ndarray (n_clips,), or (n_clips, n_targets).
+
+    Parameters
+    ----------
+    rows : DataFrame (n_clips,)
+    targets : sequence of str
+        Columns of it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, or it has other than finite numbers.
+    """
+    for name in targets:
+        check_name(name, list(rows), "column of numbers")
+        found = pd.to_numeric(rows[name], errors="coerce").to_numpy(dtype=float)
+        if not np.isfinite(found).all():
+            place = rows.index[~np.isfinite(found)][0]
+            raise ValueError(
+                f"{name!r} is {rows.loc[place, name]!r} for {rows.loc[place, 'path']!r}: a target "
+                "is a finite number. Correct it, or leave the clip out."
+            )
+    y = rows[list(targets)].to_numpy(dtype=float)
+    return y if len(targets) > 1 else y[:, 0]
 
 
 class AudioExtractor:
@@ -536,9 +601,9 @@ class AudioExtractor:
         rows = pd.concat([read_desc_file(path) for path in desc_files], ignore_index=True)
         if self.corpora is not None:
             rows = rows[rows["corpus"].isin(list(self.corpora))]
-        source = ", ".join(map(str, desc_files))
+        rows.attrs["source"] = ", ".join(map(str, desc_files))
         features = self.audio_config or ft.DEFAULT_FEATURES
-        split = load_split(rows, features, partition=partition, source=source, **self.options)
+        split = load_split(rows, features, partition=partition, **self.options)
         return split.X, split.y, split.rows
 
 

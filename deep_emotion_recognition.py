@@ -25,6 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
+import frame_models
 import model_file
 import models
 import utils
@@ -53,9 +54,8 @@ from recognizer import Recognizer
 from sampling import speaker_folds
 
 DEEP_FEATURES = ("spectrum", "prosody", "quality")
-SAME = ("emotions", "classification", "balance", "corpora", "tess_ravdess", "emodb", "custom_db")
-SAME += ("data", "data_dir", "random_state", "normalize")
-"""Settings in which the members of an ensemble agree."""
+SAME = ("emotions", "classification", "target", "balance", "corpora", "tess_ravdess", "emodb")
+SAME += ("custom_db", "data", "data_dir", "random_state", "normalize")  # in an ensemble
 
 VERSION = 1  # of the training; to be raised with a change that gives other weights
 HELD_OUT = 5  # a network leaves the fifth part of the speakers out
@@ -79,7 +79,7 @@ class FrameNetwork(BaseEstimator):
     classification : bool
         Otherwise there is one output, a number.
     features : list of str, optional
-        Names of the features that the columns belong to; see `models.clip_statistics`.
+        Names of the features that the columns belong to; see `frame_models.clip_statistics`.
     n_networks : int
         At most; no more than there are speakers, nor more than `HELD_OUT`.
     n_rnn_layers, n_dense_layers : int
@@ -90,9 +90,8 @@ class FrameNetwork(BaseEstimator):
     bidirectional : bool
     dropout : float or list of float
         Of every layer, or a rate for each, the recurrent ones first.
-    batch_size : int
-    epochs : int
-        At most; see `networks.PATIENCE`.
+    batch_size, epochs : int
+        Epochs at most; see `networks.PATIENCE`.
     optimizer : str
         Of Keras.
     learning_rate : float
@@ -180,10 +179,10 @@ class FrameNetwork(BaseEstimator):
         copies = copies or {}
         groups = np.arange(len(y)) if groups is None or len(set(groups)) < 2 else groups
         targets, seed = self._targets(y), self.random_state or 0
-        columns = models.columns_without_deltas(self.features)
-        self.convolutions_ = models.RandomConvolutions(columns, seed).fit(X)
+        columns = frame_models.columns_without_deltas(self.features)
+        self.convolutions_ = frame_models.RandomConvolutions(columns, seed).fit(X)
         steps, statistics = self._summed(X)
-        self.steps_scaler_ = models.FrameScaler().fit(steps)
+        self.steps_scaler_ = frame_models.FrameScaler().fit(steps)
         self.statistics_scaler_ = StandardScaler().fit(statistics)
         self.n_columns_, self.n_statistics_ = X[0].shape[1], statistics.shape[1]
         folds = speaker_folds(y, groups, HELD_OUT, seed)
@@ -302,12 +301,9 @@ class FrameNetwork(BaseEstimator):
         if self.classification:
             truth = targets.argmax(axis=1)
             both = temperature(joined(share), truth) / temperature(scores, truth)
-        return {
-            "linear_weights": weights.astype(np.float32),
-            "linear_offsets": offsets.astype(np.float32),
-            "share": np.array(share),
-            "temperature": np.array(both),
-        }
+        head = {"linear_weights": weights.astype(np.float32)}
+        head["linear_offsets"] = offsets.astype(np.float32)
+        return head | {"share": np.array(share), "temperature": np.array(both)}
 
     def _error(self, outputs, targets):
         """Mean absolute error, or cross-entropy at the best temperature; few clips decide UAR."""
@@ -318,7 +314,7 @@ class FrameNetwork(BaseEstimator):
 
     def _summed(self, X):
         """Segments of clips, and their statistics with the features of random convolutions."""
-        statistics = models.clip_statistics(X, self.features), self.convolutions_.transform(X)
+        statistics = frame_models.clip_statistics(X, self.features), self.convolutions_.transform(X)
         return [segments(x) for x in X], np.hstack(statistics)
 
     def _scaled(self, steps, statistics):
@@ -442,7 +438,7 @@ class DeepEmotionRecognizer(EmotionRecognizer):
                  n_rnn_layers=1)
     """
 
-    training, scaler, speaker_scaler = NetworkTraining, models.FrameScaler, SpeakerFrameScaler
+    training, scaler, speaker_scaler = NetworkTraining, frame_models.FrameScaler, SpeakerFrameScaler
 
     def __init__(self, *, features=DEEP_FEATURES, balance=False, **options):
         ours, theirs = FrameNetwork().get_params(), {*SETTINGS} - {"model", "functionals"}
@@ -453,6 +449,9 @@ class DeepEmotionRecognizer(EmotionRecognizer):
                 f"{', '.join(features)}. features=['encoder'] takes the encoder's."
             )
         options = {"speeds": len(SPEEDS)} | renamed(options, theirs | set(ours), ALIASES)
+        options["classification"] = options.get("classification", True) and not options.get(
+            "target"
+        )
         if "cell" in options:
             cell = getattr(options["cell"], "__name__", options["cell"])
             options["cell"] = check_name(cell, CELLS, "cell")
@@ -669,7 +668,7 @@ def named_recognizer(name, **options):
     recipes = dict(zip(RECIPES, recipes, strict=True)) | {"default": recommended}
     if name in recipes:
         return recipes[name](**options)
-    classification = options.get("classification", True)
+    classification = options.get("classification", True) and not options.get("target")
     ending, known = ("Classifier", CLASSIFIERS) if classification else ("Regressor", REGRESSORS)
     short = {full.removesuffix(ending): full for full in known}
     full = short[check_name(name.removesuffix(ending), (*RECIPES, *short), "model")]
@@ -688,9 +687,9 @@ __getattr__ = moved(
         "deep_emotion_recognition": "FLATTERY=SHARE_DIVISOR",
         "features": "Course=Contour FUNCTIONALS feature_names",
         "model_file": "restored",
-        "models": "CLIPS_FOR_HEIGHTS DILATIONS EmotionLDA FEWEST FrameScaler HEIGHTS KERNELS LIMIT"
-        " MOST_COLUMNS RIDGE RandomConvolutions TAPS VOICED clip_statistics components"
-        " voiced_frames",
+        "frame_models": "CLIPS_FOR_HEIGHTS DILATIONS FEWEST FrameScaler HEIGHTS KERNELS"
+        " MOST_COLUMNS RandomConvolutions TAPS VOICED clip_statistics voiced_frames",
+        "models": "EmotionLDA LIMIT RIDGE components",
         "networks": "ATTENTION BUCKETS PATIENCE SEGMENT SMOOTHING STATISTICS_DROPOUT STEP"
         " STEPS_DROPOUT varied",
         "plotting": "LINES",

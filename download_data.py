@@ -43,20 +43,19 @@ import soundfile as sf
 from tqdm.auto import tqdm
 
 from audio import AudioError, stream_audio
-from checks import check_name, guarded, make_parser, moved, printable
+from checks import SourceError, alone, check_name, guarded, make_parser, moved, printable, read_file
 from convert_wavs import convert_audio
 from corpora import COPY, CORPORA, find_data_dir
 from corpus_records import File
 from create_csv import AUDIO_SUFFIXES, is_hidden, list_audio
 from download import DownloadError, fetch, fetch_text, size_of
 from parameters import SAMPLE_RATE
-from processes import alone, stoppable
 
 CLIP_SIZE = 150_000  # bytes to reckon with for a laid out clip: songs, the longest, last 4.6 s
 CLIP_LIMIT, LONGEST_CLIP = 2**23, 40.0  # bytes, seconds; what claims more is no clip
 LISTING_LIMIT = 2**25  # bytes of a list of files; that of TESS has some 4 MB
 NAMES_LIMIT = 2**24  # bytes of the names in an archive, some 200,000 of them
-UNREADABLE = (AudioError, zipfile.BadZipFile)  # errors for a clip that can't be laid out
+UNREADABLE = AudioError, SourceError, zipfile.BadZipFile  # of clips that can't be laid out
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError)
 DAMAGED += (OSError, struct.error)  # for a damaged, encrypted or oddly compressed member
 POINTER = b"version https://git-lfs"  # what is in place of a file that Git LFS hasn't fetched
@@ -224,7 +223,7 @@ def _found(path, stack, root=None):
     path.stat()  # raises where there is nothing
     if path.suffix.lower() != ".zip":
         name = path.relative_to(root) if root else path.name
-        return [(str(name), partial(_read_file, path))]
+        return [(str(name), partial(read_file, path, CLIP_LIMIT))]
     archive = stack.enter_context(_opened(path))
     return [(member.filename, partial(_read, archive, member)) for member in archive.infolist()]
 
@@ -246,12 +245,6 @@ def _read(archive, member):
         return archive.read(member)  # checks its checksum
     except DAMAGED as error:
         raise zipfile.BadZipFile(str(error) or "damaged") from error
-
-
-def _read_file(path):
-    if size_of(path) > CLIP_LIMIT:
-        raise AudioError(f"{size_of(path):,} bytes are too many for a clip")
-    return path.read_bytes()
 
 
 def _check_length(clip):
@@ -430,6 +423,7 @@ def download(corpus, *, speech_only=False, data_dir=None, remove=False, verbose=
     data_dir = _made(data_dir)
     folder = data_dir / "downloads" / corpus
     _introduce(corpus, verbose)
+    folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(alone(folder))
         try:
@@ -544,4 +538,4 @@ __getattr__ = moved(
 )
 
 if __name__ == "__main__":
-    sys.exit(stoppable(main))
+    sys.exit(main())

@@ -38,11 +38,12 @@ from itertools import product
 import numpy as np
 import pandas as pd
 from joblib import delayed
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.metrics import balanced_accuracy_score, mean_absolute_error
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
+from sklearn.utils import get_tags
 from tqdm.auto import tqdm
 
 import features as ft
@@ -50,7 +51,7 @@ import model_file
 import utils
 from adaptation import SpeakerScaler
 from augmentation import SPEEDS
-from checks import check_name, moved, renamed
+from checks import check_label, check_name, moved, renamed
 from clip_tables import read_data, with_partition
 from confidence import N_FOLDS, Training
 from corpora import wishes
@@ -60,7 +61,7 @@ from models import recommended_model
 from parameters import DEFAULT_EMOTIONS
 from predictor import Predictor
 from processes import parallel, task, watched, without_own_jobs
-from recognizer import Recognizer
+from recognizer import Recognizer, targets_of
 from sampling import speaker_folds
 from tables import recordings, speaker_groups
 
@@ -72,6 +73,7 @@ ALIASES = {"voices": "speeds", "degraded": "noisy"}  # former names of settings
 OF_A_MODEL = (
     *("emotions", "features", "functionals", "normalize", "speeds", "noisy", "classification"),
     *("balance", "corpora", "tess_ravdess", "emodb", "custom_db", "verbose", "random_state"),
+    "target",
 )
 """Settings that belong to a model, not to a machine: a file keeps these."""
 
@@ -118,6 +120,9 @@ class EmotionRecognizer(Recognizer):
         `adapt` uses.
     classification : bool
         If False, a regressor on the scale of 3 or 5 emotions (`utils.EMOTION_SCALES`).
+    target : str or list of str, optional
+        Columns of numbers in the rows that it learns from, such as arousal and valence, on any
+        scale: it predicts these in place of emotions, and takes clips of any emotion.
     balance : bool
         As many clips of every emotion as the rarest has, in training and in test.
     override_csv : bool
@@ -161,6 +166,7 @@ class EmotionRecognizer(Recognizer):
         speeds=0,
         noisy=0,
         classification=True,
+        target=None,
         balance=True,
         override_csv=True,
         verbose=1,
@@ -172,8 +178,10 @@ class EmotionRecognizer(Recognizer):
     ):
         settings = {name: value for name, value in locals().items() if name in SETTINGS}
         settings |= renamed(former, SETTINGS, ALIASES)
-        settings["data"] = data = read_data(data)
-        if data is not None:
+        settings["data"] = data = read_data(data, target=target)
+        if target is not None:
+            settings["emotions"] = ()
+        elif data is not None:
             settings["emotions"] = data.emotions(emotions)
         elif emotions is None:
             settings["emotions"] = DEFAULT_EMOTIONS
@@ -195,11 +203,26 @@ class EmotionRecognizer(Recognizer):
             if getattr(self, name) not in range(most + 1):
                 number = getattr(self, name)
                 raise ValueError(f"{name} is a number from 0 to {most}; got {number!r}.")
-        if not self.classification:
+        if self.targets:
+            self.emotions, self.classification, self.balance = [], False, False
+            self._check_targets()
+        elif not self.classification:
             utils.emotion_scale(self.emotions)
         elif len(self.emotions) < 2:
             raise ValueError(f"Classification takes at least two emotions; got {self.emotions}.")
         self._begin()
+
+    def _check_targets(self):
+        for name in self.targets:
+            check_label(name, "target")
+        if is_classifier(self.model):
+            raise ValueError(f"{self.name} predicts classes; target= takes a regressor.")
+        several = len(self.targets) > 1 and self.model is not None
+        if several and not get_tags(self.model).target_tags.multi_output:
+            raise ValueError(
+                f"By its tags {self.name} predicts one number, not {len(self.targets)}: wrap it "
+                "in sklearn.multioutput.MultiOutputRegressor, or use recommended(target=...)."
+            )
 
     @property
     def name(self):
@@ -263,8 +286,8 @@ class EmotionRecognizer(Recognizer):
 
     def _read(self, rows, partition="train"):
         """The features of clips: Split."""
-        shared = ("functionals", "emotions", "classification", "balance", "n_jobs", "verbose")
-        settings = {name: getattr(self, name) for name in (*shared, "random_state")}
+        shared = ("functionals", "emotions", "classification", "targets", "balance", "n_jobs")
+        settings = {name: getattr(self, name) for name in (*shared, "verbose", "random_state")}
         return load_split(rows, self.features, partition=partition, **settings)
 
     def _fitted(self, split, verbose=0):
@@ -280,7 +303,8 @@ class EmotionRecognizer(Recognizer):
             n_jobs=self.n_jobs,
             verbose=verbose,
         )
-        return Predictor.fit(training, self.features, self.functionals, self.emotions)
+        answers = self.emotions, self.targets
+        return Predictor.fit(training, self.features, self.functionals, *answers)
 
     def _versions(self):
         """The augmented versions of each clip: list of (speed, number of noisy copy), or None."""
@@ -325,7 +349,8 @@ class EmotionRecognizer(Recognizer):
                 fit["model"].features = tuple(saved["features"])
         rec = cls.__new__(cls)
         rec._store(**SETTINGS | saved | {"model": content["fits"]["average"]["model"]})
-        settings = {n: getattr(rec, n) for n in ("functionals", "emotions", "classification")}
+        names = "functionals", "emotions", "classification", "targets"
+        settings = {name: getattr(rec, name) for name in names}
         settings |= {"names": tuple(rec.features), "versions": record["versions"]}
         rec._take(Predictor.restored(content, **settings))
         rec.record_, rec.adaptation_ = record, record.get("adaptation")
@@ -384,7 +409,8 @@ class EmotionRecognizer(Recognizer):
         self._loaded()
         tuned = utils.get_best_estimators(self.classification)
         blocks = ft.blocks(self.features, self.functionals)
-        models = [recommended_model(self.classification, blocks=blocks), *(m for m, *_ in tuned)]
+        best = recommended_model(self.classification, blocks=blocks, targets=self.targets)
+        models = [best, *(model for model, *_ in tuned if len(self.targets) < 2)]
         X, y, folds = self.X_train, self.y_train, self._folds() if by == "cv" else None
         if by == "test":
             if self.X_test is None:
@@ -476,7 +502,8 @@ def recommended(**options):
     features, encoder = (options.get(name, SETTINGS[name]) for name in ("features", "encoder"))
     blocks = ft.blocks(utils.with_encoder(features, encoder), options.get("functionals"))
     n_kinds = sum(bool(options.get(name)) for name in ("speeds", "noisy"))
-    model = recommended_model(options.get("classification", True), n_kinds, blocks)
+    kind = options.get("classification", True), n_kinds, blocks
+    model = recommended_model(*kind, targets_of(options.get("target")))
     return EmotionRecognizer(**{"model": model} | options)
 
 
@@ -488,7 +515,8 @@ def classic(**options):
     **options
         See `EmotionRecognizer`.
     """
-    model = SVC() if options.get("classification", True) else SVR()
+    classifies = options.get("classification", True) and not options.get("target")
+    model = SVC() if classifies else SVR()
     defaults = {"model": model, "features": ft.DEFAULT_FEATURES, "functionals": ["mean"]}
     return EmotionRecognizer(**defaults | options)
 
@@ -510,10 +538,10 @@ __getattr__ = moved(
         "listening": "InputReport",
         "model_file": "restored RECOGNIZERS",
         "models": "EmotionLDA RIDGE components",
-        "parameters": "RECIPES AVAILABLE_EMOTIONS CLASSIFIERS EMOTION_SCALES REGRESSORS "
-        "SAMPLE_RATE",
+        "parameters": "RECIPES AVAILABLE_EMOTIONS CLASSIFIERS EMOTION_SCALES REGRESSORS",
         "plotting": "bars COLOURS=PALETTE",
-        "predictor": "hear=recognise FEATURE_TOLERANCE N_PROBES TOLERANCES",
+        "predictor": "hear=recognise N_PROBES SAMPLE_RATE",
+        "probe": "FEATURE_TOLERANCE TOLERANCES",
         "processes": "on_cluster",
         "sampling": "stratified_order",
         "tables": "PARTITIONS read_desc_file",

@@ -17,6 +17,7 @@ import sys
 from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from types import FunctionType
 
@@ -31,6 +32,7 @@ from allowed import (
     FITTED,
     FUNCTIONS,
     JOINED,
+    LATER,
     LOSS_MODULE,
     LOSSES,
     MOST_CLASSES,
@@ -57,7 +59,8 @@ class ModelFileError(ValueError):
 
 PLAIN = {cls.__name__: cls for cls in (StandardScaler, Ridge)}
 """Classes whose objects are stored as plain values and arrays, which all versions can read."""
-HOMES = "models", "adaptation", "deep_emotion_recognition"  # modules with classes for `PLAIN`
+HOMES = "models", "frame_models", "adaptation", "deep_emotion_recognition"
+"""Modules with classes for `PLAIN`."""
 FORMER_HOMES = "emotion_recognition", "deep_emotion_recognition"  # their modules in older files
 
 
@@ -115,6 +118,9 @@ def restored(cls, state, trusted=()):
     """
     apart = UNUSED | {*getattr(cls, "not_saved", ())}
     state = {name: value for name, value in state.items() if name not in apart}
+    for name, source in LATER.get(cls.__name__, {}).items():
+        with suppress(AttributeError):  # it isn't fitted, or something else is there
+            state = {name: attrgetter(source)(Bunch(**state))} | state
     check_names(cls, state)
     for name, value in state.items():
         if not _may_be(cls, name, value, trusted):
@@ -440,7 +446,8 @@ class _Builder:
         if f"{node['__module__']}.{node['__class__']}" != TREE:
             self.refuse(node)
         n_features, n_classes, n_outputs = self.value(node["__reduce__"]["args"])
-        if not n_outputs == len(n_classes) == 1 or not 1 <= n_classes[0] <= MOST_CLASSES:
+        counts = {n_outputs, *map(int, n_classes)}
+        if n_outputs != len(n_classes) or not 1 <= min(counts) <= max(counts) <= MOST_CLASSES:
             raise ModelFileError("a tree of its model has other outputs than it says; refused")
         state = self.value(node["content"])
         nodes = state["nodes"]

@@ -11,6 +11,7 @@
     python evaluation.py --data clips.csv --protocol group-5   # your own clips
     python evaluation.py --corpus ravdess,emodb --regression --model SVR --protocol group-6
     python evaluation.py --corpus custom --protocol standard --model classic --json > result.json
+    python evaluation.py --data calls.csv --target arousal,valence --protocol group-5
 
 The table's first line is the protocol. The pictures go to `results/`, unless --pictures says where.
 """
@@ -43,10 +44,9 @@ from create_csv import labelled_clips
 from deep_emotion_recognition import named_recognizer
 from emotion_recognition import EmotionRecognizer
 from parameters import CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES, REGRESSORS
-from processes import stoppable
-from protocols import PROTOCOLS, calibration_blocks, compare, make_folds, parse_protocol
+from protocols import PROTOCOLS, calibration_blocks, make_folds, parse_protocol
 from recognizer import Recognizer
-from reports import ClassificationEvaluation, RegressionEvaluation
+from reports import ClassificationEvaluation, NumbersEvaluation, RegressionEvaluation, compare
 from table_files import add_data
 from tables import as_read, map_labels, recordings, speaker_groups
 from utils import AS_FEATURES, emotion_scale, encoder_option, names_option
@@ -164,12 +164,14 @@ def evaluate_states(
     fresh = rec.untrained(emotions=emotions, verbose=0, **spared)
     predicted = [[] for _ in states]
     for fold in tqdm(folds, desc=protocol, unit="fold", disable=not verbose):
-        fitted = _fit(fresh, as_read(clips.iloc[fold.train]), rec.comparison_ is not None)
-        rows = as_read(clips.iloc[fold.test]).assign(fold=fold.name)
+        fitted = _fit(
+            fresh, as_read(clips.iloc[fold.train], rec.targets), rec.comparison_ is not None
+        )
+        rows = as_read(clips.iloc[fold.test], rec.targets).assign(fold=fold.name)
         for found, state in zip(predicted, states, strict=True):
             found.append(_predict_fold(fitted, rows, state, random_state))
     return [
-        (ClassificationEvaluation if rec.classification else RegressionEvaluation)(
+        _kind(rec)(
             pd.concat(found).sort_index(kind="stable"),
             emotions,
             protocol=protocols.describe(protocol, clips, folds, label_map, *state),
@@ -177,6 +179,13 @@ def evaluate_states(
         )
         for found, state in zip(predicted, states, strict=True)
     ]
+
+
+def _kind(rec):
+    """The class of its evaluations."""
+    if rec.targets:
+        return NumbersEvaluation
+    return ClassificationEvaluation if rec.classification else RegressionEvaluation
 
 
 def _check_adaptation(calibrate, adapt):
@@ -239,6 +248,11 @@ def _predict(predictor, X, rows):
     """The rows with their predictions, and with probabilities where there are any."""
     if "gender" not in rows:
         rows = rows.assign(gender=list(map(gender, rows["corpus"], rows["speaker"])))
+    if predictor.targets:
+        numbers = predictor.predict(X).reshape(len(X), -1)
+        columns = [f"predicted_{name}" for name in predictor.targets]
+        names = {name: f"target_{name}" for name in predictor.targets}
+        return rows.rename(columns=names).join(pd.DataFrame(numbers, rows.index, columns))
     if not predictor.classification:
         targets = rows["emotion"].map(emotion_scale(predictor.emotions))
         return rows.assign(target=targets, predicted=predictor.predict(X))
@@ -304,7 +318,7 @@ def _evaluate(args, protocol):
     corpora = [*(args.corpus or ()), *(args.train_corpora or ())] or None
     emotions, clips = args.emotions, None
     if args.data:  # --corpus then chooses among the corpora of the tables
-        clips = read_data(args.data, args.columns, args.label_map)
+        clips = read_data(args.data, args.columns, args.label_map, args.target)
         clips, corpora = chosen_corpora(clips, corpora), None
     elif isinstance(args.label_map, str):
         raise ValueError(f"--label-map {args.label_map} is for the labels of --data")
@@ -316,7 +330,7 @@ def _evaluate(args, protocol):
     vectors = {name: vars(args)[name] for name in ("features", "functionals") if vars(args)[name]}
     vectors["encoder"] = args.encoder
     data = {"emotions": emotions, "corpora": corpora, "data_dir": args.data_dir, "data": clips}
-    kind = {"classification": not args.regression, "balance": args.balance}
+    kind = {"classification": not args.regression, "balance": args.balance, "target": args.target}
     system = named_recognizer(
         args.model, random_state=args.seed, verbose=0, **data, **kind, **vectors
     )
@@ -392,13 +406,13 @@ __getattr__ = moved(
         "moments_by_speaker percentiles regression_measures reliability resample_speakers score "
         "scores_in_words with_intervals",
         "plotting": "ALIGNED draw_confusion html_table new_axes new_figure save_figure",
-        "protocols": "Comparison Fold LeakError Leaks NAMED N_RANDOM_FOLDS Protocol audio_digests "
+        "protocols": "Fold LeakError Leaks NAMED N_RANDOM_FOLDS Protocol audio_digests "
         "describe_split find_leaks",
-        "reports": "Evaluation",
+        "reports": "Comparison Evaluation",
         "sampling": "speaker_folds",
         "tables": "COLUMNS",
     },
 )
 
 if __name__ == "__main__":
-    sys.exit(stoppable(main))
+    sys.exit(main())

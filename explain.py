@@ -58,7 +58,7 @@ def explain(predictor, audio, *, sr=None, emotion=None, span=None, verbose=1):
     audio, sr
         The recording, and the rate of an array in Hz; see `audio.load_audio`.
     emotion : str, optional
-        Default: the predicted one.
+        Default: the predicted one. For several numbers the name of one; default: the first.
     span : float, optional
         Seconds; see `spans`.
     verbose : int, default 1
@@ -77,7 +77,9 @@ def explain(predictor, audio, *, sr=None, emotion=None, span=None, verbose=1):
         For an unknown emotion, any emotion with a regressor, or a span over half of the recording.
     """
     predictor = predictor_of(predictor)
-    if emotion is not None:
+    if predictor.targets:
+        emotion = check_name(emotion or predictor.targets[0], predictor.targets, "number")
+    elif emotion is not None:
         if not predictor.classification:
             raise ValueError("A regressor predicts a number, which is explained: leave emotion out")
         check_name(emotion, predictor.emotions, "emotion")
@@ -94,7 +96,7 @@ def explain(predictor, audio, *, sr=None, emotion=None, span=None, verbose=1):
         effect = predicted - float(_output(predictor, rest, emotion)[0])
         rows.append(("seconds", f"{start:.2f} to {end:.2f} s", start, end, effect))
     table = pd.DataFrame(rows, columns=["kind", "name", "start", "end", "effect"])
-    unit = f"log-odds of {emotion}" if predictor.classification else "number"
+    unit = f"log-odds of {emotion}" if predictor.classification else emotion or "number"
     table.attrs = {"emotion": emotion, "unit": unit, "predicted": predicted, "average": average}
     method = f"{METHOD}; {OF_ENCODER}" if any(map(is_encoder, effects)) else METHOD
     table.attrs |= {"duration": duration, "method": method, "said": predicted}  # its former name
@@ -108,7 +110,8 @@ def _output(predictor, X, emotion, like=None):
     are nearer to the training clips, which mustn't count for any emotion.
     """
     if not predictor.classification:
-        return np.asarray(predictor.scores(X), dtype=float)
+        numbers = np.asarray(predictor.scores(X), dtype=float).reshape(len(X), -1)
+        return numbers[:, predictor.targets.index(emotion) if emotion else 0]
     place = list(predictor.labels).index(emotion)
     probabilities = predictor.probabilities(X, like)[:, place].astype(float)
     return logit(np.clip(probabilities, LEAST, 1 - LEAST))
@@ -131,7 +134,7 @@ def shapley(predictor, X, emotion=None):
     predictor : Predictor or trained recognizer
     X : features of one clip, see `Predictor.features`
     emotion : str, optional
-        For a classifier.
+        For a classifier; of several numbers the name of one.
 
     Returns
     -------

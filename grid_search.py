@@ -42,7 +42,7 @@ from sklearn.model_selection import ParameterGrid
 from sklearn.preprocessing import StandardScaler
 from tqdm.auto import tqdm
 
-from checks import check_name, guarded, make_parser, moved, printable, replacing
+from checks import alone, check_name, guarded, make_parser, moved, printable, replacing
 from clip_tables import read_data
 from emotion_recognition import SCORES, SCORING, EmotionRecognizer
 from features import RECOMMENDED_FEATURES
@@ -50,7 +50,7 @@ from metrics import moments_by_speaker, regression_measures
 from models import recommended_model
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIER_GRIDS, EMOTION_SCALES, REGRESSOR_GRIDS
 from plotting import draw_histograms, save_figure
-from processes import parallel, stoppable, task
+from processes import parallel, task
 from sampling import speaker_folds, stratified_order
 from table_files import add_data
 from tables import speaker_groups
@@ -229,14 +229,14 @@ class Journal:
             return
         there = resume and path.is_file()
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if there else []
-        if lines and lines[0] == fingerprint:
-            for line in lines[1:]:
-                with suppress(ValueError, TypeError, OverflowError, RecursionError):
-                    key, value = json.loads(line)  # not the line that a killed search was writing
-                    self.scores[str(key)] = float(value)
+        goes_on = lines[:1] == [fingerprint]
+        for line in lines[1:] if goes_on else ():
+            with suppress(ValueError, TypeError, OverflowError, RecursionError):
+                key, value = json.loads(line)  # not the line that a killed search was writing
+                self.scores[str(key)] = float(value)
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows = [json.dumps([key, value]) for key, value in self.scores.items()]
-        path.write_text("\n".join([fingerprint, *rows]) + "\n")
+        with path.open("a" if goes_on else "w") as file:  # not anew: it may be killed in between
+            file.write("\n" if goes_on else f"{fingerprint}\n")
 
     def add(self, key, value):
         """Keep a score.
@@ -433,17 +433,19 @@ def tune(rec, grids, output=GRID_DIR, *, search="halving", cv=3, resume=False):
     settings = {"classification": rec.classification, "search": search, "cv": cv}
     settings["random_state"] = rec.random_state
     mark = fingerprint(*data, list(settings.values()))
-    journal = Journal(path.with_suffix(".jsonl"), mark, resume)
-    searcher = Search(*data, n_jobs=rec.n_jobs, journal=journal, **settings)
-    total = sum(map(searcher._n_scores, grids.values()))
-    style = {"unit": "fit", "smoothing": 0.05, "disable": not rec.verbose}
-    tables = {}
-    with rec.parallel(rec.X_train), tqdm(desc="Tuning", total=total, **style) as bar:
-        for name, grid in grids.items():
-            bar.set_postfix_str(name)
-            tables[name] = searcher.run(name, grid, bar)
-            save_result(plain_result(rec, name, tables[name], searcher), path)
-    journal.path.unlink()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with alone(path.with_suffix(".jsonl")), rec.parallel(rec.X_train):
+        journal = Journal(path.with_suffix(".jsonl"), mark, resume)
+        searcher = Search(*data, n_jobs=rec.n_jobs, journal=journal, **settings)
+        total = sum(map(searcher._n_scores, grids.values()))
+        style = {"unit": "fit", "smoothing": 0.05, "disable": not rec.verbose}
+        tables = {}
+        with tqdm(desc="Tuning", total=total, **style) as bar:
+            for name, grid in grids.items():
+                bar.set_postfix_str(name)
+                tables[name] = searcher.run(name, grid, bar)
+                save_result(plain_result(rec, name, tables[name], searcher), path)
+        journal.path.unlink()
     return tables
 
 
@@ -634,4 +636,4 @@ __getattr__ = moved(__name__, {"corpora": "corpora_options", "utils": "read_plai
 
 
 if __name__ == "__main__":
-    sys.exit(stoppable(main))
+    sys.exit(main())

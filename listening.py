@@ -36,11 +36,11 @@ LONGEST = 15.0  # seconds of an utterance that doesn't end
 STALLED = 3.0  # seconds without a block until a device counts as unplugged
 
 
-class DeviceError(RuntimeError):
+class DeviceError(OSError):
     """An input device gives no sound; the message says why, and what to do."""
 
 
-class NothingHeard(RuntimeError):
+class NothingHeard(TimeoutError):
     """There was no speech within the timeout."""
 
 

@@ -13,7 +13,8 @@ N_BINS = 15  # of confidence, as in Guo et al. 2017
 SURE = 0.8  # a confidence over this is read as "it is so"
 NO_INTERVAL = "one speaker, no interval"
 
-TITLES = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1", "mae": "MAE", "ccc": "CCC"}
+TITLES = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1"}
+TITLES |= {"ccc": "CCC", "mae": "MAE", "rmse": "RMSE"}
 
 
 def confusion_by_speaker(y_true, y_pred, groups, labels):
@@ -76,26 +77,29 @@ def mean_of_known(values, axis):
 
 
 def moments_by_speaker(y_true, y_pred, groups):
-    """Sum up targets t and predictions p for each speaker: ndarray (n_speakers, 7).
+    """Sum up targets t and predictions p for each speaker: ndarray (n_speakers, ..., 7).
 
     Speakers are sorted; columns are the sums of 1, |p - t|, t, p, t², p², t p over their clips.
 
     Parameters
     ----------
-    y_true, y_pred, groups : array (n_clips,)
-        Targets, predictions and speakers.
+    y_true, y_pred : array (n_clips,), or (n_clips, n_targets)
+        Targets and predictions.
+    groups : array (n_clips,)
+        Speakers.
     """
     t, p = np.asarray(y_true, dtype=float), np.asarray(y_pred, dtype=float)
     speakers, s = np.unique(groups, return_inverse=True)
-    sums = np.zeros((len(speakers), 7))
-    np.add.at(sums, s, np.stack([np.ones_like(t), abs(p - t), t, p, t * t, p * p, t * p], axis=1))
+    sums = np.zeros((len(speakers), *t.shape[1:], 7))
+    np.add.at(sums, s, np.stack([np.ones_like(t), abs(p - t), t, p, t * t, p * p, t * p], axis=-1))
     return sums
 
 
 def regression_measures(sums):
-    """Compute the scores of predicted numbers, mae and ccc: dict of str to ndarray (...).
+    """Compute the scores of predicted numbers, ccc, mae and rmse: dict of str to ndarray (...).
 
-    The mean absolute error is in units of the scale. The concordance correlation (Lin 1989, A
+    The mean absolute error and the root of the mean squared one are in units of the scale. The
+    concordance correlation (Lin 1989, A
     Concordance Correlation Coefficient to Evaluate Reproducibility) is 1 if all predictions are
     right, 0 for a constant, and NaN if targets and predictions are one constant, or without clips.
 
@@ -108,7 +112,18 @@ def regression_measures(sums):
     with np.errstate(invalid="ignore"):
         variances = (tt - t * t / n) / n + (pp - p * p / n) / n
         ccc = 2 * (tp - t * p / n) / n / (variances + ((t - p) / n) ** 2)
-        return {"mae": error / n, "ccc": ccc}
+        rmse = np.sqrt(np.maximum(tt - 2 * tp + pp, 0) / n)
+        return {"ccc": ccc, "mae": error / n, "rmse": rmse}
+
+
+def mean_regression_measures(sums):
+    """Average the scores over the targets: dict of str to ndarray (...).
+
+    Parameters
+    ----------
+    sums : ndarray (..., n_targets, 7)
+    """
+    return {name: mean_of_known(x, -1) for name, x in regression_measures(sums).items()}
 
 
 def over_corpora(tallies, measures, corpora):
@@ -202,20 +217,24 @@ def with_intervals(tallies, measures, random_state=0, corpora=None):
 def score(y_true, y_pred, groups, labels=None, random_state=0):
     """Score predicted labels or numbers, with 95 % intervals: dict of str to (float or None).
 
-    The keys are accuracy, accuracy_low, accuracy_high, uar, ...; for numbers mae, ..., ccc, ... A
-    bound that can't be estimated is None (see `with_intervals`).
+    The keys are accuracy, accuracy_low, accuracy_high, uar, ...; for numbers mae, ..., ccc, ...,
+    rmse, ..., means over the targets where there are several. A bound that can't be estimated is
+    None (see `with_intervals`).
 
     Parameters
     ----------
-    y_true, y_pred, groups : array (n_clips,)
-        True and predicted labels or numbers, and speakers.
+    y_true, y_pred : array (n_clips,), for numbers also (n_clips, n_targets)
+        True and predicted labels or numbers.
+    groups : array (n_clips,)
+        Speakers.
     labels : list, optional
         The classes; without them y_true and y_pred are numbers.
     random_state : int, default 0
     """
     if labels is None:
-        names, measures = ("mae", "ccc"), regression_measures
+        names = "mae", "ccc", "rmse"
         tallies = moments_by_speaker(y_true, y_pred, groups)
+        measures = regression_measures if tallies.ndim == 2 else mean_regression_measures
     else:
         names, measures = ("accuracy", "uar"), classification_measures
         tallies = confusion_by_speaker(y_true, y_pred, groups, labels)
@@ -339,6 +358,127 @@ def confidence_measures(confidence, right):
     }
 
 
+TIMES = "false_alarm", "missed", "confusion", "overlap", "duration"
+
+
+def timeline_scores(truth, table, neutral="neutral", duration=None):
+    """Score emotions over time: dict.
+
+    The emotion of a segment of the truth is the one that the table has in most of it; a segment
+    without any is wrong. Segment UAR is the mean recall of the true emotions, by numbers of
+    segments.
+
+    The emotion diarization error rate (Wang, Ravanelli and Yacoubi 2023, Speech Emotion
+    Diarization: Which Emotion Appears When?) is the time of errors over that of the utterances.
+    Errors are a false alarm (an emotion where there is none), a missed emotion (none where there is
+    one), confusion (only others than the true one), and overlap (others beside the true one).
+    Neutral speech has no emotion, nor have pauses. 0 is perfect; false alarms may exceed 1.
+
+    Where both tables have speakers, each speaker's emotions are compared with that speaker's, and
+    the times are added up.
+
+    Parameters
+    ----------
+    truth, table : DataFrame
+        start, end (seconds), emotion, perhaps speaker. Rows of `table` without an emotion are none.
+    neutral : str or None
+        The label of speech without emotion; None: all labels are emotions.
+    duration : float, optional
+        Seconds of the utterances. Default: of what the truth has segments of. Give that of the
+        recording if the truth has only the segments with emotions.
+
+    Returns
+    -------
+    dict
+        uar, recall (dict by emotion), n_segments; eder; false_alarm, missed, confusion, overlap and
+        duration in seconds.
+
+    Examples
+    --------
+    >>> truth = pd.DataFrame({"start": [0, 2], "end": [2, 4], "emotion": ["sad", "happy"]})
+    >>> table = pd.DataFrame({"start": [0, 1.5], "end": [1.5, 4], "emotion": ["sad", "happy"]})
+    >>> found = timeline_scores(truth, table)
+    >>> found["uar"], found["eder"]
+    (1.0, 0.125)
+    """
+    table = table[table["emotion"].notna()]
+    own = [(truth, table)]
+    if "speaker" in truth and "speaker" in table:
+        speakers = sorted({*truth["speaker"], *table["speaker"]})
+        own = [[t[t["speaker"] == who] for t in (truth, table)] for who in speakers]
+    labels = sorted({*truth["emotion"], *table["emotion"]})
+    counts = np.zeros((len(labels) + 1, len(labels) + 1), int)  # the last: nothing was recognised
+    for pair in own:
+        np.add.at(counts, _longest(*pair, labels), 1)
+    measures = classification_measures(counts)
+    times = np.sum([_times(*pair, labels, neutral) for pair in own], axis=0)
+    times = dict(zip(TIMES, times.tolist(), strict=True))
+    errors = sum(times[name] for name in TIMES[:-1])
+    if duration is not None:
+        times["duration"] = float(duration)
+    recall = zip(labels, measures["recall"].tolist(), strict=False)
+    return {
+        "uar": float(measures["uar"]),
+        "recall": {label: share for label, share in recall if not np.isnan(share)},
+        "n_segments": len(truth),
+        "eder": errors / times["duration"],
+        **times,
+    }
+
+
+def _longest(truth, table, labels):
+    """The true emotion of each segment and the one recognised in most of it: two lists of int."""
+    place = {label: i for i, label in enumerate(labels)}
+    table = table.sort_values("start", kind="stable")
+    start, end = table["start"].to_numpy(), table["end"].to_numpy()
+    latest, codes = np.maximum.accumulate(end), table["emotion"].map(place).to_numpy(int)
+    found = []
+    for row in truth.itertuples():
+        some = slice(np.searchsorted(latest, row.start), np.searchsorted(start, row.end))
+        common = np.minimum(end[some], row.end) - np.maximum(start[some], row.start)
+        seconds = np.bincount(codes[some], np.maximum(common, 0), len(labels))
+        found.append(int(seconds.argmax()) if seconds.any() else len(labels))
+    return [place[label] for label in truth["emotion"]], found
+
+
+def _times(truth, table, labels, neutral):
+    """The seconds of each kind of error, and of the utterances; see `TIMES`: list."""
+    cuts = np.unique(np.concatenate([t[c] for t in (truth, table) for c in ("start", "end")]))
+    seconds = np.diff(cuts)
+    true, found = (_between(cuts, t, labels) for t in (truth, table))
+    covered = true.any(axis=1)
+    emotional = [label != neutral for label in labels]
+    true, found = true[:, emotional], found[:, emotional]
+    some, any_found, right = true.any(axis=1), found.any(axis=1), (true & found).any(axis=1)
+    more = (found & ~true).any(axis=1)
+    where = ~some & any_found, some & ~any_found, some & any_found & ~right, right & more, covered
+    return [seconds[own].sum() for own in where]
+
+
+def _between(cuts, rows, labels):
+    """Which labels rows have between two moments each: bool ndarray (n_moments - 1, n_labels)."""
+    changes = np.zeros((len(cuts), len(labels)), int)
+    codes = [labels.index(label) for label in rows["emotion"]]
+    for column, sign in (("start", 1), ("end", -1)):
+        np.add.at(changes, (np.searchsorted(cuts, rows[column]), codes), sign)
+    return changes.cumsum(axis=0)[:-1] > 0
+
+
+def timeline_scores_in_words(scores):
+    """One line for people: str.
+
+    Parameters
+    ----------
+    scores : dict of `timeline_scores`
+    """
+    errors = ", ".join(f"{name.replace('_', ' ')} {scores[name]:.1f} s" for name in TIMES[:-1])
+    return (
+        f"{scores['n_segments']} segments of {len(scores['recall'])} emotions: UAR "
+        f"{scores['uar']:.3f}; emotion diarization error rate {scores['eder']:.3f} ({errors}, of "
+        f"{scores['duration']:.1f} s)"
+    )
+
+
 def in_words(value, low=None, high=None):
     """Write a score with its interval: str.
 
@@ -436,8 +576,7 @@ class Scored:
             raise ValueError(f"{what} is for classification; a regressor has test_score().")
 
     def scores(self):
-        """Compute accuracy and UAR on the test part with their intervals; see `score`."""
-        self._check_classifier("UAR")
+        """Compute accuracy and UAR on the test part, of numbers CCC, MAE and RMSE; see `score`."""
         return self._test_scores()
 
     def _test_scores(self):

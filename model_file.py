@@ -591,6 +591,6 @@ __getattr__ = moved(
         "allowed": "LOSSES TRUSTED=FITTED",
         "estimators": "FORMER_HOMES HOMES plain",
         "networks": "network_bytes n_weights load_weights KERAS_MEMBERS",
-        "predictor": "check_same",
+        "probe": "check_same",
     },
 )

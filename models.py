@@ -1,19 +1,15 @@
-"""Models of this project's own: discriminant analysis, and what frames of clips are reduced to."""
-
-from functools import lru_cache
+"""Models of this project's own: discriminants of emotions, and regressions of numbers."""
 
 import numpy as np
 import scipy.linalg
 from scipy.special import log_softmax, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.linear_model import Ridge
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 import model_file
-import speech_features
-from data_extractor import ragged
-from features import FRAMES, FUNCTIONALS, Contour, feature_names
+from checks import moved
 from utils import two_sided
 
 RIDGE = 1000  # penalty of the recommended regressor, for some thousand standardised features
@@ -24,13 +20,6 @@ NEAREST = 0.1  # least distance that counts
 FEWEST_OF_CORPUS = 100  # clips of a corpus that has a model of its own
 EXPECTED = 20  # directions in which the training clips vary most; at most a tenth of their number
 STEP = 2.0**-12  # of the coordinates of these: rounded ones take a third of the room in a file
-VOICED = -0.5, -0.75  # standardised harmonicity and energy above which a frame is voiced
-FEWEST = 6  # frames of a kind; a clip with fewer is summed up over all frames
-KERNELS = 300  # random convolutions at each dilation
-DILATIONS, TAPS = (1, 2, 4, 8, 16), 9  # frames between the taps of a kernel; number of taps
-MOST_COLUMNS = 3  # input columns of a kernel
-HEIGHTS = 0.1, 0.9  # range of the share of training frames below a kernel's threshold
-CLIPS_FOR_HEIGHTS = 100
 
 
 @model_file.plain
@@ -232,8 +221,7 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
             one for each block, from 0, with one above.
         """
         X, y = validate_data(self, X, y, dtype=[np.float32, np.float64], ensure_min_samples=2)
-        if sum(self.blocks) != X.shape[1]:
-            raise ValueError(f"The blocks {self.blocks} don't add up to {X.shape[1]} columns.")
+        check_blocks(self.blocks, X)
         weights = np.ones(len(self.blocks)) if self.weights is None else np.array(self.weights)
         if weights.shape != (len(self.blocks),) or weights.min() < 0 or not weights.any():
             raise ValueError(
@@ -333,6 +321,105 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
     predict = EmotionLDA.predict
 
 
+@model_file.plain
+class BlockRidge(RegressorMixin, BaseEstimator):
+    """Ridge regressions of blocks of columns, averaged: the counterpart of `BlockLDA` for numbers.
+
+    Standardised features are clipped, against outliers. Averages of estimates vary less than what
+    they estimate, so the average is stretched away from the mean target. It stays in the range of
+    the training targets.
+
+    Parameters
+    ----------
+    blocks : tuple of int
+        Numbers of columns, from left to right.
+    penalty : float
+        Of the squared weights of a block, times its number of columns.
+    stretch : float
+        What the distance of the average from the mean target is multiplied by.
+    clip : float
+        Standard deviations at which features are cut off.
+
+    Attributes
+    ----------
+    models_ : list of Ridge
+    mean_, low_, high_ : ndarray (n_targets,), or () for a single target
+        Mean and range of the training targets.
+
+    Examples
+    --------
+    >>> X = np.random.default_rng(0).normal(size=(60, 5))
+    >>> BlockRidge((3, 2), penalty=0.01).fit(X, X[:, 0]).score(X, X[:, 0]) > 0.7
+    True
+    """
+
+    def __init__(self, blocks, penalty=0.7, stretch=1.2, clip=LIMIT):
+        self.blocks = blocks
+        self.penalty = penalty
+        self.stretch = stretch
+        self.clip = clip
+
+    def fit(self, X, y):
+        """Learn the targets.
+
+        Parameters
+        ----------
+        X : ndarray (n_clips, n_features)
+            Standardised.
+        y : ndarray (n_clips,) or (n_clips, n_targets)
+
+        Raises
+        ------
+        ValueError
+            If X has other columns than the blocks.
+        """
+        kind = {"dtype": [np.float32, np.float64], "multi_output": True, "y_numeric": True}
+        X, y = validate_data(self, X, y, **kind)
+        check_blocks(self.blocks, X)
+        self.models_ = [Ridge(self.penalty * x.shape[1]).fit(x, y) for x in self._split(X)]
+        self.mean_, self.low_, self.high_ = map(np.asarray, (y.mean(0), y.min(0), y.max(0)))
+        return self
+
+    def _split(self, X):
+        return np.split(np.clip(X, -self.clip, self.clip), np.cumsum(self.blocks)[:-1], axis=1)
+
+    def predict(self, X):
+        """Predict the targets: ndarray like y.
+
+        Parameters
+        ----------
+        X : ndarray (n_clips, n_features)
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
+        pairs = zip(self.models_, self._split(X), strict=True)
+        average = np.mean([model.predict(block) for model, block in pairs], axis=0)
+        stretched = self.mean_ + self.stretch * (average - self.mean_)
+        return np.clip(stretched, self.low_, self.high_)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.single_output, tags.target_tags.multi_output = True, True
+        return tags
+
+
+def check_blocks(blocks, X):
+    """Make sure that blocks are the columns of X.
+
+    Parameters
+    ----------
+    blocks : tuple of int
+    X : ndarray (n_clips, n_features)
+
+    Raises
+    ------
+    ValueError
+        If they don't add up to them.
+    """
+    if sum(blocks) != X.shape[1]:
+        raise ValueError(f"The blocks {blocks} don't add up to {X.shape[1]} columns.")
+
+
 def evidence(likelihoods):
     """What log likelihoods of classes are worth beside those of other models: array like them.
 
@@ -396,8 +483,8 @@ def components(n_kinds):
     return 400 * (1 + n_kinds)
 
 
-def recommended_model(classification, n_kinds=0, blocks=None):
-    """The model of the recommended configuration: unfitted EmotionLDA, BlockLDA or Ridge.
+def recommended_model(classification, n_kinds=0, blocks=None, targets=()):
+    """The model of the recommended configuration: unfitted.
 
     Parameters
     ----------
@@ -407,12 +494,16 @@ def recommended_model(classification, n_kinds=0, blocks=None):
         See `components`.
     blocks : tuple of int, optional
         See `features.blocks`. Default: a single block.
+    targets : sequence of str
+        Numbers to learn in place of emotions.
 
     Examples
     --------
     >>> recommended_model(True), recommended_model(True, blocks=(180, 2048))
     (EmotionLDA(), BlockLDA(blocks=(180, 2048)))
     """
+    if targets:
+        return BlockRidge(tuple(blocks))
     if not classification:
         return Ridge(RIDGE)
     if len(blocks or ()) < 2:
@@ -447,204 +538,11 @@ def linear_head(X, targets, copied):
     return weights, offsets
 
 
-# frames
-
-
-def columns_without_deltas(features):
-    """Places of the columns of frames that aren't changes of other columns: list of int.
-
-    Parameters
-    ----------
-    features : list of str, or None
-        None where they are unknown; then None is returned, for all columns.
-    """
-    if not features:
-        return None
-    names = feature_names(features, FRAMES)
-    return [place for place, name in enumerate(names) if "_delta" not in name]
-
-
-@model_file.plain
-class FrameScaler(BaseEstimator):
-    """Standardises every column of frame matrices by the frames of the training clips.
-
-    Attributes
-    ----------
-    mean_, scale_ : ndarray (n_columns,)
-    n_features_in_ : int
-    """
-
-    def fit(self, X, y=None):
-        """Learn mean and deviation of each column.
-
-        Parameters
-        ----------
-        X : array (n_clips,) of ndarray (n_frames, n_columns)
-        y : ignored
-        """
-        n_frames = sum(map(len, X))
-        self.mean_ = sum(x.sum(axis=0, dtype=np.float64) for x in X) / n_frames
-        squares = sum(np.square(x - self.mean_).sum(axis=0) for x in X) / n_frames
-        self.scale_ = np.sqrt(squares) + 1e-6
-        self.n_features_in_ = len(self.mean_)
-        return self
-
-    def transform(self, X):
-        """Standardise frames and cut them off at `LIMIT`: array like X, of float32.
-
-        Parameters
-        ----------
-        X : array (n_clips,) of ndarray (n_frames, n_columns)
-        """
-        check_is_fitted(self)
-        scaled = [np.clip((x - self.mean_) / self.scale_, -LIMIT, LIMIT) for x in X]
-        return ragged([x.astype(np.float32) for x in scaled])
-
-
-def clip_statistics(X, features=None):
-    """Sum up the frames of every clip by all functionals: (n_clips, n_statistics) float32.
-
-    As in `features.extract`, over all frames, the voiced and the gliding ones. The voiced frames
-    are those of `voiced_frames`; a kind with few frames is summed up over all.
-
-    Parameters
-    ----------
-    X : array (n_clips,) of ndarray (n_frames, n_columns)
-        Standardised.
-    features : list of str, optional
-        Names of the features that the columns belong to. Default: unknown; all columns are summed
-        up over all frames.
-    """
-    kinds, vectors = _summed_columns(tuple(features or ())), []
-    for x in X:
-        voiced, vector = voiced_frames(x, features), []
-        rows = {"voiced": voiced, "gliding": voiced & np.append(False, voiced[:-1])}
-        for kind, places in kinds.items():
-            own = rows.get(kind)
-            own = slice(None) if own is None or own.sum() < FEWEST else own
-            contour = Contour(x[own][:, places])
-            vector += [functional(contour) for functional in FUNCTIONALS.values()]
-        vectors.append(np.concatenate(vector))
-    return np.array(vectors, dtype=np.float32)
-
-
-@lru_cache
-def _summed_columns(features):
-    """Kind of frames to the places of the columns that are summed up over them: dict."""
-    if not features:
-        return {"active": slice(None)}
-    columns, kinds = feature_names(features, FRAMES), {}
-    for name in features:
-        own = speech_features.SUMS.get(name) or {"active": feature_names([name], FRAMES)}
-        for kind, names in own.items():
-            kinds.setdefault(kind, []).extend(map(columns.index, names))
-    return kinds
-
-
-def voiced_frames(frames, features=None):
-    """Which of standardised frames are voiced: ndarray (n_frames,) of bool.
-
-    Nine in ten agree with `speech_features.SpeechFrames.rows`, which has the waveform.
-
-    Parameters
-    ----------
-    frames : ndarray (n_frames, n_columns)
-    features : list of str, optional
-        Names of the features that the columns belong to. Without prosody and quality no frame
-        counts as voiced.
-    """
-    if not {"prosody", "quality"} <= set(features or ()):
-        return np.zeros(len(frames), dtype=bool)
-    columns = feature_names(features, FRAMES)
-    places = [columns.index(name) for name in ("harmonicity", "energy")]
-    return (frames[:, places] > VOICED).all(axis=1)
-
-
-@model_file.plain
-class RandomConvolutions(BaseEstimator):
-    """Random convolutions over time: how the columns of a clip move, whatever their level.
-
-    Every kernel weights a few columns at `TAPS` frames and has a threshold. Only the thresholds are
-    learned. After Dempster et al. 2020, "ROCKET"; Tan et al. 2022, "MultiRocket".
-
-    Parameters
-    ----------
-    columns : list of int, optional
-        Input columns; default all.
-    random_state : int
-
-    Attributes
-    ----------
-    columns_ : ndarray (n_dilations, `KERNELS`, n_inputs)
-    weights_ : ndarray (n_dilations, `TAPS`, `KERNELS`, n_inputs)
-        They sum to zero over the taps, so that a constant added to a column changes nothing.
-    thresholds_ : ndarray (n_dilations, `KERNELS`)
-    """
-
-    def __init__(self, columns=None, random_state=0):
-        self.columns = columns
-        self.random_state = random_state
-
-    def fit(self, X, y=None):
-        """Draw kernels, and learn their thresholds.
-
-        Parameters
-        ----------
-        X : array (n_clips,) of ndarray (n_frames, n_columns)
-        y : ignored
-        """
-        rng = np.random.default_rng(self.random_state)
-        n_columns = X[0].shape[1]
-        inputs = np.arange(n_columns) if self.columns is None else np.array(self.columns)
-        n_inputs, shape = min(MOST_COLUMNS, len(inputs)), (len(DILATIONS), KERNELS)
-        self.columns_ = inputs[rng.random((*shape, len(inputs))).argsort(axis=2)[..., :n_inputs]]
-        weights = rng.standard_normal((len(DILATIONS), TAPS, KERNELS, n_inputs))
-        weights -= weights.mean(axis=1, keepdims=True)
-        counts = rng.integers(1, n_inputs + 1, (len(DILATIONS), 1, KERNELS, 1))
-        self.weights_ = np.where(np.arange(n_inputs) < counts, weights, 0).astype(np.float32)
-        some = X[rng.permutation(len(X))[:CLIPS_FOR_HEIGHTS]]
-        heights, thresholds = rng.uniform(*HEIGHTS, shape), []
-        for step, own, shares in zip(DILATIONS, self._kernels(n_columns), heights, strict=True):
-            outputs = np.sort(np.concatenate([_convolved(x, own, step) for x in some]), axis=0)
-            ranks = (shares * (len(outputs) - 1)).astype(int)
-            thresholds.append(outputs[ranks, np.arange(KERNELS)])
-        self.thresholds_ = np.array(thresholds)
-        return self
-
-    def _kernels(self, n_columns):
-        """The weights of every tap and column: (n_dilations, TAPS * n_columns, KERNELS) float32."""
-        kernels = np.zeros((len(DILATIONS), TAPS, n_columns, KERNELS), dtype=np.float32)
-        for own, columns, weights in zip(kernels, self.columns_, self.weights_, strict=True):
-            own[:, columns, np.arange(KERNELS)[:, np.newaxis]] = weights
-        return kernels.reshape(len(DILATIONS), -1, KERNELS)
-
-    def transform(self, X):
-        """Share of the frames above each kernel's threshold, and their mean height above it.
-
-        Parameters
-        ----------
-        X : array (n_clips,) of ndarray (n_frames, n_columns)
-
-        Returns
-        -------
-        ndarray (n_clips, 2 * n_dilations * `KERNELS`) float32
-        """
-        check_is_fitted(self)
-        parts = list(zip(DILATIONS, self._kernels(X[0].shape[1]), self.thresholds_, strict=True))
-        vectors = []
-        for x in X:
-            vector = []
-            for dilation, kernels, thresholds in parts:
-                above = np.maximum(_convolved(x, kernels, dilation) - thresholds, 0)
-                share = np.mean(above > 0, axis=0)
-                vector += [share, above.mean(axis=0) / np.maximum(share, 1 / len(x))]
-            vectors.append(np.concatenate(vector))
-        return np.array(vectors, dtype=np.float32)
-
-
-def _convolved(frames, kernels, dilation):
-    """Output of kernels at every frame: (n_frames, n_kernels). End frames are repeated."""
-    beyond = dilation * (TAPS // 2)
-    padded = np.pad(frames, ((beyond, beyond), (0, 0)), mode="edge")
-    starts = range(0, TAPS * dilation, dilation)
-    return np.hstack([padded[start : start + len(frames)] for start in starts]) @ kernels
+__getattr__ = moved(
+    __name__,
+    {
+        "frame_models": "CLIPS_FOR_HEIGHTS DILATIONS FEWEST FrameScaler HEIGHTS KERNELS "
+        "MOST_COLUMNS RandomConvolutions TAPS VOICED clip_statistics columns_without_deltas "
+        "voiced_frames"
+    },
+)

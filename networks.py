@@ -305,24 +305,23 @@ def train_networks(clips, folds, settings, *, n_jobs=-1, verbose=1, log_folder=N
     tf = load_tensorflow()
     n_jobs = 1 if tf.config.list_physical_devices("GPU") else n_jobs
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(log_folder or temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / f"network-{i}" for i in range(len(folds))]
-        files = [path.with_suffix(".csv") for path in paths]
+        names = [f"network-{i}" for i in range(len(folds))]
+        files = [Path(temporary, f"{name}.csv") for name in names]  # another run may log there, too
+        logs = [Path(log_folder or temporary, name) for name in names]
         with _progress(files, settings["epochs"], verbose), warnings.catch_warnings():
             # joblib takes TensorFlow's memory for a leak
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
             trained = parallel(n_jobs)(
-                delayed(_train_network)(path, settings["seed"] + i, settings, clips, *folds[i])
-                for i, path in enumerate(paths)
+                delayed(_train_network)(*paths, settings["seed"] + i, settings, clips, *folds[i])
+                for i, paths in enumerate(zip(files, logs, strict=True))
             )
         history = pd.concat([pd.read_csv(f).assign(network=i) for i, f in enumerate(files)])
     weights, outputs = map(list, zip(*trained, strict=True))
     return weights, outputs, history
 
 
-def _train_network(path, seed, settings, clips, train, held_out):
-    """Train one network and log its epochs under a path: its weights and its outputs."""
+def _train_network(file, log, seed, settings, clips, train, held_out):
+    """Train one network, its epochs in a CSV file and a log: its weights and its outputs."""
     tf = load_tensorflow()
     import keras
     from keras import callbacks, losses, optimizers
@@ -355,8 +354,8 @@ def _train_network(path, seed, settings, clips, train, held_out):
         shuffle=False,  # `_batches` does it
         verbose=0,
         callbacks=[
-            callbacks.CSVLogger(f"{path}.csv"),
-            callbacks.TensorBoard(str(path), write_graph=False),
+            callbacks.CSVLogger(str(file)),
+            callbacks.TensorBoard(str(log), write_graph=False),
             callbacks.ReduceLROnPlateau(factor=0.5, patience=PATIENCE // 2),
             callbacks.EarlyStopping(watched, patience=PATIENCE, restore_best_weights=True),
         ],
@@ -414,8 +413,6 @@ def _batches(steps, statistics, targets, weights, rows, batch_size, seed=None, a
 @contextmanager
 def _progress(files, n_epochs, verbose):
     """A block with a bar over all epochs, counted in the CSV files where the networks log them."""
-    for file in files:
-        file.unlink(missing_ok=True)
     if not verbose:
         yield
         return

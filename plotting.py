@@ -167,6 +167,23 @@ def draw_confusion(matrix, emotions, ax=None):
     return ax
 
 
+def draw_predictions(true, predicted, ax=None):
+    """Draw predicted numbers over true ones, beside the line of right answers: matplotlib Axes.
+
+    Parameters
+    ----------
+    true, predicted : array (n_clips,)
+    ax : matplotlib Axes, default a new figure's
+    """
+    ax = ax or new_axes(5, 5)
+    ends = min(np.min(true), np.min(predicted)), max(np.max(true), np.max(predicted))
+    ax.plot(ends, ends, color="grey", ls="--", label="right answers")
+    ax.scatter(true, predicted, s=9, alpha=0.3, linewidths=0, label="clips")
+    ax.set(xlabel="true", ylabel="predicted")
+    ax.legend(loc="upper left", fontsize=8)
+    return ax
+
+
 def draw_speakers(values, chance, *, measure, higher_is_better=True, ax=None):
     """Draw the score of each speaker, the best on top, with average and chance: matplotlib Axes.
 

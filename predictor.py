@@ -20,20 +20,11 @@ from audio import load_audio
 from checks import check_name, moved
 from confidence import Fitted, decided, smallest_set
 from data_extractor import Views, ragged
-from features import FRAMES, extract, feature_names, is_encoder, sources
+from features import FRAMES, extract, feature_names, sources
 from kernels import SpectralFrames
 from listening import InputReport, has_speech
 from parameters import SAMPLE_RATE
-from probe import (
-    ENCODER_TOLERANCE,
-    FEATURE_TOLERANCE,
-    TOLERANCES,
-    check_same,
-    largest,
-    probe_sound,
-    typical,
-    versions_of,
-)
+from probe import check_probe, probe_sound, versions_of
 from sampling import stratified_order
 from utils import emotion_scale, model_scores, saved_encoder
 
@@ -52,6 +43,7 @@ class Predictor:
     emotions : list of str
         In the order of answers.
     classification : bool
+        Otherwise it predicts numbers: those of a scale of emotions, or of `targets`.
     general : Fitted
         For any speaker.
     by_speaker : Fitted or None
@@ -64,6 +56,8 @@ class Predictor:
         Libraries and feature versions that it was fitted with.
     probe : dict
         Some training clips and their answers, a sound and its features; see `check`.
+    targets : tuple of str
+        Names of the numbers that it predicts in place of emotions.
     """
 
     names: tuple
@@ -76,20 +70,22 @@ class Predictor:
     trust: float = 1.0
     versions: dict | None = None
     probe: dict | None = None
+    targets: tuple = ()
 
     @classmethod
-    def fit(cls, training, names, functionals, emotions):
+    def fit(cls, training, names, functionals, emotions, targets=()):
         """Fit everything that a Predictor holds: Predictor.
 
         Parameters
         ----------
         training : confidence.Training
-        names, functionals, emotions
+        names, functionals, emotions, targets
             See `Predictor`.
         """
         general, by_speaker = training.fit()
         settings = tuple(names), functionals, list(emotions), training.classification
-        predictor = cls(*settings, general, by_speaker, versions=versions_of(names, functionals))
+        known = {"versions": versions_of(names, functionals), "targets": tuple(targets)}
+        predictor = cls(*settings, general, by_speaker, **known)
         y = training.split.y
         return predictor._with_probe(training.split.X[stratified_order(y)[:N_PROBES]])
 
@@ -169,10 +165,11 @@ class Predictor:
         Returns
         -------
         ndarray (n_clips, n_labels)
-            For regression the predicted numbers (n_clips,).
+            For regression the predicted numbers, (n_clips,) or for several (n_clips, n_targets).
         """
         if not len(X):
-            return np.empty((0, len(self.labels)) if self.classification else 0)
+            n_columns = len(self.labels if self.classification else self.targets)
+            return np.empty((0, n_columns) if self.classification or n_columns > 1 else 0)
         if self.trust < 1 and self.classification:
             return np.log(self.probabilities(X))
         if self.trust < 1:
@@ -240,9 +237,13 @@ class Predictor:
         check_name(by, BY, "by")
         if self.by_speaker is None:
             raise ValueError('Only a recognizer with normalize="speaker" can be adapted.')
+        if self.targets and any(labels or ()):
+            raise ValueError(
+                "Labels are emotions, and this recognizer predicts numbers: give none."
+            )
         for label in () if labels is None else filter(None, labels):
             check_name(label, self.emotions, "emotion")
-        if labels is not None and not self.classification:
+        if labels is not None and not self.classification and not self.targets:
             labels = [label and emotion_scale(self.emotions)[label] for label in labels]
         speaker = self.by_speaker.speakers.statistics(X, labels)
         adapted = replace(self, speaker=speaker, trust=1.0)
@@ -258,7 +259,7 @@ class Predictor:
         return max(needed), min(held)
 
     def predict(self, X):
-        """The likeliest label of each clip, or its number: ndarray (n_clips,).
+        """The likeliest label of each clip, or its numbers: ndarray (n_clips,); see `scores`.
 
         Parameters
         ----------
@@ -276,6 +277,15 @@ class Predictor:
         """
         shares = dict(zip(self.labels.tolist(), probabilities.tolist(), strict=True))
         return {emotion: shares[emotion] for emotion in self.emotions}
+
+    def by_target(self, numbers):
+        """Name the numbers of one clip: dict of str to float, in the order of `targets`.
+
+        Parameters
+        ----------
+        numbers : float, or ndarray (n_targets,)
+        """
+        return dict(zip(self.targets, np.atleast_1d(numbers).tolist(), strict=True))
 
     def _by_speaker(self, X):
         return X if self.speaker is None else standardised(X, *self.speaker)
@@ -318,7 +328,7 @@ class Predictor:
         content : dict
             See `content`.
         **settings
-            names, functionals, emotions, classification, versions.
+            names, functionals, emotions, classification, targets, versions.
 
         Returns
         -------
@@ -350,22 +360,9 @@ class Predictor:
         ModelFileError
             If it differs too much.
         """
-        probe, saved, here = self.probe, self.versions, versions_of(self.names, self.functionals)
-        found = self.features(load_audio(probe["sound"], orig_sr=SAMPLE_RATE))[0]
-        scale, unit = self.general.scaler.scale_, "features, in standard deviations,"
-        now, then = found / scale, probe["heard"] / scale
-        names = [name for name in self.names if not is_encoder(name)]
-        n = len(feature_names(names, self.functionals)) if names else 0
-        theirs = now[..., n:], then[..., n:], ENCODER_TOLERANCE, np.inf, typical
-        pairs = [(unit, now[..., :n], then[..., :n], FEATURE_TOLERANCE, np.inf, largest)]
-        pairs.append((f"encoder's {unit}", *theirs))
-        for name, answers in self._answers(probe["X"]).items():
-            expected = probe["answers"][name]
-            tolerance = TOLERANCES[expected.dtype.itemsize]
-            pairs.append(("answers", answers, expected, tolerance, model_file.REFUSED, largest))
-        for what, values, expected, tolerance, refused, measure in pairs:
-            settings = {"refused": refused, "measure": measure}
-            check_same(what, values, expected, tolerance, saved, here, **settings)
+        found = self.features(load_audio(self.probe["sound"], orig_sr=SAMPLE_RATE))[0]
+        given = self._answers(self.probe["X"]), self.general.scaler.scale_
+        check_probe(self.probe, found, *given, self.names, self.functionals, self.versions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -391,7 +388,7 @@ class EnsemblePredictor(Predictor):
         members : sequence of Predictor
         weights : sequence of float, optional
         """
-        shared = ("emotions", "classification", "speaker", "general")
+        shared = ("emotions", "classification", "targets", "speaker", "general")
         settings = {name: getattr(members[0], name) for name in shared}
         settings["names"] = tuple(dict.fromkeys(n for member in members for n in member.names))
         settings["versions"] = {n: x for member in members for n, x in member.versions.items()}
@@ -452,7 +449,7 @@ def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
     Parameters
     ----------
     predictor : Predictor, or a trained recognizer
-        A classifier.
+        A classifier, or one of numbers, for which the following three are None.
     y : ndarray (n_samples,) float32 at 16 kHz
     emotions : list of str, optional
         Choose among these only.
@@ -464,23 +461,28 @@ def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
     Returns
     -------
     dict
-        emotion, confidence, probabilities (dict), warnings (dict of code to sentence, see
-        `InputReport`). Without speech None, 0.0, {} and the warning "no-speech".
+        emotion, confidence, probabilities (dict), novelty (see `Predictor.novelty`), warnings (dict
+        of code to sentence, see `InputReport`). Without speech None, 0.0, {}, None and the warning
+        "no-speech". Of numbers: numbers (dict; {} without speech), novelty, warnings.
 
     Raises
     ------
     ValueError
-        For a regressor, or an unknown emotion.
+        For a regressor of a scale of emotions, an unknown emotion, or choices among numbers.
     """
     predictor = predictor_of(predictor)
-    if not predictor.classification:
+    if not predictor.classification and not predictor.targets:
         raise ValueError("A regressor predicts numbers, not emotions; use rec.predict.")
+    if predictor.targets and any(choice is not None for choice in (emotions, abstain, coverage)):
+        raise ValueError("This recognizer predicts numbers: there are no emotions to choose among.")
     for emotion in emotions or ():
         check_name(emotion, predictor.emotions, "emotion")
     report = InputReport()
     report.push(y)
+    if predictor.targets:
+        return _numbers(predictor, y, report)
     if not has_speech(y):
-        found = {"emotion": None, "confidence": 0.0, "probabilities": {}}
+        found = {"emotion": None, "confidence": 0.0, "probabilities": {}, "novelty": None}
         return found | {"warnings": report.warnings(speech=False)}
     X = predictor.features(y)
     shares, novelty = predictor.by_emotion(predictor.probabilities(X)[0]), predictor.novelty(X)[0]
@@ -491,12 +493,22 @@ def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
         "emotion": decided(shares, abstain, novelty),
         "confidence": max(shares.values()),
         "probabilities": shares,
+        "novelty": float(novelty),
         "warnings": report.warnings(bool(novelty > 1)),
     }
     if coverage is not None:
         needed, found["set_held"] = predictor.sets(coverage)
         found["set"] = smallest_set(shares, needed)
     return found
+
+
+def _numbers(predictor, y, report):
+    """The result of `recognise` for numbers."""
+    if not has_speech(y):
+        return {"numbers": {}, "novelty": None, "warnings": report.warnings(speech=False)}
+    X = predictor.features(y)
+    numbers, novelty = predictor.by_target(predictor.predict(X)[0]), float(predictor.novelty(X)[0])
+    return {"numbers": numbers, "novelty": novelty, "warnings": report.warnings(novelty > 1)}
 
 
 __getattr__ = moved(__name__, {"recognizer": "Predicts"})

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 import model_file
-from features import FRAMES, version
+from features import FRAMES, feature_names, is_encoder, version
 from parameters import SAMPLE_RATE
 
 TOLERANCES = {8: 1e-6, 4: 1e-4}  # of answers, by the bytes of their numbers
@@ -84,4 +84,41 @@ def check_same(
     message += f"; it was saved with {', '.join(changes)}"
     if not off <= refused:
         raise model_file.ModelFileError(f"{message}. Refused: install these, or train it anew")
-    warnings.warn(message, model_file.ModelFileWarning, stacklevel=7)  # where it is loaded
+    warnings.warn(message, model_file.ModelFileWarning, stacklevel=8)  # where it is loaded
+
+
+def check_probe(probe, found, answers, scale, names, functionals, saved):
+    """Compare the features and answers of a loaded predictor with those of the saved one.
+
+    Parameters
+    ----------
+    probe : dict
+        See `predictor.Predictor`.
+    found : ndarray (n_columns,)
+        The features of its sound as they are measured here.
+    answers : dict of str to ndarray
+        The answers for its clips as they are computed here.
+    scale : ndarray (n_columns,)
+        Standard deviations of the features.
+    names, functionals, saved
+        Features, and versions, of the predictor.
+
+    Raises
+    ------
+    ModelFileError
+        If they differ too much.
+    """
+    here, unit = versions_of(names, functionals), "features, in standard deviations,"
+    now, then = found / scale, probe["heard"] / scale
+    others = [name for name in names if not is_encoder(name)]
+    n = len(feature_names(others, functionals)) if others else 0
+    theirs = now[..., n:], then[..., n:], ENCODER_TOLERANCE, np.inf, typical
+    pairs = [(unit, now[..., :n], then[..., :n], FEATURE_TOLERANCE, np.inf, largest)]
+    pairs.append((f"encoder's {unit}", *theirs))
+    for name, values in answers.items():
+        expected = probe["answers"][name]
+        tolerance = TOLERANCES[expected.dtype.itemsize]
+        pairs.append(("answers", values, expected, tolerance, model_file.REFUSED, largest))
+    for what, values, expected, tolerance, refused, measure in pairs:
+        settings = {"refused": refused, "measure": measure}
+        check_same(what, values, expected, tolerance, saved, here, **settings)

@@ -1,8 +1,7 @@
 """Processes: parallel work, here or on a cluster, and how all of it ends.
 
 Worker processes end with the process that started them, however that ended. What was left by one
-that was killed outright is removed when the next one starts workers. Scripts end by SIGTERM as they
-end by Ctrl-C.
+that was killed outright is removed when the next one starts workers.
 """
 
 import functools
@@ -10,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 import time
@@ -21,11 +19,10 @@ from pathlib import Path
 from joblib import Parallel, parallel_config
 from joblib.parallel import BACKENDS, get_active_backend
 
+from checks import SIGNALS
+
 CLUSTER_TIMEOUT = 10  # seconds for a scheduler to answer
 POLL = 0.5  # seconds between a worker's looks at whether its parent lives
-STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-ALL = [signal.SIGINT, *STOPPING]
-REPEATED = 1.0  # seconds; `timeout` and process managers send the same signal twice
 SHARED_MEMORY = Path("/dev/shm")
 LEFT = re.compile(r"(?:joblib_memmapping_folder_|sem\.loky-)(\d+)[_-]")
 """What joblib names by the number of its process: folders of arrays, and semaphores on Linux."""
@@ -178,13 +175,13 @@ class _Workers(BACKENDS["loky"]):
     def configure(self, *args, **kwargs):
         sweep()
         own = {"initializer": _follow, "initargs": (os.getpid(),)}
-        with _holding(ALL):  # two trackers are started, which know all of them but SIGHUP
+        with _holding(SIGNALS):  # two trackers are started, which know all of them but SIGHUP
             if os.name == "posix":
                 resource_tracker.ensure_running()  # in `submit` it would let signals in
             return super().configure(*args, **own, **kwargs)
 
     def submit(self, func, callback=None):
-        with _holding(ALL):  # what is started here is not told to stop before it can ignore that
+        with _holding(SIGNALS):  # what starts here isn't told to stop before it can ignore that
             return super().submit(func, callback)
 
 
@@ -203,10 +200,10 @@ def _holding(signals):
 
 def _follow(parent):
     """In a worker: end when the parent has ended, and leave to it what signals mean."""
-    for number in ALL:
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     if os.name == "posix":
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ALL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
 
 
@@ -246,68 +243,3 @@ def _shares_memory_with_strangers():
     # the numbers of the first namespaces are constants of Linux (include/linux/proc_ns.h)
     first = ipc.exists() and ipc.stat().st_ino == 0xEFFFFFFF
     return first and pid.stat().st_ino != 0xEFFFFFFC
-
-
-@contextmanager
-def alone(folder):
-    """A block in a folder that no other process is in by this function.
-
-    Parameters
-    ----------
-    folder : Path
-        Made if need be.
-
-    Raises
-    ------
-    OSError
-        If another one is.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    if os.name != "posix":
-        yield
-        return
-    import fcntl
-
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until the process ends, at most
-    except BlockingIOError as error:
-        os.close(number)
-        raise OSError(f"another run is at work in {folder}; wait until it has ended") from error
-    try:
-        yield
-    finally:
-        os.close(number)
-
-
-def stoppable(main):
-    """Run the main function of a script, which SIGTERM ends as Ctrl-C does: its exit code.
-
-    SIGHUP, of a terminal that was closed, is treated alike. Temporary files are removed on the way,
-    and the code is 128 and the number of the signal: 143 for SIGTERM.
-
-    Parameters
-    ----------
-    main : callable
-        Without arguments; returns an exit code, or raises SystemExit or KeyboardInterrupt.
-    """
-    received = {}
-
-    def stop(number, frame):
-        threading.excepthook = lambda error: None  # joblib's threads complain of being interrupted
-        last, received[number] = received.get(number), time.monotonic()
-        if last is None or received[number] - last > REPEATED:
-            raise KeyboardInterrupt
-
-    for number in ALL:
-        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup and `&` ask for
-            signal.signal(number, stop)
-    try:
-        code = main()
-    except SystemExit as end:
-        code = end.code
-    except KeyboardInterrupt:
-        print(f"{Path(sys.argv[0]).name}: interrupted", file=sys.stderr)
-        code = 128 + signal.SIGINT
-    told = [number for number in received if number in STOPPING]
-    return 128 + told[0] if told else code

@@ -13,25 +13,30 @@ from sklearn.metrics import recall_score
 from sklearn.model_selection import StratifiedKFold
 from tqdm.auto import tqdm
 
-import metrics
 from audio import AudioError, AudioWarning
-from checks import check_name
+from checks import check_name, folded, moved
 from corpora import sentence
 from fingerprints import SILENT, copies, fingerprint
-from metrics import CONFIDENCE, NO_INTERVAL, TITLES
 from parameters import SAMPLE_RATE
-from plotting import html_table
 from sampling import balanced, check_two_speakers
 from segments import grouped, load_each
-from tables import PARTITIONS, all_known, names_of, recordings, speaker_groups
+from tables import (
+    PARTITIONS,
+    all_known,
+    names_of,
+    recordings,
+    speaker_groups,
+    unclear_speakers,
+    warn_of_labels,
+)
 
 N_RANDOM_FOLDS = 10  # trains on as large a share as leaving out one of EMO-DB's ten speakers
 NAMED = 10  # speakers, files or sentences that a message names
 FACTS = "length", "loudness", "silence before", "silence after"
 """Of a clip; where all are recorded and cut alike, they tell little of its emotion."""
 GIVEAWAY = 0.5  # of the way from chance to a UAR of 1: labels are given away
+SILENCE = -99.9  # dB; the least that is measured is -100
 N_BINS = 20  # of a fact's values
-NO_CLAIM = "; no table names the speakers, so independence of speakers can't be claimed"
 
 
 class Protocol(NamedTuple):
@@ -41,10 +46,9 @@ class Protocol(NamedTuple):
     text: str
 
 
-_APART = (
-    " of {corpora}: {n_clips} clips of {n_speakers} speakers, each predicted by a model trained "
-    "without its speaker"
-)
+_CLAIM = ", each predicted by a model trained without its speaker"
+_APART = " of {corpora}: {n_clips} clips of {n_speakers} speakers" + _CLAIM
+_NO_CLAIM = "{}; {}, so independence of speakers can't be claimed"
 PROTOCOLS = {
     "standard": Protocol(False, ""),  # see `describe_split`
     "loso": Protocol(True, "leave one speaker out (loso)" + _APART),
@@ -52,7 +56,7 @@ PROTOCOLS = {
     "loco": Protocol(
         True,
         "leave one corpus out (loco): {n_clips} clips of {n_speakers} speakers, each predicted by "
-        "a model trained on the other corpora, on the emotions that both have: {emotions}",
+        "a model trained on the other corpora, {shared}",
     ),
     "cross-corpus": Protocol(
         True,
@@ -143,6 +147,11 @@ def _standard_folds(clips, balance, random_state):
     for part, rows in zip(PARTITIONS, sides, strict=True):
         if not len(rows):
             raise ValueError(f"There are no {part} clips; choose another protocol, e.g. 'loso'.")
+    trained, tested = (set(clips["emotion"].iloc[rows]) for rows in sides)
+    if untested := sorted(trained - tested):
+        warnings.warn(
+            f"No test clips of {', '.join(untested)}: the score says nothing of it.", stacklevel=4
+        )
     if balance:
         emotions = clips["emotion"].to_numpy()
         sides = [rows[balanced(emotions[rows], random_state)] for rows in sides]
@@ -187,7 +196,7 @@ def _left_out_corpora(clips):
     for name in names:
         own = corpora == name
         shared = sorted(set(emotions[own]) & set(emotions[~own]))
-        if len(shared) < 2:
+        if len(shared) < 2 and shared != [""]:
             raise ValueError(
                 f"loco needs two emotions that {name} shares with the other corpora, and it shares "
                 f"{', '.join(shared) or 'none'}. Leave {name} out, or add recordings."
@@ -308,6 +317,7 @@ class Leaks:
     audio: tuple = ()  # each one a training file, and a test file that is a copy of it
     sentences: tuple = ()  # each one corpus/sentence
     giveaways: tuple = ()  # each one of `FACTS`, and how well it alone tells the labels
+    unclear: tuple = ()  # why speakers can't be told apart
 
     def __bool__(self):
         return bool(self.speakers or self.audio)
@@ -325,8 +335,9 @@ class Leaks:
             f"the same recording {both}": [" = ".join(pair) for pair in self.audio],
             f"the same sentence {both} (acted corpora share theirs)": self.sentences,
             "labels are given away; without their sound clips are recognised by": self.giveaways,
+            "speakers can't be told apart": self.unclear,
         }
-        lines = [f"{what}: {_listed(names)}" for what, names in found.items() if names]
+        lines = [f"{what}: {in_short(names)}" for what, names in found.items() if names]
         return lines or [f"no speaker, recording or known sentence is {both}"]
 
     def __str__(self):
@@ -336,8 +347,13 @@ class Leaks:
         return f"<Leaks: {self}>"
 
 
-def _listed(names):
-    """The names, or the first ones and how many there are."""
+def in_short(names):
+    """The names, or the first ones and how many there are: str.
+
+    Parameters
+    ----------
+    names : sequence of str
+    """
     more = f", ... ({len(names)} in all)" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 
@@ -363,10 +379,16 @@ def find_leaks(train_rows, test_rows):
     again = test_rows[test_rows["digest"].isin(list(known))]
     pairs = [(known[d], p) for d, p in zip(again["digest"], names_of(again), strict=True)]
     return Leaks(
-        tuple(sorted(set(speaker_groups(train_rows)) & set(speaker_groups(test_rows)))),
+        _shared(speaker_groups(train_rows), speaker_groups(test_rows)),
         tuple(sorted(pairs)),
         tuple(sorted(_sentences(train_rows) & _sentences(test_rows))),
     )
+
+
+def _shared(train_groups, test_groups):
+    """The speakers of both, as the test spells them: sorted tuple."""
+    known = {folded(str(name)) for name in set(train_groups)}
+    return tuple(sorted(name for name in set(test_groups) if folded(str(name)) in known))
 
 
 def _sentences(rows):
@@ -427,7 +449,7 @@ def _digest(y):
 
 
 def with_digests(clips, n_jobs=-1, verbose=0):
-    """Add digest and `FACTS` to clips; warn of those that can't be read, and drop them: DataFrame.
+    """Add digest and `FACTS`; warn of odd labels; drop, and name, what can't be read: DataFrame.
 
     Parameters
     ----------
@@ -441,10 +463,12 @@ def with_digests(clips, n_jobs=-1, verbose=0):
     if unread:
         warnings.warn(
             f"{len(unread)} clip(s) left out with their labels, they can't be read: "
-            f"{_listed(unread)}",
+            f"{in_short(unread)}",
             stacklevel=3,
         )
-    return clips.dropna(subset="digest").reset_index(drop=True)
+    clips = clips.dropna(subset="digest").reset_index(drop=True)
+    warn_of_labels(clips, clips["loudness"] <= SILENCE)
+    return clips
 
 
 def guard(protocol, clips, folds):
@@ -470,12 +494,15 @@ def guard(protocol, clips, folds):
             f"{found}. Take the copies out, give each speaker one name, or choose corpora that "
             "don't overlap."
         )
-    return leaks | Leaks(giveaways=_giveaways(clips, folds))
+    reason = unclear_speakers(clips)
+    return leaks | Leaks(giveaways=_giveaways(clips, folds), unclear=(reason,) * bool(reason))
 
 
 def _giveaways(clips, folds):
     """The `FACTS` that tell the labels of test clips, and how well: tuple of str."""
     labels = clips["emotion"].to_numpy(dtype=str)
+    if len(set(labels)) == 1:  # numbers are learned in place of emotions
+        return ()
     tested = np.unique(np.concatenate([fold.test for fold in folds]))
     chance, found = 1 / len(set(labels[tested])), []
     for fact in FACTS:
@@ -507,27 +534,28 @@ def describe_split(train_rows, test_rows, train_groups, test_groups):
     Parameters
     ----------
     train_rows, test_rows : DataFrame
-        Column corpus.
+        Columns path, speaker, corpus.
     train_groups, test_groups : array of str
         See `tables.speaker_groups`.
     """
     corpora = sorted(set(train_rows["corpus"]) | set(test_rows["corpus"]))
-    shared = sorted(set(train_groups) & set(test_groups))
+    shared = _shared(train_groups, test_groups)
     line = (
         f"standard split of {', '.join(corpora)}: trained on {len(train_rows)} clips of "
         f"{len(set(train_groups))} speakers, tested on {len(test_rows)} clips of "
         f"{len(set(test_groups))}"
     )
-    if unknown := _no_claim(train_groups, test_groups):
-        return line + unknown
+    rows, groups = pd.concat([train_rows, test_rows]), [*train_groups, *test_groups]
+    if not all_known(groups) or (not shared and unclear_speakers(rows)):
+        return _NO_CLAIM.format(line, _unclear(rows, groups))
     if shared:
         return f"{line}; on both sides: {', '.join(shared)}"
     return f"{line}, none of them heard in training"
 
 
-def _no_claim(*groups):
-    """What a line about clips ends with if nobody knows who speaks in them: str."""
-    return "" if all(map(all_known, groups)) else NO_CLAIM
+def _unclear(rows, groups):
+    """Why nobody can tell who speaks in which clips: str, empty if it is clear."""
+    return unclear_speakers(rows) if all_known(groups) else "no table names the speakers"
 
 
 def describe(protocol, clips, folds, label_map=None, calibrate=0, adapt="speaker", noisy=False):
@@ -556,13 +584,16 @@ def describe(protocol, clips, folds, label_map=None, calibrate=0, adapt="speaker
             n_clips=len(test),
             n_speakers=len(set(speaker_groups(test))),
             n_folds=len(folds),
-            emotions=_in_corpora(test),
+            shared=_in_common(test),
             train_corpora=", ".join(sorted(set(train["corpus"]))),
             n_train=len(train),
             n_train_speakers=len(set(speaker_groups(train))),
         )
-        if unknown := _no_claim(speaker_groups(train), speaker_groups(test)):
-            line = line.replace("without its speaker", "without its recording") + unknown
+        groups = speaker_groups(test)
+        reason = _unclear(test, groups)
+        if reason and (_CLAIM in line or not all_known(groups)):
+            known = line.replace("without its speaker", "without its recording")
+            line = _NO_CLAIM.format(known, reason)
     if kind == "loco" and len(test) < len(clips):
         alone = clips.drop(index=test.index)
         line += f"; without {len(alone)} clips of what one corpus alone has: {_in_corpora(alone)}"
@@ -584,115 +615,18 @@ def describe(protocol, clips, folds, label_map=None, calibrate=0, adapt="speaker
     return f"{line}; adapted to {target} with {own}"
 
 
+def _in_common(test):
+    """What the clips of loco have in common, in words: str."""
+    if set(test["emotion"]) == {""}:  # numbers are learned in place of emotions
+        return f"which are {', '.join(sorted(set(test['corpus'])))}"
+    return f"on the emotions that both have: {_in_corpora(test)}"
+
+
 def _in_corpora(rows):
     """The emotions of each corpus, in words: str."""
     found = rows.groupby("corpus")["emotion"].unique().items()
-    return "; ".join(f"{corpus} ({', '.join(sorted(emotions))})" for corpus, emotions in found)
+    listed = {corpus: ", ".join(sorted(emotions)) for corpus, emotions in found}
+    return "; ".join(f"{corpus} ({own})" for corpus, own in listed.items())
 
 
-# comparing
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two systems on the same clips; prints as one sentence."""
-
-    measure: str  # "uar", or "mae" for regression
-    first: str  # name and protocol
-    second: str
-    values: tuple  # the measure of each
-    difference: float  # the first one's minus the second one's
-    low: float | None  # bounds of the difference's 95 % interval; None for one speaker
-    high: float | None
-    probability: float | None  # that the first one is better, over the speakers drawn
-    n_speakers: int
-    n_clips: int
-
-    def __str__(self):
-        return (
-            f"{TITLES[self.measure]} of {self.first} minus that of {self.second}: "
-            f"{self.values[0]:.3f} - {self.values[1]:.3f} = {self.difference:+.3f} "
-            f"({self._interval()}); {self.n_clips} clips of {self.n_speakers} speakers"
-        )
-
-    def _interval(self):
-        if self.low is None:
-            return NO_INTERVAL
-        return (
-            f"{CONFIDENCE} % by speaker: {self.low:+.3f} to {self.high:+.3f}; "
-            f"it is better with probability {self.probability:.3f}"
-        )
-
-    def __repr__(self):
-        return f"<Comparison: {self}>"
-
-    def _repr_html_(self):
-        first, second = (f"{TITLES[self.measure]} {value:.3f}" for value in self.values)
-        facts = {
-            f"first: {self.first}": first,
-            f"second: {self.second}": second,
-            "first minus second": f"{self.difference:+.3f} ({self._interval()})",
-            "measured on": f"{self.n_clips} clips of {self.n_speakers} speakers, the same for both",
-        }
-        return html_table(type(self).__name__, facts)
-
-
-def compare(first, second, *, same_folds=True):
-    """Compare two systems on the same clips: Comparison.
-
-    Both are scored on the same drawn speakers (paired bootstrap by clusters): a speaker who is hard
-    for both doesn't widen the interval of the difference.
-
-    Parameters
-    ----------
-    first, second : evaluation.Evaluation
-        Of the same clips.
-    same_folds : bool, default True
-        False compares two protocols instead, such as "random" and "loso".
-
-    Raises
-    ------
-    ValueError
-        If they aren't of the same clips, labels and folds.
-    """
-    _check_comparable(first, second, same_folds)
-    name, measures, corpora = first.main_measure, *first.scoring()[1:]
-    tallies = [e.scoring()[0] for e in (first, second)]
-    n_speakers = len(tallies[0])
-    values = tuple(float(measures(tally.sum(axis=0))[name]) for tally in tallies)
-    low = high = probability = None
-    if n_speakers > 1:
-        drawn = metrics.resample_speakers(n_speakers, first.random_state, corpora)
-        scores = [measures(np.tensordot(drawn, tally, axes=1))[name] for tally in tallies]
-        draws = scores[0] - scores[1]
-        better = draws if first.higher_is_better else -draws
-        low, high = map(float, metrics.percentiles(draws))
-        probability = float(np.mean(better > 0) + np.mean(better == 0) / 2)
-    labels = [f"{e.model} ({e.protocol_name})" for e in (first, second)]
-    gap = values[0] - values[1], low, high, probability
-    return Comparison(name, *labels, values, *gap, n_speakers, len(first.clips))
-
-
-def _check_comparable(first, second, same_folds):
-    if type(first) is not type(second) or set(first.emotions) != set(second.emotions):
-        raise ValueError("One evaluation can't be compared with one of other emotions or kind.")
-    if first.over_corpora != second.over_corpora:
-        raise ValueError("The scores of loco are means over corpora: compare it with loco only.")
-    columns = ["path", "emotion", "speaker", "corpus"] + ["fold"] * same_folds
-    a, b = (
-        e.clips.assign(path=names_of(e.clips))[columns].astype(str).sort_values("path")
-        for e in (first, second)
-    )
-    a, b = a.reset_index(drop=True), b.reset_index(drop=True)
-    if not a["path"].equals(b["path"]):
-        only = sorted(set(a["path"]) ^ set(b["path"]))
-        raise ValueError(
-            f"Both evaluations must score the same clips; only one has {_listed(only)}. Evaluate "
-            "both with the same corpora, emotions and balance."
-        )
-    differing = [column for column in columns if not a[column].equals(b[column])]
-    if differing:
-        raise ValueError(
-            f"Both evaluations must have the same {' and '.join(differing)} for every clip. "
-            "Evaluate both with the same protocol, label_map and random_state."
-        )
+__getattr__ = moved(__name__, {"reports": "Comparison compare"})

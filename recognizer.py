@@ -16,11 +16,11 @@ import metrics
 import plotting
 import timeline
 import utils
-from adaptation import usable
+from adaptation import listed, usable
 from audio import load_audio
 from checks import check_name, folded, printable
 from clip_tables import read_data, read_table
-from confidence import decided, smallest_set
+from confidence import RANKINGS, decided, ranked, smallest_set
 from corpora import wishes_in_words
 from data_extractor import SpeechFeatures, Split, copies_of, find_speech, kept
 from listening import has_speech
@@ -31,7 +31,7 @@ from protocols import describe_split
 from tables import PARTITIONS, recordings, speaker_groups
 
 
-def listed(table):
+def recordings_of(table):
     """The recordings that a table lists: list of path or Segment.
 
     Parameters
@@ -43,14 +43,22 @@ def listed(table):
 
 
 def _as_recordings(audio):
-    return listed(audio) if isinstance(audio, pd.DataFrame) else audio
+    return recordings_of(audio) if isinstance(audio, pd.DataFrame) else audio
 
 
 class Predicts:
     """Predicts recordings with a Predictor, `predictor_`, which is None before training.
 
-    A subclass has `n_jobs`, `verbose` and the method `_take(predictor)`.
+    A subclass has `n_jobs`, `verbose` and the method `_take(predictor)`; `target` as
+    `EmotionRecognizer` has it if it may predict numbers.
     """
+
+    target = None
+
+    @property
+    def targets(self):
+        """Names of the numbers that it predicts in place of emotions: tuple of str."""
+        return targets_of(self.target)
 
     def _check_trained(self):
         if self.predictor_ is None:
@@ -105,10 +113,14 @@ class Predicts:
         Returns
         -------
         str, or for regression float; a list of them for a list
-            None, or for regression nan, for a recording without speech.
+            None, or for regression nan, for a recording without speech. With several targets a
+            dict of str to float, empty without speech.
         """
+        several = len(self.targets) > 1
 
         def answer(X):
+            if several:
+                return [*map(self.predictor_.by_target, self.predictor_.predict(X))]
             if abstain is None:
                 return self.predictor_.predict(X).tolist()
             every = map(self.by_emotion, self.predictor_.probabilities(X))
@@ -117,8 +129,8 @@ class Predicts:
 
         if abstain is not None:
             self._check_probabilities()
-        nothing = None if self.classification else math.nan
-        return self._answered(audio, sr, check_speech, answer, lambda: nothing)
+        nothing = {} if several else None if self.classification else math.nan
+        return self._answered(audio, sr, check_speech, answer, lambda: copy.copy(nothing))
 
     def _check_probabilities(self):
         if not self.classification:
@@ -172,6 +184,27 @@ class Predicts:
             return [smallest_set(self.by_emotion(row), needed) for row in shares]
 
         return self._answered(audio, sr, True, answer, list)
+
+    def rank(self, recordings, by="uncertainty", *, sr=None):
+        """Order recordings by how much their labels would teach: DataFrame.
+
+        Parameters
+        ----------
+        recordings, sr
+            A list, or the path of a folder; see `predict`.
+        by : {"uncertainty", "novelty"}
+            See `confidence.ranked`, also for the columns.
+        """
+        self._check_probabilities()
+        check_name(by, RANKINGS, "ranking")
+        recordings = listed(recordings)
+
+        def answer(X):
+            shares = map(self.by_emotion, self.predictor_.probabilities(X))
+            return [*zip(shares, self.predictor_.novelty(X).tolist(), strict=True)]
+
+        found = self._answered(recordings, sr, True, answer, lambda: ({}, math.nan))
+        return ranked(recordings, found, by)
 
     def adapt(self, recordings, labels=None, *, by="speaker", sr=None):
         """Adapt to one speaker, or one recording condition, by some recordings.
@@ -244,6 +277,16 @@ class Predicts:
         return self._check_trained().labels
 
 
+def targets_of(target):
+    """The names of the numbers to learn in place of emotions: tuple of str.
+
+    Parameters
+    ----------
+    target : None, str or sequence of str
+    """
+    return (target,) if isinstance(target, str) else tuple(target or ())
+
+
 class Clips:
     """The clips that a recognizer is trained and tested on: a base class of recognizers.
 
@@ -264,6 +307,8 @@ class Clips:
         Its columns are path, emotion, speaker, corpus, partition ("train" or "test").
         """
         rows = self._rows()
+        if self.targets:
+            return rows.assign(emotion="")
         return rows[rows["emotion"].isin(self.emotions)].reset_index(drop=True)
 
     def load_data(self):
@@ -304,11 +349,14 @@ class Clips:
 
     def get_samples_by_class(self):
         """Count clips: DataFrame; index emotions and "total", columns train, test, total."""
-        counts = {p: [self.get_n_samples(e, p) for e in self.emotions] for p in PARTITIONS}
-        table = pd.DataFrame(counts, index=self.emotions)
-        table["total"] = table.sum(axis=1)
-        table.loc["total"] = table.sum()
-        return table
+        rows = {p: getattr(self._loaded(), f"{p}_rows_") for p in PARTITIONS}
+        counts = {
+            p: [*(own["emotion"].eq(e).sum() for e in self.emotions), len(own)]
+            for p, own in rows.items()
+        }
+        return pd.DataFrame(counts, [*self.emotions, "total"]).assign(
+            total=lambda table: table.sum(axis=1)
+        )
 
     def get_n_samples(self, emotion, partition="train"):
         """Count the clips of an emotion: int.
@@ -394,13 +442,15 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
             See `clip_tables.read_table`; drawn equally by emotion if `balance` is on. A warning
             says how many clips are of other emotions than those that were given.
         """
-        rows = self._own_clips(read_data(rows))
+        rows = self._own_clips(read_data(rows, target=self.target))
         with self.parallel():
             self._keep(self._read(rows))
         return self._learn(self.verbose)
 
     def _own_clips(self, data):
         """The clips of a table that are learned: DataFrame."""
+        if self.targets:
+            return data.rows
         rows, labels = data.rows, data.emotions()
         if self._all_emotions and set(labels) != set(self.emotions):
             self._set_emotions(labels)
@@ -515,14 +565,14 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
         facts = self._facts()
         names = "training", "speaker", "score", "measured by"
         known = "; ".join([self.name, *(facts[name] for name in names if name in facts)])
-        return f"<{type(self).__name__} of {facts['emotions']}: {known}>"
+        return f"<{type(self).__name__} of {self._range()}: {known}>"
 
     def _repr_html_(self):
         return plotting.html_table(type(self).__name__, self._facts())
 
     def _facts(self):
         """What is known without reading, fitting or predicting: dict of str."""
-        facts = {"emotions": self._range(), **self._in_short()}
+        facts = {"numbers" if self.targets else "emotions": self._range(), **self._in_short()}
         learned = [
             f"{n_clips} clips of {n_speakers} speaker{'s' * (n_speakers > 1)} of {corpus}"
             for corpus, (n_clips, n_speakers) in self._trained_on().items()
@@ -541,10 +591,16 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
 
     def _range(self):
         """The emotions; those of a regressor in the order of their numbers, with these."""
-        if self.classification:
-            return ", ".join(self.emotions)
+        if self.classification or self.targets:
+            return ", ".join(self.targets or self.emotions)
         scale = utils.emotion_scale(self.emotions)
         return ", ".join(f"{emotion} {scale[emotion]}" for emotion in sorted(scale, key=scale.get))
+
+    def _counted(self):
+        """How many clips it learned each emotion from, or each number: dict of str to int."""
+        if self.targets:
+            return dict.fromkeys(self.targets, len(self._learned))
+        return self._learned["emotion"].value_counts().to_dict()
 
     def _record(self):
         predictor, own = self._check_trained(), {"adaptation": self.adaptation_}
@@ -557,7 +613,7 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
             "hears": found["features"],
             "says": self._range(),
             "corpora": self._trained_on(),
-            "clips": self._learned["emotion"].value_counts().to_dict(),
+            "clips": self._counted(),
             "protocol": self.protocol() if tested else "no clips were kept back",
             "score": general._test_scores() if tested else None,
             "versions": predictor.versions,

@@ -1,4 +1,4 @@
-"""What was measured: predictions with their scores, intervals, tables and pictures."""
+"""What was measured: predictions with their scores, intervals, tables, pictures; two compared."""
 
 import textwrap
 from dataclasses import KW_ONLY, asdict, dataclass, field
@@ -12,8 +12,8 @@ import plotting
 from checks import check_name
 from corpora import CORPORA
 from metrics import CONFIDENCE, N_BINS, NO_INTERVAL, SURE, TITLES, in_words
-from protocols import Leaks
-from tables import speaker_groups
+from protocols import Leaks, in_short
+from tables import names_of, speaker_groups
 
 MEASURED = """
 It names how a voice sounds, not what somebody feels: don't decide about people by it. How well it
@@ -31,9 +31,9 @@ class Evaluation:
 
     `clips` has the columns path, emotion, speaker, corpus, gender, fold and predicted; for
     classification confidence (the probability of the predicted emotion) and p_<emotion>, NaN where
-    the recognizer of a fold doesn't know the emotion; for regression target. Scores are of all
-    clips together, but in loco means over the corpora: each counts the same, and its own UAR is of
-    the emotions that it has.
+    the recognizer of a fold doesn't know the emotion; for regression target; for numbers
+    target_<name> and predicted_<name>. Scores are of all clips together, but in loco means over the
+    corpora: each counts the same, and its own UAR is of the emotions that it has.
 
     Subclasses have `tallies()` (n_speakers, ...), their scores `measures` (see `with_intervals`),
     `measure_names`, `main_measure`, which sorts speakers and compares systems, and
@@ -62,6 +62,11 @@ class Evaluation:
         """Names of the methods draw_<name> that show it best: tuple of str."""
         return self.DRAWN
 
+    @property
+    def answers(self):
+        """What is predicted: list of str, emotions or names of numbers."""
+        return self.emotions
+
     def by_corpus(self):
         """The clips of each corpus: dict of str to DataFrame."""
         return dict(tuple(self.clips.groupby("corpus")))
@@ -82,6 +87,15 @@ class Evaluation:
         parts = self.by_corpus().values() if self.over_corpora else [self.clips]
         return float(np.mean([self.chance_in(clips) for clips in parts]))
 
+    def more_results(self, n_clips):
+        """More entries of what `to_frame` shows: dict; see `_results`.
+
+        Parameters
+        ----------
+        n_clips : ndarray (n_speakers,)
+        """
+        return {}
+
     @cached_property
     def _results(self):
         """(rows, name) to (n_speakers, n_clips, scores as of `with_intervals`)."""
@@ -95,7 +109,7 @@ class Evaluation:
                 within = None if corpora is None else corpora[own]
                 scores = metrics.with_intervals(tallies[own], measures, self.random_state, within)
                 results[rows, name] = int(own.sum()), int(n_clips[own].sum()), scores
-        return results
+        return results | self.more_results(n_clips)
 
     def _frame(self, rows):
         """A table with a line for all, each corpus, gender and speaker."""
@@ -195,7 +209,7 @@ class Evaluation:
     def __str__(self):
         lines = [
             self.protocol,
-            f"{self.model}: {', '.join(self.emotions)}",
+            f"{self.model}: {', '.join(self.answers)}",
             *(f"leak guard: {line}" for line in self.leaks.lines()),
             f"chance: {self._in_words(self.chance())}; in brackets {CONFIDENCE} % intervals by "
             "speaker",
@@ -210,7 +224,7 @@ class Evaluation:
         facts = {
             "protocol": self.protocol,
             "model": self.model,
-            "emotions": ", ".join(self.emotions),
+            "emotions" if self.emotions else "numbers": ", ".join(self.answers),
             "leak guard": f"{self.leaks}",
             "chance": self._in_words(self.chance()),
             "in brackets": f"{CONFIDENCE} % intervals by speaker",
@@ -453,7 +467,7 @@ class RegressionEvaluation(Evaluation):
     """Mean absolute error and concordance correlation; see `Evaluation`."""
 
     main_measure = "mae"
-    measure_names = ("mae", "ccc")
+    measure_names = ("mae", "ccc", "rmse")
     higher_is_better = False
     measures = staticmethod(metrics.regression_measures)
 
@@ -471,3 +485,178 @@ class RegressionEvaluation(Evaluation):
             Column target.
         """
         return (clips["target"] - clips["target"].median()).abs().mean()
+
+
+class NumbersEvaluation(RegressionEvaluation):
+    """Concordance correlation and errors of numbers; see `Evaluation`.
+
+    Scores are means over the numbers where there are several; `to_frame` has rows "target" for each
+    of them.
+    """
+
+    main_measure = "ccc"
+    measure_names = ("ccc", "mae", "rmse")
+    higher_is_better = True
+    DRAWN = ("predictions", "speakers")
+    measures = staticmethod(metrics.mean_regression_measures)
+
+    @property
+    def targets(self):
+        """Names of the numbers: list of str."""
+        return [name.removeprefix("target_") for name in self.clips if name.startswith("target_")]
+
+    answers = targets
+
+    def to_dict(self):
+        table, several = self.to_frame(), len(self.targets) > 1
+        keys = {name: ("target", name) if several else ("all", "") for name in self.targets}
+        counts = ["n_speakers", "n_clips"]
+        each = {name: table.drop(columns=counts).loc[key].to_dict() for name, key in keys.items()}
+        targets = {name: metrics.without_nan(scores) for name, scores in each.items()}
+        return super().to_dict() | {"targets": targets}
+
+    def _columns(self, kind):
+        return self.clips[[f"{kind}_{name}" for name in self.targets]].to_numpy()
+
+    def tallies(self):
+        """Sum up targets and predictions: (n_speakers, n_targets, 7); see `moments_by_speaker`."""
+        numbers = self._columns("target"), self._columns("predicted")
+        return metrics.moments_by_speaker(*numbers, speaker_groups(self.clips))
+
+    def more_results(self, n_clips):
+        """The scores of each number, where there are several; see `Evaluation.more_results`."""
+        found, (tallies, measures, corpora) = {}, self.scoring()
+        for i, name in enumerate(self.targets) if len(self.targets) > 1 else ():
+            own = tallies[..., i : i + 1, :]
+            scores = metrics.with_intervals(own, measures, self.random_state, corpora)
+            found["target", name] = len(tallies), int(n_clips.sum()), scores
+        return found
+
+    def chance_in(self, clips):
+        """The concordance correlation of a constant: 0."""
+        return 0.0
+
+    def draw_predictions(self, figure=None):
+        """Draw what was predicted over what is true, in a panel for each number: matplotlib Figure.
+
+        Parameters
+        ----------
+        figure : matplotlib Figure, default a new one
+        """
+        figure = figure or plotting.new_figure(4 * len(self.targets) + 1, 4.5)
+        every = figure.subplots(1, len(self.targets), squeeze=False)[0]
+        for ax, name in zip(every, self.targets, strict=True):
+            true, predicted = self.clips[f"target_{name}"], self.clips[f"predicted_{name}"]
+            plotting.draw_predictions(true, predicted, ax)
+            ccc = metrics.regression_measures(metrics.moments_by_speaker(true, predicted, true * 0))
+            ax.set(title=f"{name}, CCC {ccc['ccc'][0]:.3f}", xlabel="true", ylabel="predicted")
+        figure.suptitle(self._above("true and predicted numbers"), fontsize=8)
+        return figure
+
+
+# comparing
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two systems on the same clips; prints as one sentence."""
+
+    measure: str  # "uar", or "mae" for regression
+    first: str  # name and protocol
+    second: str
+    values: tuple  # the measure of each
+    difference: float  # the first one's minus the second one's
+    low: float | None  # bounds of the difference's 95 % interval; None for one speaker
+    high: float | None
+    probability: float | None  # that the first one is better, over the speakers drawn
+    n_speakers: int
+    n_clips: int
+
+    def __str__(self):
+        return (
+            f"{TITLES[self.measure]} of {self.first} minus that of {self.second}: "
+            f"{self.values[0]:.3f} - {self.values[1]:.3f} = {self.difference:+.3f} "
+            f"({self._interval()}); {self.n_clips} clips of {self.n_speakers} speakers"
+        )
+
+    def _interval(self):
+        if self.low is None:
+            return NO_INTERVAL
+        return (
+            f"{CONFIDENCE} % by speaker: {self.low:+.3f} to {self.high:+.3f}; "
+            f"it is better with probability {self.probability:.3f}"
+        )
+
+    def __repr__(self):
+        return f"<Comparison: {self}>"
+
+    def _repr_html_(self):
+        first, second = (f"{TITLES[self.measure]} {value:.3f}" for value in self.values)
+        facts = {
+            f"first: {self.first}": first,
+            f"second: {self.second}": second,
+            "first minus second": f"{self.difference:+.3f} ({self._interval()})",
+            "measured on": f"{self.n_clips} clips of {self.n_speakers} speakers, the same for both",
+        }
+        return plotting.html_table(type(self).__name__, facts)
+
+
+def compare(first, second, *, same_folds=True):
+    """Compare two systems on the same clips: Comparison.
+
+    Both are scored on the same drawn speakers (paired bootstrap by clusters): a speaker who is hard
+    for both doesn't widen the interval of the difference.
+
+    Parameters
+    ----------
+    first, second : evaluation.Evaluation
+        Of the same clips.
+    same_folds : bool, default True
+        False compares two protocols instead, such as "random" and "loso".
+
+    Raises
+    ------
+    ValueError
+        If they aren't of the same clips, labels and folds.
+    """
+    _check_comparable(first, second, same_folds)
+    name, measures, corpora = first.main_measure, *first.scoring()[1:]
+    tallies = [e.scoring()[0] for e in (first, second)]
+    n_speakers = len(tallies[0])
+    values = tuple(float(measures(tally.sum(axis=0))[name]) for tally in tallies)
+    low = high = probability = None
+    if n_speakers > 1:
+        drawn = metrics.resample_speakers(n_speakers, first.random_state, corpora)
+        scores = [measures(np.tensordot(drawn, tally, axes=1))[name] for tally in tallies]
+        draws = scores[0] - scores[1]
+        better = draws if first.higher_is_better else -draws
+        low, high = map(float, metrics.percentiles(draws))
+        probability = float(np.mean(better > 0) + np.mean(better == 0) / 2)
+    labels = [f"{e.model} ({e.protocol_name})" for e in (first, second)]
+    gap = values[0] - values[1], low, high, probability
+    return Comparison(name, *labels, values, *gap, n_speakers, len(first.clips))
+
+
+def _check_comparable(first, second, same_folds):
+    if type(first) is not type(second) or set(first.answers) != set(second.answers):
+        raise ValueError("One evaluation can't be compared with one of other emotions or kind.")
+    if first.over_corpora != second.over_corpora:
+        raise ValueError("The scores of loco are means over corpora: compare it with loco only.")
+    columns = ["path", "emotion", "speaker", "corpus"] + ["fold"] * same_folds
+    a, b = (
+        e.clips.assign(path=names_of(e.clips))[columns].astype(str).sort_values("path")
+        for e in (first, second)
+    )
+    a, b = a.reset_index(drop=True), b.reset_index(drop=True)
+    if not a["path"].equals(b["path"]):
+        only = sorted(set(a["path"]) ^ set(b["path"]))
+        raise ValueError(
+            f"Both evaluations must score the same clips; only one has {in_short(only)}. Evaluate "
+            "both with the same corpora, emotions and balance."
+        )
+    differing = [column for column in columns if not a[column].equals(b[column])]
+    if differing:
+        raise ValueError(
+            f"Both evaluations must have the same {' and '.join(differing)} for every clip. "
+            "Evaluate both with the same protocol, label_map and random_state."
+        )

@@ -2,27 +2,58 @@
 
 import numpy as np
 
+N_STRATA = 5  # parts that clips are cut into by a number
+
 
 def speaker_folds(y, groups, n_splits=5, random_state=0):
     """Cross-validation folds without a speaker on both sides: list of index arrays (train, test).
 
     Parameters
     ----------
-    y, groups : array (n_clips,)
-        Labels, which the folds balance as far as whole speakers allow; speakers.
+    y : array (n_clips,) or (n_clips, n_targets)
+        Labels or numbers; the folds balance their `strata` as far as whole speakers allow.
+    groups : array (n_clips,)
+        Speakers.
     n_splits : int
         Fewer where there are fewer speakers, or fewer clips of the rarest label.
     random_state : int
     """
     from sklearn.model_selection import StratifiedGroupKFold  # slow to import, rarely needed here
 
-    y, groups = np.asarray(y), np.asarray(groups)
+    y, groups = strata(y), np.asarray(groups)
     check_two_speakers(groups)
     n_groups, rarest = len(np.unique(groups)), min(np.unique(y, return_counts=True)[1])
     n_splits = min(n_splits, n_groups, max(2, rarest))
-    # strings stand for the classes: on a regression scale the targets are few numbers
+    # strings stand for the classes: strata of numbers are few numbers
     splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=random_state)
     return list(splitter.split(np.zeros(len(y)), y.astype(str), groups))
+
+
+def strata(y):
+    """What clips are like in, by labels or numbers: ndarray (n_clips,) of labels, or of floats.
+
+    Few numbers stand for themselves. Of many, the clips are cut at quantiles: into fifths, or into
+    fewer parts of each target where there are several.
+
+    Parameters
+    ----------
+    y : array (n_clips,) or (n_clips, n_targets)
+
+    Examples
+    --------
+    >>> strata(["sad", "happy"]).tolist(), strata(np.arange(10)).tolist()
+    (['sad', 'happy'], [0.0, 0.0, 1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 4.0, 4.0])
+    """
+    y = np.asarray(y)
+    if y.dtype.kind not in "fiu" or (y.ndim == 1 and len(np.unique(y)) <= N_STRATA):
+        return y
+    columns, found = y.reshape(len(y), -1), np.zeros(len(y))
+    n_parts = max(2, round(N_STRATA ** (1 / columns.shape[1])))
+    shares = np.arange(1, n_parts) / n_parts
+    for column in columns.T:
+        edges = np.quantile(column, shares)
+        found = found * n_parts + np.searchsorted(edges, column, side="right")
+    return found
 
 
 def check_two_speakers(groups):
@@ -50,8 +81,8 @@ def stratified_order(y, random_state=0):
 
     Parameters
     ----------
-    y : ndarray (n_clips,)
-        Labels.
+    y : array (n_clips,) or (n_clips, n_targets)
+        Labels, or numbers: their `strata` count.
     random_state : int
         Seed of the order within a label.
 
@@ -61,6 +92,7 @@ def stratified_order(y, random_state=0):
     >>> y[stratified_order(y)[:3]].tolist()
     ['happy', 'sad', 'happy']
     """
+    y = strata(y)
     order = np.random.default_rng(random_state).permutation(len(y))
     place = np.empty(len(y))
     for label in np.unique(y):

@@ -19,6 +19,7 @@ from corpora import CORPORA, describe
 from create_csv import list_audio
 from parameters import LABEL_WORDS
 from tables import COLUMNS, NAME_ERRORS, TEXT
+from utils import names_option
 
 LARGEST = 2**32  # bytes of a file
 NAMED = 5  # files that a message names
@@ -43,7 +44,7 @@ NAMES = {name: (name, *others.split()) for name, others in NAMES.items()}
 
 
 def add_data(parser, labels="with --data"):
-    """Add the options --data, --columns and --label-map, which `clip_tables.read_data` takes.
+    """Add the options --data, --columns, --label-map, --target: what `clip_tables.read_data` takes.
 
     Parameters
     ----------
@@ -60,6 +61,8 @@ def add_data(parser, labels="with --data"):
     names = f"or a language ({', '.join(LABEL_WORDS)})"
     common = f"{labels}: labels by others, - leaves clips out, as in ps=happy,boredom=-; {names}"
     add("--label-map", type=_label_map_option, metavar="OLD=NEW,...", help=common)
+    target = "columns of numbers to learn in place of emotions, such as arousal,valence"
+    add("--target", type=names_option, metavar="COLUMNS", help=target)
 
 
 def pairs_option(text):

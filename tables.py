@@ -3,6 +3,7 @@
 Also the one writer of CSV for spreadsheets, `to_csv`.
 """
 
+import itertools
 import os
 import re
 import warnings
@@ -24,6 +25,8 @@ SPEAKERS = {"folder": lambda path: Path(path).resolve().parent.name}
 """What finds the speaker of a recording by its path, beside regular expressions."""
 CHECKED = "checked clips of"  # a key of DataFrame.attrs
 TEXT = object  # pandas's own strings can't hold such names where pyarrow makes them
+FEW, NEARLY_ALL = 8, 0.8  # clips; the share of them that has a speaker for itself
+NAMED = 5  # recordings that a warning names
 LARGEST = 2**30  # bytes of a desc_file: some ten million clips
 FORMULA = re.compile(r"(^|;)(?='*[=+\-@\t\r＝＋－＠])")
 """Where a cell is run by a spreadsheet; behind ; too, which separates cells in some countries."""
@@ -142,7 +145,7 @@ def listed_once(rows):
     Warns
     -----
     UserWarning
-        Says how many are listed again, and how many of these with another label.
+        Says how many are listed again, and names those with another label.
     """
     paths = pd.Series([os.path.abspath(p) for p in rows["path"]], rows.index, TEXT)  # noqa: PTH100
     places = pd.Series(names_of(rows.assign(path=paths)), rows.index, TEXT)
@@ -150,13 +153,45 @@ def listed_once(rows):
     if not again.any():
         return rows
     first = places.map(rows["emotion"].set_axis(places)[~again.to_numpy()])
-    n_other = (first != rows["emotion"])[again].sum()
+    other = (first != rows["emotion"]) & again
+    named = _several_labels(rows[places.isin(places[other])].assign(recording=places))
     warnings.warn(
-        f"{again.sum()} clip(s) are listed again, {n_other} of them with another label; each clip "
-        "counts once, as it is listed first.",
+        f"{again.sum()} clip(s) are listed again, {other.sum()} of them with another label"
+        f"{named and ': '}{named}; each clip counts once, as it is listed first.",
         stacklevel=3,
     )
     return rows[~again]
+
+
+def _several_labels(rows):
+    """Name the recordings (a column: what is the same for the same sound) with several labels."""
+    n_labels = rows.groupby("recording")["emotion"].transform("nunique")
+    found = rows[n_labels > 1].groupby("recording", sort=False)
+    named = [_with_labels(clips, " = ") for _, clips in itertools.islice(found, NAMED)]
+    return ", ".join(named) + ", ..." * (len(found) > NAMED)
+
+
+def _with_labels(clips, separator=", "):
+    pairs = zip(clips["path"], clips["emotion"], strict=True)
+    return separator.join(printable(f"{Path(path).name} ({label})") for path, label in pairs)
+
+
+def warn_of_labels(clips, silent):
+    """Name clips of digital silence, and recordings with several labels, in a warning each.
+
+    Parameters
+    ----------
+    clips : DataFrame (n_clips,)
+        Columns path, emotion, digest.
+    silent : Series (n_clips,) of bool
+    """
+    if silent.any():
+        named = _with_labels(clips[silent][:NAMED]) + ", ..." * int(silent.sum() > NAMED)
+        warnings.warn(
+            f"{silent.sum()} clip(s) of digital silence have a label: {named}", stacklevel=4
+        )
+    if named := _several_labels(clips[~silent].assign(recording=clips["digest"])):
+        warnings.warn(f"The same recording has several labels: {named}", stacklevel=4)
 
 
 def speaker_of(path, how):
@@ -248,16 +283,18 @@ def names_of(rows):
     return [*map(str, recordings(rows))]
 
 
-def as_read(rows):
+def as_read(rows, targets=()):
     """Rows without what was only measured of them: DataFrame, which is not checked once more.
 
     Parameters
     ----------
     rows : DataFrame (n_clips,)
         Columns path, emotion, speaker, corpus, and perhaps some of `OPTIONAL`.
+    targets : sequence of str
+        Columns of numbers that are learned.
     """
     names = [name for name in (*COLUMNS, *OPTIONAL) if name in rows and name != "partition"]
-    rows = rows[names].copy(deep=False)
+    rows = rows[[*names, *targets]].copy(deep=False)
     rows.attrs[CHECKED] = "these clips"
     return rows
 
@@ -277,6 +314,36 @@ def one_spelling(names):
     first = {}
     spelled = {name: first.setdefault(folded(name), name) for name in names.unique()}
     return pd.Series([spelled[name] for name in names], names.index, TEXT)
+
+
+def unclear_speakers(rows):
+    """Why nobody can tell which clips are of one speaker: str, empty where nothing speaks for it.
+
+    Names of files are asked for more than they know where they only count: `f01_sad`, `f02_sad`.
+
+    Parameters
+    ----------
+    rows : DataFrame (n_clips,)
+        Columns corpus, path and speaker; nothing is known without the last two. Clips of the same
+        name in different partitions are no reason.
+    """
+    if not {"path", "speaker"} <= set(rows):
+        return ""
+    for corpus, own in rows.groupby("corpus"):
+        n_clips, n_speakers = len(own), len({folded(name) for name in own["speaker"].unique()})
+        if n_clips >= FEW and n_speakers > NEARLY_ALL * n_clips:
+            count = f"{n_speakers} speakers of {n_clips} clips"
+            return f"nearly every clip of {corpus} counts as its own speaker ({count})"
+    own, folders = rows[rows["corpus"] == "custom"], {}
+    parts = own["partition"] if "partition" in own else [""] * len(own)
+    for path, speaker, part in zip(map(Path, own["path"]), own["speaker"], parts, strict=True):
+        if folded(path.name.split("_")[0]) == folded(speaker):  # it was told by the name
+            folders.setdefault((path.name, part), {})[path.parent] = None
+    for (name, _), places in folders.items():
+        if len(places) > 1:
+            named = " and ".join(f"{place.name}/{name}" for place in [*places][:2])
+            return f"clips of one name lie in different folders ({named})"
+    return ""
 
 
 def corpora_of(groups):

@@ -27,23 +27,13 @@ import numpy as np
 import soundfile as sf
 
 from audio import stream_audio
-from checks import make_parser, moved, printable, replacing
-from commands import (
-    NO_SPEECH,
-    adapted,
-    add_abstain,
-    add_adapt,
-    add_model,
-    among,
-    guarded,
-    recognizer,
-)
+from checks import guarded, make_parser, moved, printable, replacing
+from commands import NO_SPEECH, adapted, add_abstain, add_adapt, add_model, among, recognizer
 from confidence import decided
 from listening import Microphone, NothingHeard, Recorder, list_devices
 from parameters import SAMPLE_RATE
 from plotting import bars
 from predictor import recognise
-from processes import stoppable
 from timeline import Timeline
 
 HOP = 0.2  # seconds between the labels of the continuous mode
@@ -235,4 +225,4 @@ __getattr__ = moved(
 
 
 if __name__ == "__main__":
-    sys.exit(stoppable(main))
+    sys.exit(main())

@@ -7,39 +7,47 @@
     for block in Microphone():
         for row in stream.push(block): ...
 
-    FORMATS["srt"].to_text(table)                   # also csv, audacity, json
-    draw_timeline("call.wav", table)                # the picture
+    FORMATS["srt"].to_text(table)                   # of formats; also textgrid, eaf, rttm, ...
 
 From the shell, see `python emotion_recognition.py timeline --help`.
 """
 
 import html
-import json
 import math
+import os
 from collections import defaultdict, deque
-from collections.abc import Callable
-from itertools import groupby, takewhile
-from typing import NamedTuple
+from functools import partial
+from itertools import groupby, pairwise, takewhile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
 from adaptation import Running
+from annotations import check_within, read_segments
 from audio import duration_of, stream_audio
-from checks import check_name, moved, printable
-from listening import MARGIN, InputReport, Span, SpeechDetector
+from checks import check_name, moved
+from listening import MARGIN, InputReport, Span, SpeechDetector, has_speech
 from parameters import SAMPLE_RATE
-from plotting import colours, new_figure
 from predictor import predictor_of
 from speech_features import CONTEXT, HOP, WINDOW, SpeechFrames
-from tables import to_csv
 
-NO_MARKUP = str.maketrans("<>{}", "‹›()")  # SubRip has tags and arrows, and no way to escape them
 TWO_DECIMALS = "display.float_format", "{:.2f}".format  # for seconds and probabilities
 CHUNK = 3.0  # seconds of a recording that are encoded at once: about what a training clip has
 ENCODER_CONTEXT = 1.0  # seconds before a chunk that are encoded with it once more
 HEARABLE = SHORTEST_WINDOW = 0.3  # seconds; an emotion can't be recognised in less
+
+
+def _with_names(predictor):
+    """The Predictor, if what it predicts has names."""
+    predictor = predictor_of(predictor)
+    if not predictor.classification and not predictor.targets:
+        raise ValueError(
+            "A timeline is of emotions, or of numbers with a name (target=...); this is a "
+            "regressor on a scale of emotions. Use classification=True."
+        )
+    return predictor
 
 
 class Timeline:
@@ -59,7 +67,7 @@ class Timeline:
     Parameters
     ----------
     predictor : Predictor or trained recognizer
-        A classifier.
+        A classifier, or one of numbers with names.
     window, hop : float, default 3.0 and 1.0
         Seconds; hop is a multiple of 0.05.
     smooth : int, default 1
@@ -80,18 +88,13 @@ class Timeline:
     Raises
     ------
     ValueError
-        For a regressor, settings outside their range, or one that can't be adapted.
+        For a regressor of emotions, settings outside their range, or one that can't be adapted.
     """
 
     def __init__(
         self, predictor, *, window=3.0, hop=1.0, smooth=1, vad=True, chunk=None, adapt=False
     ):
-        self.predictor = predictor_of(predictor)
-        if not self.predictor.classification:
-            raise ValueError(
-                "A timeline needs a classifier; a regressor predicts numbers, not emotions. Use "
-                "classification=True."
-            )
+        self.predictor = _with_names(predictor)
         if abs(hop / 0.05 - round(hop / 0.05)) > 1e-6 or hop <= 0:
             raise ValueError(f"hop is a multiple of 0.05 s; got {hop!r}.")
         if not max(hop, SHORTEST_WINDOW) <= window:
@@ -110,7 +113,8 @@ class Timeline:
         self._cells_a_chunk = math.ceil((chunk or hop) / hop - 1e-6)
         self.detector = SpeechDetector(longest=math.inf) if vad else None
         self._spans = self.detector.spans if vad else [Span(0.0, math.inf, math.inf)]
-        self.novelties = []
+        self.columns = ["start", "end", *_labels(self.predictor)]
+        self.novelties, self.facts = [], {}
         self._held, self._first, self._n_samples = np.zeros(0, np.float32), 0, 0
         self._measures = {
             source: _SpeechPieces() if source is SpeechFrames else chunk and _EncoderPieces(source)
@@ -139,7 +143,8 @@ class Timeline:
         Returns
         -------
         list of dict
-            start, end (seconds), emotion, confidence, and the probability of each emotion.
+            start, end (seconds), emotion, confidence, and the probability of each emotion; or the
+            numbers of a predictor of these.
         """
         rows, width = [], round(self.hop * SAMPLE_RATE)
         while len(y):  # a row must not depend on samples after the cell with which its chunk ends
@@ -236,10 +241,9 @@ class Timeline:
         """Predict the cells of a chunk at once: list of rows."""
         if not cells:
             return []
-        views = zip(*(self.predictor.views(X) for *_, X in cells), strict=True)
-        X = self.predictor.joined([np.concatenate(view) for view in views])
+        X = _joined(self.predictor, [X for *_, X in cells])
         self.novelties += self.predictor.novelty(X).tolist()
-        every = self.current.probabilities(X)
+        every = _answers(self.current, X)
         for _, end, utterance, own in cells if self._running else ():
             self._running.add(utterance, end, own)
         return [self._row(*cell[:-1], own) for cell, own in zip(cells, every, strict=True)]
@@ -249,10 +253,8 @@ class Timeline:
             self._recent_span = utterance
             self._recent.clear()
         self._recent.append(probabilities)
-        shares = self.predictor.by_emotion(np.mean(self._recent, axis=0))
-        best = max(shares, key=shares.get)
         row = {"start": round(start, 3), "end": round(end, 3)}
-        return row | {"emotion": best, "confidence": shares[best]} | shares
+        return row | _labelled(self.predictor, np.mean(self._recent, axis=0))
 
     def _forget(self):
         """Drop what no later window needs."""
@@ -262,6 +264,32 @@ class Timeline:
             self._held, self._first = self._held[n_old:], self._first + n_old
         for pieces in filter(None, self._measures.values()):
             pieces.forget(oldest)
+
+
+def _labels(predictor):
+    return [*(predictor.targets or ("emotion", "confidence", *predictor.emotions))]
+
+
+def _answers(predictor, X):
+    """Probabilities, or numbers: (n_clips, n_labels or n_targets)."""
+    if predictor.targets:
+        return predictor.scores(X).reshape(len(X), -1)
+    return predictor.probabilities(X)
+
+
+def _labelled(predictor, answers):
+    """What a row says of an emotion, or its numbers: dict."""
+    if predictor.targets:
+        return predictor.by_target(answers)
+    shares = predictor.by_emotion(answers)
+    best = max(shares, key=shares.get)
+    return {"emotion": best, "confidence": shares[best]} | shares
+
+
+def _joined(predictor, features):
+    """The features of several clips from those of each."""
+    views = zip(*map(predictor.views, features), strict=True)
+    return predictor.joined([np.concatenate(view) for view in views])
 
 
 # frames that windows share
@@ -405,19 +433,116 @@ class _EncoderPieces(_Pieces):
             self._add(a - n_before + n_dropped, piece)
 
 
+class Turns:
+    """Predicts the emotion of each turn of speakers in a stream, when it has ended.
+
+    Each speaker's turns are adapted to together, so their features are kept (some kB each). Of the
+    sound only the turns at hand are held, in pieces of at most `LONGEST` seconds; the probabilities
+    of a longer turn are the mean of its pieces.
+
+    Parameters
+    ----------
+    predictor : Predictor or trained recognizer
+        A classifier, or one of numbers with names.
+    turns : DataFrame
+        start, end, speaker; see `annotations.read_segments`.
+    vad : bool, default True
+        Give no emotion to turns without speech. Turns below `SHORTEST_WINDOW` never have one.
+    adapt : bool, optional
+        Adapt to each speaker with `Running.ENOUGH` seconds or more. Default: if it can be adapted.
+    """
+
+    LONGEST = 20.0  # seconds
+
+    def __init__(self, predictor, turns, *, vad=True, adapt=None):
+        self.predictor, self.turns, self._vad = _with_names(predictor), turns, vad
+        if adapt:
+            Running(self.predictor, self.LONGEST)  # raises if it can't be
+        can = all(part.by_speaker is not None for part in self.predictor.parts)
+        self._adapt = can and self.predictor.speaker is None if adapt is None else adapt
+        self.columns = ["start", "end", "speaker", *_labels(self.predictor)]
+        self.novelties, self.facts = [], {"speakers": {}}
+        pieces = []
+        for turn, start, end in turns[["start", "end"]].itertuples():
+            n = math.ceil((end - start) / self.LONGEST - 1e-6)
+            pieces += [(b, a, turn) for a, b in pairwise(np.linspace(start, end, n + 1))]
+        pieces.sort()
+        earliest = np.minimum.accumulate([start for _, start, _ in pieces[::-1]])[::-1]
+        self._pieces = deque(zip(pieces, earliest, strict=True))
+        self._held, self._first, self._found = np.zeros(0, np.float32), 0, []
+
+    @property
+    def duration(self):
+        """Seconds of the stream so far."""
+        return (self._first + len(self._held)) / SAMPLE_RATE
+
+    def push(self, y):
+        """Take the next block of the stream, ndarray (n_samples,) at 16 kHz: no rows yet, []."""
+        self._held = np.concatenate([self._held, y])
+        self._measure(self.duration)
+        return []
+
+    def _measure(self, until):
+        """Measure the pieces that end before a moment, and drop what no later one needs."""
+        while self._pieces and self._pieces[0][0][0] <= until:
+            (end, start, turn), _ = self._pieces.popleft()
+            y = self._held[slice(*(round(t * SAMPLE_RATE) - self._first for t in (start, end)))]
+            if len(y) >= SHORTEST_WINDOW * SAMPLE_RATE and (not self._vad or has_speech(y)):
+                self._found.append((turn, end - start, self.predictor.features(y)))
+        needed = round(self._pieces[0][1] * SAMPLE_RATE) if self._pieces else math.inf
+        n_old = min(max(0, needed - self._first), len(self._held))
+        self._held, self._first = self._held[n_old:], self._first + n_old
+
+    def finish(self):
+        """Return a row for each turn, in the order of time: list of dict.
+
+        Emotion and probabilities are None where there is no speech.
+        """
+        check_within(self.turns, self.duration)
+        self._measure(math.inf)
+        nothing = dict.fromkeys(_labels(self.predictor))
+        rows = [row | nothing for row in self.turns.to_dict("records")]
+        for speaker, own in self.turns.groupby("speaker", sort=False):
+            found = [piece for piece in self._found if piece[0] in own.index]
+            seconds, predictor = sum(length for _, length, _ in found), self.predictor
+            adapt = bool(self._adapt and seconds >= Running.ENOUGH)
+            facts = {"turns": len(own), "seconds": round(float(seconds), 3), "adapted": adapt}
+            self.facts["speakers"][speaker] = facts
+            if not found:
+                continue
+            X = _joined(predictor, [X for *_, X in found])
+            self.novelties += predictor.novelty(X).tolist()
+            shares = _answers(predictor.adapted(X) if adapt else predictor, X)
+            turns = np.array([turn for turn, *_ in found])
+            for turn in np.unique(turns):
+                rows[turn] |= _labelled(predictor, shares[turns == turn].mean(axis=0))
+        return rows
+
+
 def predict_timeline(
-    predictor, audio, *, sr=None, channels="mix", report=True, verbose=1, on_row=None, **settings
+    predictor,
+    audio,
+    *,
+    sr=None,
+    channels="mix",
+    segments=None,
+    report=True,
+    verbose=1,
+    on_row=None,
+    **settings,
 ):
     """Predict emotion over time in a recording, in memory that doesn't grow with its length.
 
     Parameters
     ----------
     predictor : Predictor or trained recognizer
-        A classifier.
+        A classifier, or one of numbers with names.
     audio, sr
         The recording, and the rate of an array in Hz; see `audio.load_audio`.
     channels : {"mix", "split"}
         "split": a timeline for each channel, as for a call with a speaker on each.
+    segments : path or DataFrame, optional
+        Who speaks when (see `annotations.read_segments`): a row for each turn; see `Turns`.
     report : bool, default True
         Look for what makes the result doubtful: `attrs["warnings"]`, a dict of code to sentence.
     verbose : int, default 1
@@ -426,19 +551,24 @@ def predict_timeline(
         Called with channel (int, from 0) and row (dict) as soon as a row is predicted.
     **settings
         window, hop, smooth, vad, chunk, adapt; see `Timeline`. With an encoder chunk is `CHUNK`
-        here unless it is given; None encodes each window by itself.
+        here unless it is given; None encodes each window by itself. With segments vad and adapt.
 
     Returns
     -------
     TimelineTable, or a list of them for "split"
-        The rows of `Timeline.push`. `attrs` has duration (seconds) and warnings.
+        The rows of `Timeline.push`, or of `Turns.finish`. `attrs` has duration (seconds), warnings,
+        and for turns speakers: a dict of turns, seconds and whether it was adapted to them.
     """
     check_name(channels, ("mix", "split"), "channels")
     predictor = predictor_of(predictor)
-    if set(predictor.sources) - {SpeechFrames}:
-        settings = {"chunk": max(CHUNK, settings.get("hop", 0))} | settings
-    Timeline(predictor, **settings)  # raises for wrong settings before anything is read
-    parts = defaultdict(lambda: (Timeline(predictor, **settings), InputReport(), []))  # by channel
+    if segments is not None:
+        make = _for_turns(predictor, audio, sr, channels, segments, settings)
+    else:
+        if set(predictor.sources) - {SpeechFrames}:
+            settings = {"chunk": max(CHUNK, settings.get("hop", 0))} | settings
+        make = partial(Timeline, predictor, **settings)
+    make()  # raises for wrong settings before anything is read
+    parts = defaultdict(lambda: (make(), InputReport(), []))  # by channel
 
     def add(channel, rows):
         parts[channel][-1].extend(rows)
@@ -461,14 +591,27 @@ def predict_timeline(
     return tables[0] if channels == "mix" else tables
 
 
+def _for_turns(predictor, audio, sr, channels, segments, settings):
+    """What makes the `Turns` of a recording."""
+    wrong = sorted(set(settings) - {"vad", "adapt"}) + ["channels"] * (channels != "mix")
+    if wrong:
+        raise ValueError(
+            f"With segments a row is a turn: leave out {', '.join(wrong)}, or segments."
+        )
+    name = Path(audio).stem if isinstance(audio, (str, os.PathLike)) else None
+    turns, duration = read_segments(segments, recording=name), duration_of(audio, sr)
+    if duration is not None:
+        check_within(turns, duration)
+    return partial(Turns, predictor, turns, **settings)
+
+
 def _table(timeline, sound, rows, report):
-    columns = ["start", "end", "emotion", "confidence", *timeline.predictor.emotions]
-    table = TimelineTable(rows, columns=columns)
+    table = TimelineTable(rows, columns=timeline.columns)
     # a window at the beginning of an utterance is short, and thus farther than whole clips
     novel = bool(rows) and np.percentile(timeline.novelties, 25) > 1
     warnings = sound.warnings(novel, speech=bool(rows)) if report else {}
     warnings.pop("long", None)  # that a timeline is better
-    table.attrs = {"duration": timeline.duration, "warnings": warnings}
+    table.attrs = {"duration": timeline.duration, "warnings": warnings} | timeline.facts
     return table
 
 
@@ -492,182 +635,13 @@ class TimelineTable(pd.DataFrame):
             return paragraphs + super()._repr_html_()
 
 
-# formats
-
-
-def segments(table):
-    """Join neighbouring rows of the same emotion: DataFrame of start, end, emotion, confidence.
-
-    Parameters
-    ----------
-    table : DataFrame of `predict_timeline`
-    """
-    follows = table["start"].sub(table["end"].shift()).abs().lt(1e-3)
-    same = follows & table["emotion"].eq(table["emotion"].shift())
-    how = {"start": "first", "end": "last", "emotion": "first", "confidence": "mean"}
-    groups = table.groupby((~same).cumsum(), sort=False)
-    return groups.agg(how).reset_index(drop=True)
-
-
-def _srt_time(seconds):
-    ms = round(1000 * seconds)
-    return f"{ms // 3600000:02d}:{ms // 60000 % 60:02d}:{ms // 1000 % 60:02d},{ms % 1000:03d}"
-
-
-def to_srt(table):
-    """Write the segments as subtitles (SubRip): str.
-
-    Parameters
-    ----------
-    table : DataFrame of `predict_timeline`
-    """
-    lines = []
-    for i, row in enumerate(segments(table).itertuples(), 1):
-        times = f"{_srt_time(row.start)} --> {_srt_time(row.end)}"
-        label = printable(row.emotion).translate(NO_MARKUP)
-        lines.append(f"{i}\n{times}\n{label} ({row.confidence:.0%})\n")
-    return "\n".join(lines)
-
-
-def to_audacity(table):
-    """Write the segments as labels that Audacity imports (File, Import, Labels): str.
-
-    Parameters
-    ----------
-    table : DataFrame of `predict_timeline`
-    """
-    rows = segments(table).itertuples()
-    lines = (f"{row.start:.3f}\t{row.end:.3f}\t{printable(row.emotion)}\n" for row in rows)
-    return "".join(lines)  # without tabs and line breaks in them
-
-
-def to_json(table):
-    """Write duration, warnings and all rows as one JSON document: str.
-
-    Parameters
-    ----------
-    table : DataFrame of `predict_timeline`
-    """
-    return json.dumps(table.attrs | {"rows": table.to_dict("records")}, indent=1) + "\n"
-
-
-# the picture
-
-N_COLUMNS = 1200  # of the picture, whatever the length of the recording
-PICTURE_FFT = 512  # samples
-PICTURE_RANGE = 70  # dB
-
-
-def _overview(blocks, duration):
-    """Time (s), minimum, maximum and spectrum (n_bins, n_columns; dB, 0 at its loudest) of columns.
-
-    A column without the middle of a frame has the spectrum of the column before.
-    """
-    width = max(1, math.ceil(duration * SAMPLE_RATE / N_COLUMNS))  # samples a column
-    n = math.ceil(duration * SAMPLE_RATE / width)
-    low, high, counts = np.zeros((3, n))
-    power = np.zeros((n, PICTURE_FFT // 2 + 1))
-    hop = max(PICTURE_FFT // 2, min(width // 4, PICTURE_FFT))
-    window = np.hanning(PICTURE_FFT).astype(np.float32)
-    n_done, held = 0, np.empty(0, np.float32)
-    for y in blocks:
-        columns = np.minimum((n_done + np.arange(len(y))) // width, n - 1)
-        edges = np.flatnonzero(np.diff(columns, prepend=-1))
-        np.minimum.at(low, columns[edges], np.minimum.reduceat(y, edges))
-        np.maximum.at(high, columns[edges], np.maximum.reduceat(y, edges))
-        starts = np.arange(0, max(0, len(held) + len(y) - PICTURE_FFT + 1), hop)
-        middles = n_done - len(held) + starts + PICTURE_FFT // 2
-        held, n_done = np.concatenate([held, y]), n_done + len(y)
-        if len(starts):
-            frames = np.lib.stride_tricks.sliding_window_view(held, PICTURE_FFT)[starts]
-            place = np.minimum(middles // width, n - 1)
-            np.add.at(power, place, np.abs(np.fft.rfft(frames * window)) ** 2)
-            np.add.at(counts, place, 1)
-            held = held[starts[-1] + hop :]
-    filled = np.maximum.accumulate(np.where(counts > 0, np.arange(n), 0))
-    power = (power / np.maximum(counts, 1)[:, None])[filled].T
-    time = (np.arange(n) + 0.5) * width / SAMPLE_RATE
-    return time, low, high, 10 * np.log10(power / max(power.max(), 1e-12) + 1e-12)
-
-
-def draw_timeline(audio, table, *, sr=None, channel=None, figure=None):
-    """Draw waveform, spectrogram and emotions of a recording over one time axis.
-
-    Parameters
-    ----------
-    audio, sr
-        The recording; see `predict_timeline`.
-    table : DataFrame
-        Its timeline.
-    channel : int, optional
-        The channel of `table`, from 0; default: all channels are mixed.
-    figure : matplotlib Figure or SubFigure, optional
-        Default: a new one.
-
-    Returns
-    -------
-    matplotlib Figure or SubFigure
-        Its axes are waveform, spectrogram, probabilities and emotions, from top to bottom.
-    """
-    figure = figure or new_figure(11, 6)
-    duration = table.attrs["duration"]
-    blocks = stream_audio(audio, orig_sr=sr, mono=channel is None)
-    own = blocks if channel is None else (block[:, channel] for block in blocks)
-    time, low, high, decibels = _overview(own, duration)
-    wave, spectrum, shares, band = figure.subplots(
-        4, 1, sharex=True, gridspec_kw={"height_ratios": [2, 3, 3, 0.7]}
-    )
-    unit, scale = ("min", 60) if duration > 180 else ("s", 1)
-    wave.fill_between(time / scale, low, high, color="#444444", linewidth=0.3)
-    peak = max(-low.min(), high.max(), 1e-4)
-    wave.set(ylabel="amplitude\n(1 = full scale)", ylim=(-1.05 * peak, 1.05 * peak))
-    style = {"origin": "lower", "aspect": "auto", "cmap": "magma", "vmin": -PICTURE_RANGE}
-    extent = 0, duration / scale, 0, SAMPLE_RATE / 2000
-    image = spectrum.imshow(decibels, vmax=0, extent=extent, **style)
-    spectrum.set_ylabel("frequency (kHz)")
-    figure.colorbar(image, cax=spectrum.inset_axes([1.01, 0, 0.012, 1]), label="power (dB)")
-    _draw_emotions(shares, band, table, scale)
-    band.set(xlabel=f"time ({unit})", xlim=(0, duration / scale))
-    return figure
-
-
-def _draw_emotions(shares, band, table, scale):
-    """Probabilities as stacked areas, and below them the likeliest emotions in a band."""
-    from matplotlib.patches import Patch
-
-    emotions = list(table.columns[4:])
-    colour = colours(emotions)
-    width, left = (table["end"] - table["start"]) / scale, table["start"] / scale
-    bottom = np.zeros(len(table))
-    for emotion in emotions:
-        shares.bar(left, table[emotion], width, bottom, color=colour[emotion], align="edge")
-        bottom = bottom + table[emotion].to_numpy()
-    shares.set(ylabel="probability", ylim=(0, 1))
-    for row in segments(table).itertuples():
-        band.axvspan(row.start / scale, row.end / scale, color=colour[row.emotion], linewidth=0)
-    band.set(yticks=[])
-    band.set_ylabel("emotion", rotation=0, ha="right", va="center")
-    handles = [Patch(color=colour[emotion], label=emotion) for emotion in emotions]
-    shares.legend(handles=handles, loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False)
-
-
-class Format(NamedTuple):
-    """An output format of timelines."""
-
-    ending: str  # of its files
-    to_text: Callable | None  # table to str; None: the picture of `draw_timeline`
-
-
-FORMATS = {
-    "csv": Format(".csv", to_csv),
-    "srt": Format(".srt", to_srt),
-    "audacity": Format(".txt", to_audacity),
-    "json": Format(".json", to_json),
-    "png": Format(".png", None),
-}
-WRITERS = {name: form.to_text for name, form in FORMATS.items() if form.to_text}
-ENDINGS = {name: form.ending for name, form in FORMATS.items()} | {"plot": ".png"}
-
 __getattr__ = moved(
-    __name__, {"plotting": "COLOURS OTHERS", "speech_features": "Voice=SpeechFrames"}
+    __name__,
+    {
+        "formats": "ENDINGS FORMATS Format NO_MARKUP N_COLUMNS PICTURE_FFT PICTURE_RANGE WRITERS "
+        "draw_timeline segments to_audacity to_json to_srt",
+        "plotting": "COLOURS OTHERS colours new_figure",
+        "speech_features": "Voice=SpeechFrames",
+        "tables": "to_csv",
+    },
 )

@@ -609,7 +609,7 @@ def among(row, emotions):
     whole = sum(row[emotion] for emotion in emotions)
     shares = {emotion: row[emotion] / whole for emotion in emotions}
     best = max(shares, key=shares.get)
-    place = {"start": row["start"], "end": row["end"]}
+    place = {key: row[key] for key in ("start", "end", "speaker") if key in row}
     return place | {"emotion": best, "confidence": shares[best]} | shares
 
 

@@ -22,6 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from checks import guarded
 from data_extractor import extract_features
 from feature_cache import FRESH, FeatureCache, cache_settings
 from features import DEFAULT_FEATURES, check_functionals, feature_names
@@ -113,4 +114,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("bench_cache.py", main))

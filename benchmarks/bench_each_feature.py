@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import features
 from audio import load_audio
-from checks import check_name
+from checks import check_name, guarded
 from create_csv import list_audio, list_clips
 from emotion_recognition import recommended
 from evaluation import evaluate
@@ -294,12 +294,9 @@ def main(argv=None):
     parser.add_argument("--only", default=",".join(TABLES), help="default %(default)s")
     parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
     args = parser.parse_args(argv)
-    try:
-        for name in [check_name(name, TABLES, "table") for name in args.only.split(",")]:
-            print(f"\n{name}\n\n{markdown(TABLES[name](args.data_dir))}", flush=True)
-    except (ValueError, OSError) as error:
-        sys.exit(f"bench_each_feature.py: {error}")
+    for name in [check_name(name, TABLES, "table") for name in args.only.split(",")]:
+        print(f"\n{name}\n\n{markdown(TABLES[name](args.data_dir))}", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("bench_each_feature.py", main))

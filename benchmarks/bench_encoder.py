@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import encoder as enc
 from audio import load_audio
+from checks import guarded
 from create_csv import find_data_dir, list_audio
 from parameters import SAMPLE_RATE as SR
 
@@ -237,4 +238,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("bench_encoder.py", main))

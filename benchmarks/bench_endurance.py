@@ -30,6 +30,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from audio import load_audio
+from checks import guarded
 from create_csv import list_audio
 from emotion_recognition import load_recognizer
 from listening import Recorder
@@ -217,4 +218,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded("bench_endurance.py", main))

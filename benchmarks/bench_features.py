@@ -37,6 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import features as ft
 from audio import load_audio
+from checks import guarded
 from create_csv import list_audio
 from data_extractor import extract_features
 from emotion_recognition import classic, recommended
@@ -337,4 +338,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("bench_features.py", main))

@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from checks import guarded
 from emotion_recognition import EmotionRecognizer
 from features import RECOMMENDED_FEATURES
 from grid_search import Search
@@ -78,4 +79,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("bench_grid.py", main))

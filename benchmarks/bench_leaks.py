@@ -20,6 +20,7 @@ from scipy.ndimage import gaussian_filter1d
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from audio import load_audio
+from checks import guarded
 from create_csv import find_data_dir, list_audio
 from fingerprints import RATE, copies, described, fingerprint
 from parameters import SAMPLE_RATE
@@ -83,4 +84,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("bench_leaks.py", main))

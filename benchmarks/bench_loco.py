@@ -24,6 +24,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from checks import guarded
 from corpora import CORPORA, find_data_dir, groups, how_to_get, wishes
 from create_csv import labelled_clips, list_clips
 from emotion_recognition import recommended
@@ -151,10 +152,7 @@ def main(argv=None):
     add("--markdown", action="store_true", help="print the tables of the pages at the end")
     add("--json", action="store_true", help="print one JSON object instead")
     args = parser.parse_args(argv)
-    try:
-        found = bench(args)
-    except (ValueError, OSError) as error:
-        sys.exit(f"bench_loco.py: {error}")
+    found = bench(args)
     if args.picture:
         plain, ten = (found["recommended"][state] for state in DRAWN)
         save_figure(plain.draw_reliability_by_corpus(after=ten), args.picture)
@@ -169,4 +167,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("bench_loco.py", main))

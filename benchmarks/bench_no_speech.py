@@ -33,6 +33,7 @@ from no_speech import KINDS, SEEN, sound
 
 import augmentation as aug
 from audio import load_audio
+from checks import guarded
 from corpora import CORPORA, wishes
 from create_csv import labelled_clips
 from listening import OUTLIER, has_speech, speech_measures
@@ -202,4 +203,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("bench_no_speech.py", main))

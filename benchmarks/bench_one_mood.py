@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench_loco import there
 
+from checks import guarded
 from corpora import wishes
 from create_csv import labelled_clips
 from emotion_recognition import recommended
@@ -87,10 +88,7 @@ def main(argv=None):
     add("--seed", type=int, default=0, help="of the draws (default 0)")
     add("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
     args = parser.parse_args(argv)
-    try:
-        rows = bench(args)
-    except (ValueError, OSError) as error:
-        sys.exit(f"bench_one_mood.py: {error}")
+    rows = bench(args)
     for kind, own in rows.groupby("kind"):
         scores = {
             corpus: {way: uar(part, way) for way in WAYS} for corpus, part in own.groupby("corpus")
@@ -101,4 +99,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("bench_one_mood.py", main))

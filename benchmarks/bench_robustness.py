@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import augmentation as aug
 from audio import load_audio
+from checks import guarded
 from corpora import gender
 from emotion_recognition import recommended
 from evaluation import ClassificationEvaluation, compare
@@ -285,10 +286,7 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
     parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
     args = parser.parse_args(argv)
-    try:
-        found = bench(args)
-    except (ValueError, OSError) as error:
-        sys.exit(f"bench_robustness.py: {error}")
+    found = bench(args)
     clips = found["clean clips"]["clean"].clips
     print(
         f"{PROTOCOL} of {', '.join(CORPORA)}: {len(clips)} clips of {clips['group'].nunique()} "
@@ -300,4 +298,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("bench_robustness.py", main))

@@ -25,6 +25,7 @@ import soundfile as sf
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from audio import load_audio
+from checks import guarded
 from create_csv import find_data_dir, list_audio
 from emotion_recognition import recommended
 from parameters import SAMPLE_RATE as SR
@@ -138,4 +139,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("bench_timeline.py", main))

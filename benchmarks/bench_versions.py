@@ -26,6 +26,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from audio import load_audio
+from checks import guarded
 from deep_emotion_recognition import named_recognizer
 from emotion_recognition import load_recognizer
 from parameters import CLASSIFIERS, REGRESSORS
@@ -136,4 +137,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded("bench_versions.py", main))

@@ -59,6 +59,10 @@ from scipy.ndimage import gaussian_filter1d, map_coordinates
 from scipy.signal import resample_poly
 from tqdm.auto import tqdm
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from checks import guarded, replacing
+
 ESPEAK_VERSION = "1.51"
 """The espeak-ng that made the committed files; another one may write other bytes."""
 
@@ -199,7 +203,7 @@ LEVEL, PEAK, FLOOR = -24.0, 0.9, -66.0
 """RMS of a neutral clip in dBFS, highest peak, and the recording's own noise in dBFS."""
 
 
-class EspeakError(RuntimeError):
+class EspeakError(OSError):
     """espeak-ng is missing, or didn't speak."""
 
 
@@ -536,14 +540,12 @@ def render(clip):
 
 
 def write_wav(path, pcm):
-    """Write 16-bit mono WAV under a temporary name first, so that no half file is ever seen."""
-    part = path.with_suffix(".part")
-    with wave.open(str(part), "wb") as file:
+    """Write 16-bit mono WAV, whole or not at all."""
+    with replacing(path) as temporary, wave.open(str(temporary), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE)
         file.writeframes(pcm.tobytes())
-    part.replace(path)
 
 
 def make(output, *, voices=None, verbose=1):
@@ -572,7 +574,6 @@ def make(output, *, voices=None, verbose=1):
     for clip in tqdm(plan(voices), unit="clip", disable=not verbose):
         folder = Path(output) / VOICES[clip.voice].split
         pcm = render(clip)
-        folder.mkdir(parents=True, exist_ok=True)
         write_wav(folder / clip.name, pcm)
         paths.append(folder / clip.name)
     return paths
@@ -603,18 +604,13 @@ def parser():
 
 
 def main(argv=None):
-    """Run the command line; returns the exit code."""
+    """The command line; see the module's docstring."""
     options = parser().parse_args(argv)
-    try:
-        version = espeak_version()
-        paths = make(options.output, voices=options.voices)
-    except (EspeakError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    version = espeak_version()
+    paths = make(options.output, voices=options.voices)
     size = sum(path.stat().st_size for path in paths) / 1e6
     print(f"{len(paths)} synthetic clips, {size:.1f} MB, espeak-ng {version}: {options.output}")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded("make_custom.py", main))

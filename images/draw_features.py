@@ -24,7 +24,7 @@ import features
 import kernels
 import speech_features as speech
 from audio import load_audio
-from checks import check_name, replacing
+from checks import check_name, guarded, replacing
 from parameters import SAMPLE_RATE
 
 FOLDER = Path(__file__).resolve().parent
@@ -381,16 +381,13 @@ def parse_args(argv):
 def main(argv=None):
     """The command line; see the module's docstring."""
     args = parse_args(argv)
-    try:
-        names = [check_name(name, TITLES, "feature") for name in args.only.split(",")]
-        clips = [Clip(path) for path in args.files or CLIPS]
-        for name in names:
-            with replacing(args.output / f"feature_{name}.png") as temporary:
-                draw(name, clips).savefig(temporary, format="png")
-    except (ValueError, OSError) as error:
-        sys.exit(f"draw_features.py: {error}")
+    names = [check_name(name, TITLES, "feature") for name in args.only.split(",")]
+    clips = [Clip(path) for path in args.files or CLIPS]
+    for name in names:
+        with replacing(args.output / f"feature_{name}.png") as temporary:
+            draw(name, clips).savefig(temporary, format="png")
     print(f"{len(names)} pictures: {args.output}")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("draw_features.py", main))

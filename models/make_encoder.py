@@ -27,7 +27,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from checks import replacing
+from checks import guarded, replacing
 from encoder import FOLDER, PRECISIONS, EncoderError
 from utils import check_memo
 
@@ -318,10 +318,7 @@ def main(arguments=None):
     parser.add_argument("--output", help="default: models/, under the name that is looked for")
     args = parser.parse_args(arguments)
     name, expected = PRECISIONS[args.precision]
-    try:
-        model = make_model(read_weights(args.weights), args.precision)
-    except (EncoderError, OSError) as error:
-        sys.exit(f"{parser.prog}: {error}")
+    model = make_model(read_weights(args.weights), args.precision)
     content = model.SerializeToString(deterministic=True)
     path = Path(args.output or FOLDER / name)
     with replacing(path) as temporary:
@@ -332,4 +329,4 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("make_encoder.py", main))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from checks import replacing
+from checks import check_name, guarded, replacing
 from emotion_recognition import load_recognizer, recommended
 from evaluation import State, evaluate_states
 
@@ -81,14 +81,9 @@ def main(argv=None):
     add("--unmeasured", action="store_true", help="leave the scores out")
     add("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
     args = parser.parse_args(argv)
-    try:
-        for name in args.names or ["default"]:
-            if name not in MODELS:
-                raise ValueError(f"there is no model {name!r}; there are {', '.join(MODELS)}")
-            make(name, args)
-    except (ValueError, OSError) as error:
-        sys.exit(f"make_models.py: {error}")
+    for name in args.names or ["default"]:
+        make(check_name(name, MODELS, "model"), args)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("make_models.py", main))

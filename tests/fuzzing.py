@@ -46,6 +46,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "models"))
 
 import make_encoder
 
+import annotations
 import audio
 import download_data
 import encoder
@@ -236,6 +237,41 @@ def read_table(path):
     assert all(isinstance(value, str) for value in rows.to_numpy().ravel())
 
 
+def segments():
+    return [
+        b"SPEAKER call 1 0.50 1.25 <NA> <NA> ann <NA> <NA>\n;; x\nSPEAKER call 1 1 2 . . bob . .\n",
+        b'start,end,speaker\n0.5,1:00.25,ann\n1,2,"b, ob"\n',
+        "\ufeffWho;Begin;Dur\r\nżal;1e1;0:00:02\r\n".encode(),
+    ]
+
+
+def read_segments(path):
+    rows = annotations.read_segments(path)
+    assert list(rows.columns) == ["start", "end", "speaker"] and len(rows)
+    assert (rows["start"] >= 0).all() and (rows["start"] < rows["end"]).all()
+    assert np.isfinite(rows["end"]).all() and rows["speaker"].map(len).all()
+
+
+def exports():
+    value = {"choices": ["sad"]}, {"start": 1, "end": 2.5, "labels": ["happy", "żal"]}
+    result = [{"from_name": "emotion", "type": "x", "value": own} for own in value]
+    audio = "/data/local-files/?d=a%20b.wav"
+    full = {"data": {"audio": audio}, "annotations": [{"result": result, "was_cancelled": False}]}
+    short = {"audio": "/data/upload/1/0123abcd-x.wav", "emotion": [value[1]]}
+    cell = json.dumps([value[1]]).replace('"', '""')
+    return [
+        json.dumps([full, full]).encode(),
+        json.dumps([short, short | {"emotion": "sad"}]).encode(),
+        f'audio,id,emotion\nx.wav,1,sad\ny.wav,2,"{cell}"\n'.encode(),
+    ]
+
+
+def read_export(path):
+    rows = annotations.read_label_studio(path)
+    assert list(rows.columns) == ["path", "emotion", "start", "end"] and len(rows)
+    assert all(isinstance(x, str) and x for x in rows[["path", "emotion"]].to_numpy().ravel())
+
+
 def listings():
     file = {"filename": "OAF_back_angry.wav", "md5": "0" * 32, "id": 1, "filesize": 9}
     answer = {
@@ -293,6 +329,8 @@ TARGETS = {
     "grid": Target(".pickle", grid_results, get_tuned, (ValueError,)),
     "journal": Target(".jsonl", journals, resume_search, ()),
     "table": Target(".csv", desc_files, read_table, (ValueError,)),
+    "rttm": Target(".csv", segments, read_segments, (ValueError,)),
+    "labelstudio": Target(".json", exports, read_export, (ValueError,)),
     "listing": Target(".json", listings, list_files, (download_data.DownloadError,)),
     "archive": Target(".zip", archives, lay_out, (ValueError,)),
 }

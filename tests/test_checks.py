@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import REPO
@@ -14,6 +15,7 @@ from conftest import REPO
 import checks
 from checks import (
     SourceError,
+    alone,
     check_label,
     check_name,
     check_names,
@@ -165,7 +167,14 @@ def test_a_file_is_read_up_to_a_limit(tmp_path):
         read_file(tmp_path / "sparse", 2**20)
 
 
-OWN = {"augmentation.py", "download_data.py", "estimators.py", "grid_search.py", "networks.py"}
+OWN = {
+    "augmentation.py",
+    "download.py",
+    "download_data.py",
+    "estimators.py",
+    "grid_search.py",
+    "networks.py",
+}
 """They read what they have written themselves, or what the system says."""
 
 
@@ -173,6 +182,20 @@ def test_nothing_goes_round_the_gate():
     around = re.compile(r"read_bytes\(|read_text\(|open\(\"rb\"|sf\.(info|read)\(|copyfileobj\(")
     found = {path.name for path in REPO.glob("*.py") if around.search(path.read_text())}
     assert found <= OWN
+
+
+def started(*command, **env):
+    """A program in a process of its own, that hasn't ended."""
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        cwd=REPO,
+        env=os.environ | {name: str(value) for name, value in env.items()},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # pytest's own Ctrl-C isn't theirs, nor theirs pytest's
+    )
 
 
 def names(folder):
@@ -217,6 +240,92 @@ def test_a_replaced_file_is_as_readable_as_any_new_one(tmp_path):
     assert len(modes) == 1
 
 
+@pytest.fixture
+def writing(tmp_path):
+    """Start processes that write in a folder and don't end; the file that each has begun."""
+    code = "import checks, pathlib, sys\n"
+    code += "with checks.replacing(pathlib.Path(sys.argv[1], 'notes.txt')) as temporary:\n"
+    code += (
+        "    temporary.write_text('half')\n    print(temporary, flush=True)\n    sys.stdin.read()"
+    )
+    begun = []
+
+    def start():
+        process = started("-c", code, tmp_path)
+        begun.append(process)
+        return process, Path(process.stdout.readline().strip())
+
+    yield start
+    for process in begun:
+        process.kill()
+        process.communicate(timeout=60)
+
+
+@posix
+def test_what_a_killed_process_was_writing_goes_at_the_next_write(writing, tmp_path):
+    killed, left = writing()
+    killed.kill()
+    killed.wait(60)
+    assert left.read_text() == "half"
+    (_, in_use), (_, other) = writing(), writing()
+    assert not left.exists() and in_use.exists() and other.exists()
+
+
+@posix
+def test_only_ours_and_nobodys_is_swept(writing, tmp_path):
+    checks._sweep.cache_clear()
+    _, in_use = writing()
+    elsewhere = tmp_path / ".ser-0000-elsewhere"  # of another machine, whose locks aren't seen here
+    kept = [elsewhere, tmp_path / ".notes.txt.abc", tmp_path / f"{checks.TEMPORARY}folder"]
+    for path in kept[:2]:
+        path.touch()
+    kept[2].mkdir()
+    outside = tmp_path / "folder" / "outside"
+    outside.parent.mkdir()
+    outside.touch()
+    (tmp_path / f"{checks.TEMPORARY}link").symlink_to(outside)
+    os.mkfifo(tmp_path / f"{checks.TEMPORARY}pipe")
+    dead = tmp_path / f"{checks.TEMPORARY}dead"
+    dead.touch()
+    with replacing(tmp_path / "x"):
+        assert not dead.exists() and outside.exists() and in_use.exists()
+        assert all(path.exists() for path in kept)
+
+
+def test_nothing_is_lost_where_files_cannot_be_locked(tmp_path, monkeypatch):
+    checks._sweep.cache_clear()
+    monkeypatch.setattr(checks, "fcntl", None)  # as on Windows
+    (tmp_path / f"{checks.TEMPORARY}unknown").touch()
+    with replacing(tmp_path / "x") as temporary:
+        temporary.write_text("whole")
+    assert (tmp_path / "x").read_text() == "whole"
+    assert len(names(tmp_path)) == 2  # who knows whose the other one is
+
+
+@posix
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_two_are_not_at_work_in_one_place(tmp_path, kind):
+    path = tmp_path / "place"
+    if kind == "folder":
+        path.mkdir()
+    code = "import checks, pathlib, sys\nwith checks.alone(pathlib.Path(sys.argv[1])):\n"
+    with alone(path):
+        with pytest.raises(OSError, match="another run is at work in "), alone(path):
+            """Nor two threads."""
+        with alone(tmp_path):
+            """Elsewhere they are."""
+        with started("-c", code + "    print('in')", path) as process:
+            assert "another run" in process.communicate(timeout=60)[1]
+    with started("-c", code + "    print('in', flush=True); sys.stdin.read()", path) as process:
+        assert process.stdout.readline() == "in\n"
+        with pytest.raises(OSError, match="another run"), alone(path):
+            """It is still there."""
+        process.kill()  # the lock ends with it
+        process.wait(60)
+        with alone(path):
+            assert path.exists()
+
+
 # command lines
 
 
@@ -233,21 +342,6 @@ def test_a_guarded_program_ends_with_its_code_or_one_line(capsys):
     assert capsys.readouterr().err == "x.py: interrupted; go on by --resume\n"
     with pytest.raises(ZeroDivisionError):  # a fault of ours is shown in full
         guarded("x.py", failing, ZeroDivisionError())
-    assert guarded("x.py", failing, ZeroDivisionError("0"), errors=ArithmeticError) == 1
-
-
-def started(*command, **env):
-    """A program in a process of its own, that hasn't ended."""
-    return subprocess.Popen(
-        [sys.executable, *map(str, command)],
-        cwd=REPO,
-        env=os.environ | {name: str(value) for name, value in env.items()},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # pytest's own Ctrl-C isn't theirs, nor theirs pytest's
-    )
 
 
 PROGRAMS = {
@@ -299,10 +393,67 @@ def test_a_program_that_is_to_ignore_ctrl_c_does():
         assert process.communicate(timeout=60) == ("done\n", "")
 
 
-def test_every_program_of_this_folder_is_guarded():
-    """But for download_data.py, whose failures are many, one for each corpus."""
-    mains = {p.name for p in REPO.glob("*.py") if re.search("^def main", p.read_text(), re.M)}
-    assert mains | {"emotion_recognition.py"} == PROGRAMS.keys() | {"download_data.py"}
-    for name in mains - {"download_data.py"}:
-        text = (REPO / name).read_text()
-        assert "return guarded(" in text and f'end_at_interrupt("{PROGRAMS[name]}")' in text
+ENDINGS = {
+    "return 3": 3,
+    "sys.exit(4)": 4,
+    "return": 0,
+    "raise KeyboardInterrupt": 130,
+    "os.kill(os.getpid(), signal.SIGTERM)": 143,
+    # as test.py takes Ctrl-C for its end
+    "try: os.kill(os.getpid(), signal.SIGTERM)\n    except KeyboardInterrupt: return 0": 143,
+    "try: os.kill(os.getpid(), signal.SIGINT)\n    except KeyboardInterrupt: return 0": 0,
+    # `timeout` sends it twice; the second must not end what removes temporary files
+    "try: os.kill(os.getpid(), signal.SIGTERM)\n"
+    "    finally: os.kill(os.getpid(), signal.SIGTERM); print('cleaned up')": 143,
+}
+
+
+@posix
+@pytest.mark.parametrize("body", ENDINGS)
+def test_exit_codes_of_scripts(body):
+    code = "import os, signal, sys\nfrom checks import guarded\n"
+    code += f"def main():\n    {body}\nsys.exit(guarded('x.py', main))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True)
+    assert done.returncode == ENDINGS[body]
+    assert done.stderr in ("", "x.py: interrupted\n")
+    assert done.stdout == "cleaned up\n" * ("cleaned up" in body)
+
+
+def test_what_others_do_at_a_signal_stays_theirs():
+    def theirs(*_):
+        """As a server's."""
+
+    before = signal.signal(signal.SIGTERM, theirs)
+    try:
+        assert guarded("x.py", lambda: signal.getsignal(signal.SIGTERM) is not theirs) == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@posix
+def test_nothing_of_a_guarded_command_line_stays():
+    handlers = [signal.getsignal(number) for number in checks.SIGNALS]
+    inside = []
+    guarded("x.py", lambda: inside.extend(map(signal.getsignal, checks.SIGNALS)))
+    assert len({*inside}) == 1 and inside[0] not in handlers
+    assert [signal.getsignal(number) for number in checks.SIGNALS] == handlers
+
+
+def scripts():
+    """Every script of the repository, by its path there: dict to its text."""
+    paths = [p for pattern in ("*.py", "*/*.py") for p in REPO.glob(pattern)]
+    own = [path for path in paths if path.parent.name != "tests"]
+    texts = {path.relative_to(REPO).as_posix(): path.read_text("utf-8") for path in own}
+    return {name: text for name, text in texts.items() if 'if __name__ == "__main__":' in text}
+
+
+@pytest.mark.parametrize("name", sorted(scripts().keys() - {"emotion_recognition.py"}))
+def test_every_script_has_the_one_end(name):
+    text = scripts()[name]
+    if "/" in name:
+        assert text.endswith(f'    sys.exit(guarded("{Path(name).name}", main))\n')
+    else:  # its `main` is called by others, too, and it takes seconds to import
+        program = PROGRAMS[name]
+        assert f'    return guarded("{program}", ' in text or "    return guarded(PROGRAM, " in text
+        assert f'    end_at_interrupt("{program}")' in text
+        assert text.endswith("    sys.exit(main())\n")

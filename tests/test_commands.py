@@ -22,10 +22,11 @@ from conftest import BUNDLED, EMOTIONS, ODD_ORDER, REPO, bundled_clip
 from tiny_encoder import write_tiny_encoder
 
 import commands
-import timeline
+import results
 from audio import load_audio
 from checks import printable
 from deep_emotion_recognition import named_recognizer
+from formats import FORMATS
 from listening import REPORTS
 from parameters import SAMPLE_RATE
 from utils import AS_FEATURES
@@ -259,15 +260,15 @@ def test_a_recipe_is_trained_quietly(run, toys):
 def test_files_folders_and_patterns(run, folder, bundled):
     code, out, err = run("predict", folder, folder / "*.wav", "--json")
     assert code == 1 and "broken.wav" in err.splitlines()[-1]
-    results = {Path(result["path"]).name: result for result in json.loads(out)}
-    assert set(results) == {"one.wav", "two.wav", "broken.wav"}
-    assert "error" in results["broken.wav"] and "emotion" not in results["broken.wav"]
+    found = {Path(result["path"]).name: result for result in json.loads(out)}
+    assert set(found) == {"one.wav", "two.wav", "broken.wav"}
+    assert "error" in found["broken.wav"] and "emotion" not in found["broken.wav"]
     for name in ("one.wav", "two.wav"):
         expected = bundled.predict_proba(folder / name)
-        assert results[name]["probabilities"] == pytest.approx(expected, abs=1e-6)
-        assert results[name]["emotion"] == max(expected, key=expected.get)
-        assert results[name]["confidence"] == max(results[name]["probabilities"].values())
-        assert results[name]["warnings"].keys() <= REPORTS.keys()
+        assert found[name]["probabilities"] == pytest.approx(expected, abs=1e-6)
+        assert found[name]["emotion"] == max(expected, key=expected.get)
+        assert found[name]["confidence"] == max(found[name]["probabilities"].values())
+        assert found[name]["warnings"].keys() <= REPORTS.keys()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -520,14 +521,14 @@ def test_files_are_written_beside_the_results(run, command, folder):
     assert code == 0 and out == plain
     assert len(re.findall("written: ", err)) == len(forms)
     for form in forms:
-        assert (folder / f"new/one{timeline.FORMATS[form].ending}").stat().st_size
+        assert (folder / f"new/one{FORMATS[form].ending}").stat().st_size
     _, out, _ = run(command, one, "--json", "--write", "json")
     assert [json.loads((folder / "one.json").read_text())] == json.loads(out)
 
 
 def test_results_are_printed_before_pictures_are_drawn(run, folder, monkeypatch, capsys):
     shown = []
-    monkeypatch.setattr(commands, "save_figure", lambda *_: shown.append(capsys.readouterr().out))
+    monkeypatch.setattr(results, "save_figure", lambda *_: shown.append(capsys.readouterr().out))
     for form in ([], ["--json"], ["--csv"], ["--jsonl"]):
         assert run("explain", folder / "one.wav", "--write", "png", *form)[0] == 0
         assert "log-odds" in shown[-1] or "effect" in shown[-1]
@@ -569,7 +570,7 @@ def test_a_broken_recording_does_not_stop_the_others(run, command, folder):
 def test_channels_get_timelines_of_their_own(run, tmp_path):
     y = np.tile(load_audio(bundled_clip("angry")), 8)[: 6 * SAMPLE_RATE]
     sf.write(tmp_path / "call.wav", np.stack([y, 0 * y], 1), SAMPLE_RATE)
-    forms = ",".join(timeline.FORMATS)
+    forms = ",".join(FORMATS)
     split = "--channels", "split", "--write", forms
     code, out, err = run("timeline", tmp_path / "call.wav", *split)
     assert code == 0, err
@@ -725,3 +726,93 @@ def test_ctrl_c_ends_a_command_in_one_line(command, tmp_path):
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, b"")
     assert err == b"emotion_recognition.py: interrupted\n" and not list(tmp_path.glob("ser-*"))
+
+
+# what to label next, who speaks when, how right it is
+
+
+def test_ranked_recordings_are_printed_the_most_instructive_first(run, folder):
+    found, plain = (
+        json.loads(run("predict", folder, *more, "--json")[1]) for more in (["--rank"], [])
+    )
+    plain = {one["path"]: one for one in plain}
+    assert [one["path"] for one in found if "error" in one] == [found[-1]["path"]]
+    values = [one["uncertainty"] for one in found[:-1]]
+    assert values == sorted(values, reverse=True) and len(values) > 1
+    for one in found[:-1]:
+        assert one["probabilities"] == plain[one["path"]]["probabilities"]
+    code, out, _ = run("predict", folder, "--rank", "novelty", "--csv")
+    table = pd.read_csv(io.StringIO(out))
+    assert code == 1 and table["novelty"].dropna().is_monotonic_decreasing
+    code, out, _ = run("predict", folder, "--rank", "novelty")
+    assert [float(x) for x in re.findall(r"novelty ([\d.]+)", out)] == pytest.approx(
+        table["novelty"].dropna().tolist(), abs=1e-3
+    )
+    assert run("predict", "--rank", folder)[0] == 2
+
+
+@pytest.fixture
+def call(tmp_path):
+    """A recording of two clips with a pause between them, and where they are."""
+    happy, sad = load_audio(HAPPY), load_audio(SAD)
+    y = np.concatenate([happy, np.zeros(SAMPLE_RATE, np.float32), sad])
+    sf.write(tmp_path / "call.wav", y, SAMPLE_RATE)
+    middle = len(happy) / SAMPLE_RATE
+    turns = pd.DataFrame(
+        {"start": [0, middle, middle + 1], "end": [middle, middle + 1, len(y) / 16e3]}
+    )
+    return tmp_path / "call.wav", turns.assign(speaker=["ann", "eve", "bob"])
+
+
+def test_a_timeline_has_a_row_for_each_turn(run, documents, bundled, call, tmp_path):
+    path, turns = call
+    turns.to_csv(tmp_path / "turns.csv", index=False)
+    asked = "timeline", path, "--segments", tmp_path / "turns.csv"
+    [found] = documents(*asked)
+    assert [row["speaker"] for row in found["rows"]] == ["ann", "eve", "bob"]
+    table = bundled.predict_timeline(path, segments=turns, verbose=0)
+    assert [row["emotion"] for row in found["rows"]] == [
+        table["emotion"][0],
+        None,
+        table["emotion"][2],
+    ]
+    assert found["rows"][1]["confidence"] is None and set(found["speakers"]) == {
+        "ann",
+        "eve",
+        "bob",
+    }
+    code, out, _ = run(*asked)
+    assert code == 0 and re.search(r"ann +\w+ +0\.\d\d", out) and "eve" not in out
+    code, out, _ = run(*asked, "--jsonl", "-e", "sad,happy")
+    assert [json.loads(line)["speaker"] for line in out.splitlines()] == ["ann", "eve", "bob"]
+    code, out, _ = run(*asked, "--write", ",".join(FORMATS), "--output", tmp_path / "new")
+    assert code == 0 and len(list((tmp_path / "new").iterdir())) == len(FORMATS)
+    elan = (tmp_path / "new" / "call.eaf").read_text()
+    assert path.as_uri() in elan and 'PARTICIPANT="bob"' in elan
+    code, out, err = run("timeline", path, HAPPY, "--segments", tmp_path / "turns.csv")
+    assert code == 1 and not out and "one recording, not 2: run it for each" in err
+
+
+def test_a_timeline_is_scored_by_what_is_true(run, documents, call, tmp_path):
+    path, turns = call
+    truth = turns.assign(emotion=["happy", "neutral", "sad"])[::2].drop(columns="speaker")
+    truth.to_csv(tmp_path / "truth.csv", index=False)
+    asked = "timeline", path, "--reference", tmp_path / "truth.csv"
+    [found] = documents(*asked)
+    assert found["scores"]["n_segments"] == 2 and found["scores"]["eder"] >= 0
+    line = f"2 segments of 2 emotions: UAR {found['scores']['uar']:.3f}; emotion diarization error"
+    code, out, err = run(*asked)
+    assert code == 0 and line in out and line not in err
+    for form in ("--csv", "--jsonl"):
+        code, out, err = run(*asked, form)
+        assert line in err and line not in out
+
+
+@pytest.mark.parametrize(
+    "more", [["--window", "2"], ["--smooth", "2"], ["--adapt", "running"], ["--channels", "split"]]
+)
+def test_options_that_turns_do_not_have_are_refused(run, call, tmp_path, more):
+    path, turns = call
+    turns.to_csv(tmp_path / "turns.csv", index=False)
+    code, out, err = run("timeline", path, "--segments", tmp_path / "turns.csv", *more)
+    assert code in (1, 2) and not out and "segments" in err

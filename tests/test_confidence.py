@@ -1,6 +1,9 @@
 """Confidence: temperatures of scores drawn with known probabilities; distances; abstention."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import softmax
 from sklearn.metrics import log_loss
@@ -16,9 +19,11 @@ from confidence import (
     decided,
     distances,
     measured_coverages,
+    ranked,
     smallest_set,
     temperature,
     temperature_by_distance,
+    uncertainty,
 )
 from data_extractor import Split, ragged
 from models import BlockLDA
@@ -254,3 +259,20 @@ def test_abstention():
     assert decided(probabilities, 0.51) == "unsure"
     assert decided(probabilities, 0.0, 1.01) == "unsure" != decided(probabilities, 0.0, 0.99)
     assert decided(probabilities, None, 9.0) == decided(probabilities)
+
+
+# what to label next
+
+
+def test_the_uncertain_and_the_novel_come_first_and_silence_last():
+    found = [({"a": 0.9, "b": 0.1}, 0.5), ({}, np.nan), ({"a": 0.5, "b": 0.5}, 0.2)]
+    found.append(({"a": 0.2, "b": 0.8}, 1.5))
+    paths = ["sure.wav", Path("silent.wav"), "unsure.wav", np.zeros(9)]
+    table = ranked(paths, found)
+    assert table["path"].tolist() == ["unsure.wav", "recording 4", "sure.wav", "silent.wav"]
+    assert table["emotion"].tolist()[:3] == ["a", "b", "a"] and pd.isna(table["emotion"][3])
+    assert table["uncertainty"][0] == 1 and table["confidence"].tolist()[:3] == [0.5, 0.8, 0.9]
+    table = ranked(paths, found, "novelty")
+    assert table["novelty"].tolist()[:3] == [1.5, 0.5, 0.2]
+    assert uncertainty([1.0, 0.0, 0.0]) == 0
+    assert uncertainty([0.2] * 5) == pytest.approx(1)

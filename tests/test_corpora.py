@@ -170,7 +170,7 @@ OTHERS = ["nemo", "ased", "turev", "crema", "savee", "urdu", "emovo", "shemo", "
         (
             {"emodb": False},
             (None, False, None, *[False] * 10),
-            f"the corpora in the data folder but emodb, {', '.join(OTHERS)}",
+            "tess_ravdess, custom, as far as in the data folder",
         ),
         (
             {"tess_ravdess": "tess", "emodb": True, "custom_db": False},

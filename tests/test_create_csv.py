@@ -6,6 +6,7 @@ Every clip of these trees is a real, tiny recording; the names are those that th
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import unicodedata
@@ -235,8 +236,22 @@ def test_twins_and_unknown_codes_of_emodb(tmp_path):
         (row,) = cc.list_clips("emodb", data_dir=tmp_path).itertuples()
     assert Path(row.path).name == "08a04Ff.wav" and row.emotion == "happy"
     message = str(caught[0].message)
-    assert "copies of others beside them: 08a04Ff.WAV; " in message
+    assert "copies of others beside them: 08a04Ff.WAV" in message
     assert "there is no emotion in their names: 08a01fa.wav, 08a04Xa.wav" in message
+
+
+def test_names_that_only_count_are_no_speakers(tmp_path):
+    folder = tmp_path / "train-custom"
+    write_tree(folder, [f"f{i:02d}_sad.wav" for i in range(12)])
+    message = r"^Nearly every clip of custom .*12 speakers of 12 clips.*name clips <speaker>_"
+    with pytest.warns(UserWarning, match=message):
+        cc.list_clips("custom", data_dir=tmp_path)
+    shutil.rmtree(folder)
+    write_tree(
+        folder, [f"{who}/f{i}_{e}.wav" for who in ("DC", "JE") for i in "12" for e in ("sad", "ps")]
+    )
+    with pytest.warns(UserWarning, match=r"^Clips of one name lie in .*DC/f1_ps.wav and JE/f1_ps"):
+        cc.list_clips("custom", data_dir=tmp_path)
 
 
 def test_labels_and_speakers_are_compared_in_one_form(tmp_path):

@@ -4,12 +4,14 @@ import io
 import os
 import subprocess
 import sys
+import warnings
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile as sf
 from conftest import REPO, bundled_clip
 from joblib import Parallel, delayed
 from sklearn.base import clone
@@ -316,7 +318,8 @@ def test_messages_name_what_a_table_lacks_and_its_source(desc_files):
     with pytest.raises(ValueError, match="No train clips of boredom in these rows"):
         split(table, emotions=emotions)
     with pytest.warns(UserWarning, match="No test clips of boredom in my table"):
-        found = split(table, emotions=emotions, partition="test", source="my table")
+        table.attrs["source"] = "my table"
+        found = split(table, emotions=emotions, partition="test")
     assert set(found.y) == {"sad"}
 
 
@@ -663,3 +666,27 @@ def test_vectors_made_on_a_cluster_are_those_made_here(cluster, cache, tmp_path)
     np.testing.assert_array_equal(X, plainly(clips))
     with de.on_cluster(None):
         np.testing.assert_array_equal(extract(clips), X)
+
+
+# labels of silence
+
+
+@pytest.mark.parametrize("features", [["mfcc", "mel"], ["spectrum", "prosody"]])
+def test_digital_silence_with_a_label_is_named_whether_cached_or_not(cache, clips, features):
+    names = ["b_sad.wav", "c_happy.wav"]
+    silent = [str(Path(clips[0]).with_name(name)) for name in names]
+    for path, n_samples in zip(silent, (16000, 24000), strict=True):
+        sf.write(path, np.zeros(n_samples), 16000)
+    rows = pd.DataFrame({"path": [*clips, *silent], "emotion": ["sad", "happy"] * 11})
+    rows = rows.assign(speaker="a", corpus="custom")
+    options = {"emotions": ["sad", "happy"], "classification": True}
+    options |= {"functionals": None, "n_jobs": 1, "verbose": 0, "cache_dir": cache}
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="^2 clip.*of digital silence") as caught:
+            de.load_split(rows, features, **options)
+        assert len(caught) == 1
+        assert "b_sad.wav (sad)" in str(caught[0].message)
+        assert "c_happy.wav (happy)" in str(caught[0].message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        de.load_split(rows[:20], features, **options)

@@ -95,7 +95,7 @@ def test_the_script_writes_what_it_is_asked_for(tmp_path, capsys):
     ],
 )
 def test_a_wrong_argument_is_said(arguments, message, tmp_path, capsys):
-    with pytest.raises(SystemExit) as error:
+    with pytest.raises((ValueError, SystemExit)) as error:
         draw_features.main([*arguments, "--output", str(tmp_path)])
     assert message in f"{error.value}{capsys.readouterr().err}"
     assert not list(tmp_path.iterdir())

@@ -782,8 +782,8 @@ def idle(monkeypatch):
 def test_an_untrained_recognizer_says_what_it_would_learn_from(idle):
     rec = EmotionRecognizer(SVC(C=3), emotions=ODD_ORDER, **BUNDLED)
     assert shown(rec) == (
-        "<EmotionRecognizer of sad, angry, happy: SVC; not trained, will learn from the corpora in "
-        "the data folder but tess_ravdess, emodb, nemo, ased, turev>"
+        "<EmotionRecognizer of sad, angry, happy: SVC; not trained, will learn from custom, as far "
+        "as in the data folder>"
     )
     assert "model SVC(C=3) features spectrum, prosody" in text_of(rec._repr_html_())
     asked = EmotionRecognizer(SVC(), emodb=True, custom_db=False, tess_ravdess="tess")

@@ -637,10 +637,10 @@ def test_make_encoder_writes_the_same_bytes_each_time(small_weights, tmp_path, c
 def test_make_encoder_names_what_is_missing_and_files_that_are_not_openais(small_weights, tmp_path):
     weights = {k: v for k, v in small_weights.items() if k != "conv1.bias"}
     np.savez(tmp_path / "w.npz", **weights)
-    with pytest.raises(SystemExit, match=r"lacks conv1\.bias"):
+    with pytest.raises(EncoderError, match=r"lacks conv1\.bias"):
         make_encoder.main([str(tmp_path / "w.npz")])
     (tmp_path / "base.pt").write_bytes(b"another")
-    with pytest.raises(SystemExit, match=r"isn't OpenAI's base\.pt: its sha256 is"):
+    with pytest.raises(EncoderError, match=r"isn't OpenAI's base\.pt: its sha256 is"):
         make_encoder.main([str(tmp_path / "base.pt")])
 
 

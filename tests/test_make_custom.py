@@ -130,7 +130,7 @@ def test_without_espeak_one_line_says_what_to_type(tmp_path):
     )
     assert done.returncode == 1
     assert re.fullmatch(
-        r"error: .*apt-get install espeak-ng.*brew install espeak-ng.*\n", done.stderr
+        r"make_custom.py: .*apt-get install espeak-ng.*brew install espeak-ng.*\n", done.stderr
     )
     assert not (tmp_path / "out").exists()
 

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import math
 import pickle
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -492,3 +493,34 @@ def test_adaptation_is_to_a_speaker_or_to_a_condition(few_svc, ensemble, bundled
         assert np.allclose([[row[e] for e in predictor.labels] for row in found], adapted)
         with pytest.raises(ValueError, match=r"Unknown by 'corpus'.*speaker, condition"):
             rec.adapt(own, by="corpus")
+
+
+# what to label next
+
+
+def test_recordings_are_ranked_as_their_probabilities_say(rec, bundled_clips, tmp_path):
+    silent = tmp_path / "silent.wav"
+    sf.write(silent, np.zeros(16000), 16000)
+    some = [*bundled_clips[:6], silent]
+    table = rec.rank(some)
+    assert sorted(table["path"]) == sorted(map(str, some)) and table["path"].iloc[-1] == str(silent)
+    shares = [rec.predict_proba(path) for path in table["path"][:-1]]
+    assert table["emotion"][:-1].tolist() == [max(own, key=own.get) for own in shares]
+    entropies = [-sum(p * np.log(p) for p in own.values()) / np.log(3) for own in shares]
+    np.testing.assert_allclose(table["uncertainty"][:-1], entropies, atol=1e-6)
+    assert table["uncertainty"][:-1].is_monotonic_decreasing
+    novel = rec.rank(some, "novelty")
+    X = rec.features_of(novel["path"][:-1].tolist())
+    np.testing.assert_allclose(novel["novelty"][:-1], rec.predictor_.novelty(X), atol=1e-5)
+    assert novel["novelty"][:-1].is_monotonic_decreasing
+    shutil.copy(bundled_clips[0], tmp_path)
+    assert len(rec.rank(tmp_path)) == 2
+
+
+def test_what_cannot_be_ranked_is_refused(rec, regressor, bundled_clips):
+    with pytest.raises(ValueError, match=r"uncertainty, novelty\. Did you mean 'novelty'"):
+        rec.rank(bundled_clips[:1], by="novel")
+    with pytest.raises(ValueError, match="list of recordings or a folder"):
+        rec.rank(bundled_clips[0])
+    with pytest.raises(ValueError, match="classification=True"):
+        regressor.rank(bundled_clips[:1])

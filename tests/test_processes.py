@@ -20,19 +20,20 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
 import processes
+from checks import SIGNALS
 
 SCRIPT = """
 import sys
 from pathlib import Path
 from data_extractor import extract_features
-from processes import stoppable
+from checks import guarded
 
 def main():
     while True:
         extract_features(sys.argv[2:], ["mfcc"], n_jobs=2, verbose=0, cache_dir=False)
         Path(sys.argv[1]).touch()
 
-sys.exit(stoppable(main))
+sys.exit(guarded("x.py", main))
 """
 STOPPED = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
@@ -185,7 +186,7 @@ def test_signals_end_a_run_in_one_line(run, number, to_all):
     parent = run()
     (os.killpg if to_all else os.kill)(parent.pid, number)
     _, err = parent.communicate(timeout=120)
-    assert (parent.returncode, err) == (STOPPED[number], "-c: interrupted\n")
+    assert (parent.returncode, err) == (STOPPED[number], "x.py: interrupted\n")
     wait_for(lambda: not members(parent.pid))
     assert not left_by(parent.pid)
 
@@ -198,7 +199,7 @@ def test_a_signal_while_workers_start_ends_a_run_in_one_line(run):
     wait_for(lambda: len(members(parent.pid)) >= 3)  # they can't have imported anything yet
     os.killpg(parent.pid, signal.SIGINT)
     _, err = parent.communicate(timeout=120)
-    assert (parent.returncode, err) == (130, "-c: interrupted\n")
+    assert (parent.returncode, err) == (130, "x.py: interrupted\n")
 
 
 @on_linux
@@ -211,41 +212,7 @@ def test_what_nohup_ignores_stays_ignored(run, tmp_path):
     assert parent.wait(120) == 143
 
 
-ENDINGS = {
-    "return 3": 3,
-    "sys.exit(4)": 4,
-    "return": 0,
-    "raise KeyboardInterrupt": 130,
-    "os.kill(os.getpid(), signal.SIGTERM)": 143,
-    # as test.py takes Ctrl-C for its end
-    "try: os.kill(os.getpid(), signal.SIGTERM)\n    except KeyboardInterrupt: return 0": 143,
-    "try: os.kill(os.getpid(), signal.SIGINT)\n    except KeyboardInterrupt: return 0": 0,
-    # `timeout` sends it twice; the second must not end what removes temporary files
-    "try: os.kill(os.getpid(), signal.SIGTERM)\n"
-    "    finally: os.kill(os.getpid(), signal.SIGTERM); print('cleaned up')": 143,
-}
-
-
-@pytest.mark.parametrize("body", ENDINGS)
-def test_exit_codes_of_scripts(body):
-    code = "import os, signal, sys\nfrom processes import stoppable\n"
-    code += f"def main():\n    {body}\nsys.exit(stoppable(main))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True)
-    assert done.returncode == ENDINGS[body]
-    assert done.stderr in ("", "-c: interrupted\n")
-    assert done.stdout == "cleaned up\n" * ("cleaned up" in body)
-
-
-# who starts processes, and who ends
-
-
-def scripts():
-    return [p.name for p in sorted(REPO.glob("*.py")) if "__main__" in p.read_text("utf-8")]
-
-
-@pytest.mark.parametrize("name", sorted({*scripts()} - {"emotion_recognition.py"}))
-def test_every_script_can_be_stopped(name):
-    assert (REPO / name).read_text("utf-8").endswith("    sys.exit(stoppable(main))\n")
+# who starts processes
 
 
 @pytest.mark.parametrize("path", sorted(REPO.glob("*.py")), ids=lambda path: path.name)
@@ -259,8 +226,7 @@ def test_no_other_module_starts_processes_by_joblib(path):
 
 def follows(*_):
     """Whether this worker leaves signals to its parent, and its number."""
-    numbers = signal.SIGINT, *processes.STOPPING
-    return {signal.getsignal(number) for number in numbers} == {signal.SIG_IGN}, os.getpid()
+    return {signal.getsignal(number) for number in SIGNALS} == {signal.SIG_IGN}, os.getpid()
 
 
 class Noting(LogisticRegression):

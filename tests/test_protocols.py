@@ -1,6 +1,6 @@
-"""Folds, the leak guard, the clips that a model is adapted with, comparisons."""
+"""Folds, the leak guard, the clips that a model is adapted with."""
 
-from dataclasses import replace
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +9,11 @@ import pytest
 import soundfile
 from conftest import ODD_ORDER as LABELS
 from conftest import REPO
-from sklearn.metrics import balanced_accuracy_score
-from test_metrics import plain_bootstrap
-from test_plotting import text_of
-from test_reports import make_regression, make_result
 
 import protocols
 from create_csv import list_clips
 from data_extractor import load_data
-from protocols import Leaks, compare, find_leaks, guard, make_folds
+from protocols import Leaks, find_leaks, guard, make_folds
 from tables import COLUMNS, speaker_groups
 
 
@@ -335,99 +331,101 @@ def test_the_split_is_described_and_shared_speakers_are_named():
     assert line.endswith("clips of 2, none of them heard in training")
 
 
-# comparing
-
-
-def test_notebooks_show_a_comparison():
-    first, second = make_result(model="<b>"), make_result(model="other")
-    comparison = compare(first, second)
-    shown = text_of(comparison._repr_html_())
-    assert "first: <b> (loso) UAR 0." in shown and "second: other (loso) UAR 0." in shown
-    assert "first minus second +0.000 (95 % by speaker" in shown and "300 clips of 12" in shown
-    assert repr(comparison) == f"<Comparison: {comparison}>"
-    alone = replace(comparison, low=None, high=None, probability=None)
-    assert "+0.000 (one speaker, no interval)" in text_of(alone._repr_html_())
-
-
-def test_a_system_is_as_good_as_itself():
-    same = compare(make_result(), make_result())
-    assert (same.difference, same.low, same.high, same.probability) == (0, 0, 0, 0.5)
-
-
-def test_a_comparison_is_paired_as_in_a_loop():
-    first, second = make_result(seed=1, model="One"), make_result(seed=2, model="Two")
-    ours = compare(first, second)
-    y_true = first.clips["emotion"].to_numpy(dtype=str)
-    predicted = [e.clips["predicted"].to_numpy(dtype=str) for e in (first, second)]
-
-    def gap(rows):
-        scores = [balanced_accuracy_score(y_true[rows], p[rows]) for p in predicted]
-        return scores[0] - scores[1]
-
-    low, high = plain_bootstrap(speaker_groups(first.clips), gap)
-    assert ours.difference == pytest.approx(gap(np.arange(300)))
-    assert (ours.low, ours.high) == pytest.approx((low, high), abs=0.015)
-    other_way = compare(second, first)
-    assert other_way.difference == -ours.difference
-    assert other_way.probability == pytest.approx(1 - ours.probability)
-    assert str(ours) == (
-        f"UAR of One (loso) minus that of Two (loso): {first.scores()['uar']:.3f} - "
-        f"{second.scores()['uar']:.3f} = {ours.difference:+.3f} (95 % by speaker: {ours.low:+.3f} "
-        f"to {ours.high:+.3f}; it is better with probability {ours.probability:.3f}); 300 clips of "
-        "12 speakers"
+def own_clips(names, partition="train"):
+    """Rows of one's own recordings, as their names tell speaker and emotion."""
+    stems = [Path(name).stem.split("_") for name in names]
+    return pd.DataFrame(
+        {
+            "path": [f"/data/{partition}-custom/{name}" for name in names],
+            "emotion": [parts[-1] for parts in stems],
+            "speaker": [parts[0] for parts in stems],
+            "corpus": "custom",
+            "partition": partition,
+        }
     )
 
 
-def test_the_order_of_the_clips_doesnt_matter():
-    first, second = make_result(seed=1), make_result(seed=2)
-    expected = compare(first, second)
-    second.clips = second.clips.sample(frac=1, random_state=0)
-    assert compare(first, second) == expected
+COUNTED = [f"f{i:02d}_{('sad', 'happy')[i % 2]}.wav" for i in range(48)]
+"""Clips of two speakers, whose names but count them."""
+IN_FOLDERS = [
+    f"{who}/f0{i}_{e}.wav" for who in ("DC", "JE") for i in (1, 2) for e in ("sad", "happy")
+]
 
 
-def test_who_is_right_more_often_is_better_and_who_errs_less_too():
-    first = make_result()
-    perfect = make_result(predicted=first.clips["emotion"])
-    assert compare(perfect, first).probability == 1
-    rng = np.random.default_rng(0)
-    t, speakers = rng.integers(0, 3, 60).astype(float), rng.integers(0, 6, 60).astype(str)
-    good, bad = make_regression(t, t + 0.1, speakers), make_regression(t, t + 1, speakers)
-    result = compare(good, bad)
-    assert (result.measure, result.probability) == ("mae", 1)
-    assert result.difference == pytest.approx(-0.9)
-    assert "MAE of" in str(result)
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (
+            COUNTED,
+            "nearly every clip of custom counts as its own speaker (48 speakers of 48 clips)",
+        ),
+        (
+            IN_FOLDERS,
+            "clips of one name lie in different folders (DC/f01_sad.wav and JE/f01_sad.wav)",
+        ),
+    ],
+)
+def test_no_protocol_claims_unheard_speakers_where_names_dont_tell_them(names, reason):
+    clips = own_clips(names)
+    folds = make_folds("loso", clips)
+    line = protocols.describe("loso", clips, folds)
+    assert reason in line and "so independence of speakers can't be claimed" in line
+    assert "without its speaker" not in line
+    half = clips.index % 2 == 0
+    sides = clips[half].assign(speaker="f00"), clips[~half]
+    if names is COUNTED:
+        sides = clips[half], clips[~half]
+    groups = [speaker_groups(side) for side in sides]
+    line = protocols.describe_split(*sides, *groups)
+    assert "none of them heard in training" not in line
+    known = clips.assign(digest=None, **dict.fromkeys(protocols.FACTS, 1.0))
+    leaks = protocols.guard("loso", known, folds)
+    assert leaks.unclear == (reason,) and f"can't be told apart: {reason}" in str(leaks)
+    assert "no speaker, recording" not in str(leaks)
 
 
-def test_locos_are_compared_by_their_means_over_corpora():
-    first, second = make_result(seed=1), make_result(seed=2)
-    first.protocol_name = "loco"
-    with pytest.raises(ValueError, match="compare it with loco only"):
-        compare(first, second)
-    second.protocol_name = "loco"
-    result = compare(first, second)
-    means = [
-        np.mean([balanced_accuracy_score(c["emotion"], c["predicted"]) for _, c in parts])
-        for parts in (e.clips.groupby("corpus") for e in (first, second))
+def test_speakers_with_several_clips_are_claimed_to_be_unheard():
+    names = [f"{who}_{i}_sad.wav" for who in ("anna", "bob", "cleo") for i in range(4)]
+    clips = own_clips(names)
+    assert "without its speaker" in protocols.describe("loso", clips, make_folds("loso", clips))
+    tables = clips.assign(path=[f"/x/{s}/1_sad.wav" for s in clips["speaker"]])  # not by the name
+    assert "without its speaker" in protocols.describe("loso", tables, make_folds("loso", tables))
+
+
+def test_a_voice_is_the_same_however_it_is_spelled():
+    train, test = (
+        own_clips(["anna_1_sad.wav", "Jörg_1_sad.wav"]),
+        own_clips(["Anna_2_sad.wav"], "test"),
+    )
+    mac = own_clips([unicodedata.normalize("NFD", "jörg_2_happy.wav")], "test")
+    test = pd.concat([test, mac])
+    line = protocols.describe_split(train, test, speaker_groups(train), speaker_groups(test))
+    assert "on both sides: custom/Anna, " in line
+    leaks = find_leaks(train.assign(digest=None), test.assign(digest=None))
+    assert len(leaks.speakers) == 2
+    both = pd.concat([train, test], ignore_index=True)
+    assert [len(fold.test) for fold in make_folds("loso", both)] == [2, 2]
+
+
+def test_an_emotion_without_test_clips_is_named():
+    clips = pd.concat(
+        [own_clips(["a_1_sad.wav", "a_1_calm.wav"]), own_clips(["b_1_sad.wav"], "test")]
+    )
+    with pytest.warns(UserWarning, match="^No test clips of calm"):
+        make_folds("standard", clips)
+
+
+def test_silent_clips_and_recordings_with_several_labels_are_named(tmp_path):
+    noise = np.random.default_rng(0).standard_normal((2, 8000)) / 10
+    sounds = {"a_1_sad": noise[0], "a_2_happy": noise[0], "b_1_sad": noise[1]}
+    sounds |= {"b_2_sad": np.zeros(8000), "b_3_happy": np.zeros(8000)}
+    for name, y in sounds.items():
+        soundfile.write(tmp_path / f"{name}.wav", y, 16000)
+    clips = own_clips([f"{name}.wav" for name in sounds])
+    clips["path"] = [str(tmp_path / f"{name}.wav") for name in sounds]
+    with pytest.warns(UserWarning) as caught:
+        assert len(protocols.with_digests(clips)) == 5
+    assert [str(warning.message) for warning in caught] == [
+        "2 clip(s) of digital silence have a label: b_2_sad.wav (sad), b_3_happy.wav (happy)",
+        "The same recording has several labels: a_1_sad.wav (sad) = a_2_happy.wav (happy)",
     ]
-    assert result.values == pytest.approx(means)
-    assert result.low < result.difference < result.high
-
-
-def test_one_speaker_compares_without_an_interval():
-    result = compare(make_result(n_speakers=1, seed=1), make_result(n_speakers=1, seed=2))
-    assert result.low is result.high is result.probability is None
-    assert "one speaker, no interval" in str(result)
-
-
-def test_only_the_same_clips_and_folds_are_compared():
-    first, other = make_result(), make_result()
-    other.clips = other.clips.iloc[:-2]
-    with pytest.raises(ValueError, match=r"only one has 298\.wav, 299\.wav"):
-        compare(first, other)
-    with pytest.raises(ValueError, match="the same fold for"):
-        compare(first, make_result(fold="2"))
-    assert compare(first, make_result(fold="2"), same_folds=False).difference == 0
-    with pytest.raises(ValueError, match="the same emotion for"):
-        compare(first, make_result(emotion="sad"), same_folds=False)
-    with pytest.raises(ValueError, match="other emotions or kind"):
-        compare(first, make_regression([1.0], [1.0], ["a"]))

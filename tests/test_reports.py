@@ -1,10 +1,11 @@
-"""Reports of what was measured: scores, intervals, tables, pictures.
+"""Reports of what was measured: scores, intervals, tables, pictures, comparisons.
 
 scikit-learn's metrics and loops in plain Python are the oracles of scores.
 """
 
 import json
 import re
+from dataclasses import replace
 
 import matplotlib
 import matplotlib.pyplot
@@ -24,7 +25,7 @@ from test_metrics import plain_bootstrap, random_outcome
 from test_plotting import text_of
 
 from metrics import calibration_error, score
-from reports import ClassificationEvaluation, RegressionEvaluation
+from reports import ClassificationEvaluation, RegressionEvaluation, compare
 from tables import speaker_groups
 
 
@@ -197,7 +198,7 @@ def test_the_dict_is_plain_and_complete():
         assert low < plain["per_class_recall"][emotion] < high
     assert plain["emotions"] == LABELS and plain["corpora"] == ["emodb", "ravdess"]
     assert sum(map(sum, plain["confusion"])) == 300
-    kinds = "speakers", "audio", "sentences", "giveaways"
+    kinds = "speakers", "audio", "sentences", "giveaways", "unclear"
     assert plain["leaks"] == {kind: [] for kind in kinds}
 
 
@@ -329,3 +330,101 @@ def test_in_loco_each_corpus_has_its_own_panel():
         table = loco.reliability(name).dropna()
         np.testing.assert_allclose(ax.lines[1].get_xydata(), table[["confidence", "accuracy"]])
     assert figure.get_suptitle().startswith("Some: reliability in each corpus\nby hand")
+
+
+# comparing
+
+
+def test_notebooks_show_a_comparison():
+    first, second = make_result(model="<b>"), make_result(model="other")
+    comparison = compare(first, second)
+    shown = text_of(comparison._repr_html_())
+    assert "first: <b> (loso) UAR 0." in shown and "second: other (loso) UAR 0." in shown
+    assert "first minus second +0.000 (95 % by speaker" in shown and "300 clips of 12" in shown
+    assert repr(comparison) == f"<Comparison: {comparison}>"
+    alone = replace(comparison, low=None, high=None, probability=None)
+    assert "+0.000 (one speaker, no interval)" in text_of(alone._repr_html_())
+
+
+def test_a_system_is_as_good_as_itself():
+    same = compare(make_result(), make_result())
+    assert (same.difference, same.low, same.high, same.probability) == (0, 0, 0, 0.5)
+
+
+def test_a_comparison_is_paired_as_in_a_loop():
+    first, second = make_result(seed=1, model="One"), make_result(seed=2, model="Two")
+    ours = compare(first, second)
+    y_true = first.clips["emotion"].to_numpy(dtype=str)
+    predicted = [e.clips["predicted"].to_numpy(dtype=str) for e in (first, second)]
+
+    def gap(rows):
+        scores = [balanced_accuracy_score(y_true[rows], p[rows]) for p in predicted]
+        return scores[0] - scores[1]
+
+    low, high = plain_bootstrap(speaker_groups(first.clips), gap)
+    assert ours.difference == pytest.approx(gap(np.arange(300)))
+    assert (ours.low, ours.high) == pytest.approx((low, high), abs=0.015)
+    other_way = compare(second, first)
+    assert other_way.difference == -ours.difference
+    assert other_way.probability == pytest.approx(1 - ours.probability)
+    assert str(ours) == (
+        f"UAR of One (loso) minus that of Two (loso): {first.scores()['uar']:.3f} - "
+        f"{second.scores()['uar']:.3f} = {ours.difference:+.3f} (95 % by speaker: {ours.low:+.3f} "
+        f"to {ours.high:+.3f}; it is better with probability {ours.probability:.3f}); 300 clips of "
+        "12 speakers"
+    )
+
+
+def test_the_order_of_the_clips_doesnt_matter():
+    first, second = make_result(seed=1), make_result(seed=2)
+    expected = compare(first, second)
+    second.clips = second.clips.sample(frac=1, random_state=0)
+    assert compare(first, second) == expected
+
+
+def test_who_is_right_more_often_is_better_and_who_errs_less_too():
+    first = make_result()
+    perfect = make_result(predicted=first.clips["emotion"])
+    assert compare(perfect, first).probability == 1
+    rng = np.random.default_rng(0)
+    t, speakers = rng.integers(0, 3, 60).astype(float), rng.integers(0, 6, 60).astype(str)
+    good, bad = make_regression(t, t + 0.1, speakers), make_regression(t, t + 1, speakers)
+    result = compare(good, bad)
+    assert (result.measure, result.probability) == ("mae", 1)
+    assert result.difference == pytest.approx(-0.9)
+    assert "MAE of" in str(result)
+
+
+def test_locos_are_compared_by_their_means_over_corpora():
+    first, second = make_result(seed=1), make_result(seed=2)
+    first.protocol_name = "loco"
+    with pytest.raises(ValueError, match="compare it with loco only"):
+        compare(first, second)
+    second.protocol_name = "loco"
+    result = compare(first, second)
+    means = [
+        np.mean([balanced_accuracy_score(c["emotion"], c["predicted"]) for _, c in parts])
+        for parts in (e.clips.groupby("corpus") for e in (first, second))
+    ]
+    assert result.values == pytest.approx(means)
+    assert result.low < result.difference < result.high
+
+
+def test_one_speaker_compares_without_an_interval():
+    result = compare(make_result(n_speakers=1, seed=1), make_result(n_speakers=1, seed=2))
+    assert result.low is result.high is result.probability is None
+    assert "one speaker, no interval" in str(result)
+
+
+def test_only_the_same_clips_and_folds_are_compared():
+    first, other = make_result(), make_result()
+    other.clips = other.clips.iloc[:-2]
+    with pytest.raises(ValueError, match=r"only one has 298\.wav, 299\.wav"):
+        compare(first, other)
+    with pytest.raises(ValueError, match="the same fold for"):
+        compare(first, make_result(fold="2"))
+    assert compare(first, make_result(fold="2"), same_folds=False).difference == 0
+    with pytest.raises(ValueError, match="the same emotion for"):
+        compare(first, make_result(emotion="sad"), same_folds=False)
+    with pytest.raises(ValueError, match="other emotions or kind"):
+        compare(first, make_regression([1.0], [1.0], ["a"]))

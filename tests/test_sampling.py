@@ -50,3 +50,22 @@ def test_no_more_folds_than_speakers_and_an_error_for_one():
     assert len(sampling.speaker_folds([0, 1, 0, 1], ["a", "a", "b", "b"], 5)) == 2
     with pytest.raises(ValueError, match="at least two"):
         sampling.speaker_folds([0, 1], ["a", "a"])
+
+
+def test_folds_of_numbers_hold_high_and_low_ones_alike():
+    rng = np.random.default_rng(0)
+    y, groups = rng.normal(size=(300, 2)), np.repeat(np.arange(30), 10)
+    assert len(set(sampling.strata(y))) == 4 and len(set(sampling.strata(y[:, 0]))) == 5
+    for numbers in (y, y[:, 0]):
+        folds = sampling.speaker_folds(numbers, groups)
+        assert sorted(np.concatenate([test for _, test in folds])) == list(range(300))
+        for train, test in folds:
+            assert not set(groups[train]) & set(groups[test])
+            high = numbers.reshape(300, -1)[test, 0] > np.median(y[:, 0])
+            assert 0.3 < high.mean() < 0.7
+    assert sampling.strata([1, 2, 2, 5]).tolist() == [
+        1,
+        2,
+        2,
+        5,
+    ]  # few numbers stand for themselves

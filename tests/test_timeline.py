@@ -20,11 +20,12 @@ import timeline
 from audio import AudioError, load_audio
 from emotion_recognition import EmotionRecognizer, recommended
 from features import FEATURES, SPEECH_FEATURES, extract
+from formats import FORMATS, draw_timeline, segments
 from models import EmotionLDA
 from parameters import SAMPLE_RATE as SR
 from predictor import EnsemblePredictor
 from speech_features import CONTEXT, SpeechFrames
-from timeline import CHUNK, FORMATS, Timeline, TimelineTable, draw_timeline, segments
+from timeline import CHUNK, Timeline, TimelineTable
 
 
 @pytest.fixture(scope="module")
@@ -321,6 +322,164 @@ def test_running_adaptation_does_not_depend_on_blocks(rec, talk, chunk):
     assert not np.allclose(plain[-4:][EMOTIONS], found[-4:][EMOTIONS])
 
 
+# who speaks when
+
+
+@pytest.fixture(scope="module")
+def turns(talk):
+    """The clips of `talk` as turns of two speakers, and a third who speaks while they do."""
+    rows = [(start, end, "aaab"[i % 4]) for i, (start, end, _) in enumerate(talk[1])]
+    rows += [(rows[0][0] + 0.5, rows[1][1], "c"), (0.1, 1.3, "c")]  # the last: nobody does
+    return pd.DataFrame(rows, columns=["start", "end", "speaker"])
+
+
+def cut(talk, turn):
+    return talk[0][round(turn.start * SR) : round(turn.end * SR)]
+
+
+def test_a_turn_is_predicted_as_a_clip_is(rec, talk, turns):
+    table = rec.predict_timeline(talk[0], sr=SR, segments=turns, adapt=False)
+    columns = ["start", "end", "speaker", "emotion", "confidence", *EMOTIONS]
+    assert list(table.columns) == columns and type(table) is TimelineTable
+    pd.testing.assert_frame_equal(
+        pd.DataFrame(table[columns[:3]]), turns.sort_values("start", ignore_index=True)
+    )
+    for turn in table.itertuples():
+        shares = rec.predict_proba(cut(talk, turn), sr=SR)
+        if not shares:
+            assert pd.isna(turn.emotion) and pd.isna(turn.confidence)
+            continue
+        assert turn.emotion == max(shares, key=shares.get)
+        assert table.loc[turn.Index, EMOTIONS].to_dict() == pytest.approx(shares, abs=1e-5)
+    assert table["emotion"].isna().sum() == 1
+    assert not any(facts["adapted"] for facts in table.attrs["speakers"].values())
+    assert rec.predict_timeline(talk[0], sr=SR, segments=turns[-1:], vad=False)["emotion"].notna()[
+        0
+    ]
+
+
+def test_each_speaker_is_adapted_to_by_all_of_the_turns(rec, talk, turns):
+    table = rec.predict_timeline(talk[0], sr=SR, segments=turns)
+    facts = table.attrs["speakers"]
+    assert {who: own["adapted"] for who, own in facts.items()} == {
+        "a": True,
+        "b": False,
+        "c": False,
+    }
+    assert facts["a"]["seconds"] > timeline.Running.ENOUGH and facts["c"]["turns"] == 2
+    own = table[table["speaker"] == "a"]
+    X = np.concatenate([rec.predictor_.features(cut(talk, turn)) for turn in own.itertuples()])
+    shares = rec.predictor_.adapted(X).probabilities(X)
+    expected = [rec.predictor_.by_emotion(row) for row in shares]
+    np.testing.assert_allclose(own[EMOTIONS], pd.DataFrame(expected)[EMOTIONS], atol=1e-5)
+    plain = rec.predict_timeline(talk[0], sr=SR, segments=turns, adapt=False)
+    different = (table[EMOTIONS] - plain[EMOTIONS]).abs().max(axis=1) > 1e-6
+    assert set(table.loc[different, "speaker"]) == {"a"}
+
+
+def test_a_recognizer_that_cannot_adapt_has_turns_too(rec, talk, turns, adapted):
+    y, some = talk[0], turns[:4]
+    for other in (few_plain(), adapted):
+        table = other.predict_timeline(y, sr=SR, segments=some)
+        assert len(table) == 4 and not any(x["adapted"] for x in table.attrs["speakers"].values())
+        with pytest.raises(ValueError, match="adapted"):
+            other.predict_timeline(y, sr=SR, segments=some, adapt=True)
+
+
+def few_plain():
+    few = {"features": ["mfcc"], "functionals": ["mean"], "normalize": None}
+    return EmotionRecognizer(EmotionLDA(), **few, **BUNDLED).train()
+
+
+def test_turns_do_not_depend_on_blocks_and_hold_little_sound(rec, talk, turns, monkeypatch):
+    y = talk[0]
+    turns = pd.concat([turns, pd.DataFrame([(1.0, 37.0, "long")], columns=turns.columns)])
+    turns = turns.sort_values("start", ignore_index=True)
+    tables = []
+    for width in (len(y), SR, 777):
+        stream, held = timeline.Turns(rec, turns, adapt=False), 0
+        for first in range(0, len(y), width):
+            assert stream.push(y[first : first + width]) == []
+            held = max(held, len(stream._held))
+        tables.append(pd.DataFrame(stream.finish()))
+        assert stream.duration == pytest.approx(len(y) / SR)
+        assert width == len(y) or held <= (stream.LONGEST + 1) * SR
+    for other in tables[1:]:
+        pd.testing.assert_frame_equal(tables[0], other, check_exact=True)
+    edges = np.linspace(1, 37, 3)  # two pieces of 18 s each
+    pieces = [y[round(a * SR) : round(b * SR)] for a, b in itertools.pairwise(edges)]
+    shares = [rec.predict_proba(piece, sr=SR) for piece in pieces]
+    own = tables[0].loc[turns["speaker"] == "long", EMOTIONS].iloc[0]
+    assert own.to_dict() == pytest.approx(pd.DataFrame(shares).mean().to_dict(), abs=1e-5)
+
+
+def test_an_ensemble_has_turns(encoding, plain, talk, turns):
+    both = EnsemblePredictor.of([encoding.predictor_, plain.predictor_])
+    found = [
+        timeline.predict_timeline(x, talk[0], sr=SR, segments=turns[:4], adapt=False, verbose=0)
+        for x in (both, encoding, plain)
+    ]
+    mean = (found[1][EMOTIONS] + found[2][EMOTIONS]) / 2
+    np.testing.assert_allclose(found[0][EMOTIONS], mean, atol=1e-6)
+    assert any(
+        x["adapted"]
+        for x in timeline.predict_timeline(both, talk[0], sr=SR, segments=turns, verbose=0)
+        .attrs["speakers"]
+        .values()
+    )
+
+
+def test_turns_come_from_a_file_that_names_the_recording(rec, talk, turns, tmp_path, monkeypatch):
+    sf.write(tmp_path / "my call.wav", talk[0], SR)
+    lines = [
+        f"SPEAKER {name} 1 {t.start:.3f} {t.end - t.start:.3f} <NA> <NA> {t.speaker} <NA> <NA>\n"
+        for name, shift in (("my_call", 0), ("other", 900))
+        for t in turns.assign(start=turns["start"] + shift, end=turns["end"] + shift).itertuples()
+    ]
+    (tmp_path / "all.rttm").write_text("".join(lines))
+    decoded, stream = [], timeline.stream_audio
+    monkeypatch.setattr(
+        timeline, "stream_audio", lambda *x, **how: decoded.append(x) or stream(*x, **how)
+    )
+    rows = []
+    table = rec.predict_timeline(
+        tmp_path / "my call.wav",
+        segments=tmp_path / "all.rttm",
+        on_row=lambda channel, row: rows.append(row),
+    )
+    assert len(decoded) == 1 and len(table) == len(rows) == len(turns)
+    assert (table["emotion"].dropna() == [r["emotion"] for r in rows if r["emotion"]]).all()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"window": 2.0, "hop": 0.5}, "leave out hop, window, or segments"),
+        ({"channels": "split"}, "leave out channels, or segments"),
+        ({"segments": [("a", 1)]}, "DataFrame"),
+    ],
+)
+def test_settings_that_turns_do_not_have_are_refused(rec, talk, turns, wrong, words):
+    with pytest.raises(ValueError, match=words):
+        rec.predict_timeline(talk[0], sr=SR, **{"segments": turns} | wrong)
+
+
+def test_turns_after_the_end_are_refused_before_and_after_decoding(rec, talk, turns):
+    late = pd.DataFrame([(1.0, 900.0, "a")], columns=turns.columns)
+    with pytest.raises(ValueError, match="1 to 900 s"):
+        rec.predict_timeline(talk[0], sr=SR, segments=late)
+    stream = timeline.Turns(rec, late)
+    stream.push(talk[0][: 5 * SR])
+    with pytest.raises(ValueError, match=r"is 5\.00 s long"):
+        stream.finish()
+
+
+def test_turns_can_be_drawn(rec, talk, turns):
+    table = rec.predict_timeline(talk[0], sr=SR, segments=turns, report=False)
+    band = draw_timeline(talk[0], table, sr=SR).axes[3]
+    assert len(band.patches) == len(turns) - 1
+
+
 def test_each_channel_has_its_timeline(rec, talk):
     y, _places = talk
     middle = len(y) // 2
@@ -404,7 +563,9 @@ def test_subtitles_labels_csv_and_json():
 
 def test_each_format_has_its_ending_and_its_writer():
     endings = {name: form.ending for name, form in FORMATS.items()}
-    texts = {"csv": ".csv", "srt": ".srt", "audacity": ".txt", "json": ".json"}
+    texts = {"csv": ".csv", "srt": ".srt", "vtt": ".vtt", "audacity": ".txt", "json": ".json"}
+    texts |= {"textgrid": ".TextGrid", "eaf": ".eaf", "rttm": ".rttm"}
+    texts |= {"labelstudio": ".labelstudio.json"}
     assert endings == texts | {"png": ".png"} and FORMATS["png"].to_text is None
     for name in texts:
         assert FORMATS[name].to_text(TABLE) == timeline.WRITERS[name](TABLE)
