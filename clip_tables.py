@@ -47,8 +47,7 @@ MANY = 2000  # speakers: a fifth of so many has the labels in their proportions 
 RARE = 5  # times as frequent is the label that was meant
 LONGEST = 100  # seconds: whole numbers with a longer median are taken for milliseconds
 
-TIMES = "start", "end"
-WEB = "http://", "https://", "s3://"
+TIMES, WEB = ("start", "end"), ("http://", "https://", "s3://")
 ODD = ("//", "./", "\\") if os.sep == "/" else ("/", "..")  # in paths that aren't plain
 EMPTY = {"", "nan", "n/a", "null", "<na>"}  # folded
 PARTS = dict.fromkeys(("train", "training", "trn"), "train")

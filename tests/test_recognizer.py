@@ -183,7 +183,7 @@ def test_networks_and_ensembles_learn_from_tables(own_table, tmp_path):
     both = EnsembleRecognizer([EmotionRecognizer(SVC(C=c), **QUICK) for c in (1, 10)])
     assert both.fit(own_table).emotions == both.members[0].emotions == LABELS
     assert len(evaluate(both, "group-3", data=own_table, verbose=0).clips) == 87
-    default = EnsembleRecognizer(data=own_table, encoder=None, **settings)
+    default = EnsembleRecognizer(data=own_table, verbose=0)
     assert default.members[0].data is default.members[1].data
 
 
