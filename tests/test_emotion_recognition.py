@@ -419,7 +419,8 @@ def test_regression_scales(scale):
     value = rec.predict(CLIP)
     assert type(value) is float and min(scale.values()) <= value <= max(scale.values())
     assert rec.predict([CLIP, CLIP]) == [value, value]
-    for ask in (lambda: rec.predict_proba(CLIP), rec.confusion_matrix, rec.scores):
+    assert rec.scores()["mae"] == pytest.approx(rec.test_score())
+    for ask in (lambda: rec.predict_proba(CLIP), rec.confusion_matrix):
         with pytest.raises(ValueError, match=r"regress|classification"):
             ask()
 
