@@ -509,9 +509,11 @@ def scores_in_words(scores):
         See `score`.
     """
     numbers = {name: np.nan if value is None else value for name, value in scores.items()}
+    order = TITLES if "uar" in scores else scores
     return ", ".join(
-        f"{title} {in_words(*(numbers[f'{name}{ending}'] for ending in ('', '_low', '_high')))}"
-        for name, title in ((name, TITLES[name]) for name in scores if name in TITLES)
+        f"{TITLES[name]} {in_words(*(numbers[f'{name}{end}'] for end in ('', '_low', '_high')))}"
+        for name in order
+        if name in scores and name in TITLES
     )
 
 
