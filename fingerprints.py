@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import signal, sparse
-from scipy.spatial import cKDTree
 
 from parameters import SAMPLE_RATE
 
@@ -28,7 +27,8 @@ MOMENTS = 8  # of a recording
 NEAR = 40  # values before and after a moment that describe it
 N_DCT = 12  # numbers that do so
 CLOSE = 0.05  # distance between the descriptions of one moment in two copies, at most
-NEIGHBOURS = 5  # descriptions that are looked at for each
+N_GRIDS, N_AXES, CELL = 16, 12, 0.1  # of descriptions; those in one cell may be close
+NEIGHBOURS = 5  # in a cell that are looked at for each
 SAME = 0.987  # correlation of copies, at least
 SHORTEST = 0.3  # seconds in common
 SHARED = 0.6  # of the shorter recording, in common
@@ -156,18 +156,38 @@ def _candidates(prints):
     owners = np.repeat(np.arange(len(prints)), n_moments)
     places = np.concatenate([p.moments for p in prints])
     points = np.concatenate([p.descriptions for p in prints])
-    _, nearest = cKDTree(points).query(
-        points, NEIGHBOURS + 1, distance_upper_bound=CLOSE, workers=-1
-    )
-    a, column = np.nonzero(nearest < len(points))
-    b = nearest[a, column]
-    a, b = a[owners[a] < owners[b]], b[owners[a] < owners[b]]
+    a, b = _close(points)
+    other = owners[a] != owners[b]
+    a, b = a[other], b[other]
     lags = places[a] - places[b]
     pairs = np.stack([owners[a], owners[b], lags], axis=1)
     pairs = np.concatenate([pairs, pairs + [0, 0, 1]])  # a lag's neighbour counts as the same
     found, counts = np.unique(pairs, axis=0, return_counts=True)
     several = n_moments[found[:, :2]].min(axis=1) > 3
     return found[counts >= 1 + several]
+
+
+def _close(points):
+    """Nearly all pairs of points at most `CLOSE` apart: two ndarrays of int, the first is less.
+
+    Neighbours fall into the same cell of one of several random grids (locality-sensitive hashing,
+    Datar et al. 2004), so that time grows little faster than the number of points.
+    """
+    rng, n, found = np.random.default_rng(0), len(points), []
+    for _ in range(N_GRIDS):
+        axes = rng.normal(size=(N_DCT, N_AXES)).astype(np.float32)
+        axes /= np.linalg.norm(axes, axis=0) * CELL
+        cells = np.floor(points @ axes + rng.random(N_AXES, dtype=np.float32)).astype(np.int64)
+        cells = cells @ rng.integers(2**62, size=N_AXES)  # a hash: sums overflow
+        order = np.argsort(cells)
+        cells = cells[order]
+        for step in range(1, NEIGHBOURS + 1):
+            same = np.flatnonzero(cells[step:] == cells[:-step])
+            pair = np.sort([order[same], order[same + step]], axis=0)
+            distances = np.linalg.norm(points[pair[0]] - points[pair[1]], axis=1)
+            a, b = pair[:, distances <= CLOSE]
+            found.append(a * n + b)
+    return np.divmod(np.unique(np.concatenate(found)), n)
 
 
 def _alike(prints, i, j, lag):
