@@ -381,6 +381,15 @@ def alone(path):
         os.close(handle)
 
 
+def check_clock():
+    """Raise OSError if the clock says a date that zip files, and so models, can't have.
+
+    A machine without a battery starts in 1970.
+    """
+    if (year := time.localtime(time.time()).tm_year) < 1980:
+        raise OSError(f"the clock of this machine says {year}: set it, models can't be saved then")
+
+
 # command lines
 
 

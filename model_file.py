@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 import estimators
-from checks import SourceError, check_name, moved, printable, read_file, replacing
+from checks import SourceError, check_clock, check_name, moved, printable, read_file, replacing
 from corpora import licences
 from encoder import EncoderError
 from estimators import PLAIN, ModelFileError
@@ -358,6 +358,7 @@ def _from_model(model):
     """A model as skops stores it, its JSON without blanks."""
     import skops.io
 
+    check_clock()
     try:
         members = unzip(skops.io.dumps(model), SKOPS_MEMBERS, LIMIT)
     except TypeError as error:

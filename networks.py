@@ -21,6 +21,7 @@ import pandas as pd
 from joblib import delayed
 from tqdm.auto import tqdm
 
+from checks import check_clock
 from model_file import ModelFileError, unzip, zipped
 from processes import parallel
 from utils import quiet_stderr
@@ -302,6 +303,7 @@ def train_networks(clips, folds, settings, *, n_jobs=-1, verbose=1, log_folder=N
     history : DataFrame
         network, epoch, loss, val_loss, val_accuracy (or val_mae), learning_rate.
     """
+    check_clock()  # not at the end of the training, when the networks are put into files
     tf = load_tensorflow()
     n_jobs = 1 if tf.config.list_physical_devices("GPU") else n_jobs
     with tempfile.TemporaryDirectory() as temporary:

@@ -2,7 +2,7 @@
 
     python benchmarks/bench_endurance.py              # some hours
     python benchmarks/bench_endurance.py --quick      # a hundredth of it
-    python benchmarks/bench_endurance.py --only loads threads
+    python benchmarks/bench_endurance.py --only continuous --share 0.25
 
 Each trial runs in a process of its own, on the bundled model and the bundled recordings. Memory
 (MB), open files and threads are those of that process after a tenth of the trial and at its end.
@@ -203,16 +203,17 @@ def main(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="a hundredth of each trial")
-    parser.add_argument("--only", nargs="+", choices=TRIALS, default=list(TRIALS))
-    parser.add_argument("--share", type=float, help=argparse.SUPPRESS)  # of one, in this process
+    add = parser.add_argument
+    add("--share", type=float, default=1.0, help="of the length of each trial, such as 0.25")
+    add("--quick", dest="share", action="store_const", const=0.01, help="a hundredth")
+    add("--only", nargs="+", choices=TRIALS, default=list(TRIALS))
+    add("--here", action="store_true", help=argparse.SUPPRESS)  # one of them, in this process
     args = parser.parse_args(argv)
-    if args.share:
+    if args.here:
         return int(not measure(args.only[0], args.share))
     print("| what | time | MB at 10 % / end | open files | threads | flat | same answers |")
     print("|---|---|---|---|---|---|---|", flush=True)
-    share = 0.01 if args.quick else 1
-    command = [sys.executable, __file__, "--share", str(share), "--only"]
+    command = [sys.executable, __file__, "--here", "--share", str(args.share), "--only"]
     codes = [subprocess.run([*command, name], check=False).returncode for name in args.only]
     return int(any(codes))
 

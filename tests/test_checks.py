@@ -1,5 +1,6 @@
 """Checked names and text, the gate for files, interrupted programs, names that moved."""
 
+import ast
 import contextlib
 import os
 import pickle
@@ -324,6 +325,28 @@ def test_two_are_not_at_work_in_one_place(tmp_path, kind):
         process.wait(60)
         with alone(path):
             assert path.exists()
+
+
+# the clock
+
+
+def test_a_clock_before_zip_files_is_named(monkeypatch):
+    checks.check_clock()
+    monkeypatch.setattr(checks.time, "time", lambda: 0.0)
+    with pytest.raises(OSError, match=r"says (1970|1969): set it"):
+        checks.check_clock()
+
+
+@pytest.mark.parametrize("path", sorted(REPO.glob("*.py")), ids=lambda path: path.name)
+def test_no_wait_or_rate_depends_on_the_clock(path):
+    """It may be turned back. The cache compares it with the dates of files; results have a date."""
+    allowed = {"checks.py": ["time.time"], "feature_cache.py": ["time.time_ns"]}
+    calls = [
+        n.func for n in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(n, ast.Call)
+    ]
+    found = [ast.unparse(call) for call in calls]
+    clocks = "time.time", "time.time_ns", "datetime.now", "datetime.datetime.now"
+    assert [name for name in found if name in clocks] == allowed.get(path.name, [])
 
 
 # command lines

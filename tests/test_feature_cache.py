@@ -122,6 +122,28 @@ def extract(paths, features=FEATURES, **options):
     return X
 
 
+# the clock
+
+
+@pytest.mark.parametrize("hours", [-24 * 365, -1, 1], ids=["a year back", "an hour back", "ahead"])
+def test_a_clock_that_was_set_gives_no_former_vectors(hours, tmp_path, clips, monkeypatch):
+    monkeypatch.setenv("SER_CACHE_DIR", str(tmp_path / "cache"))
+    real, later = time.time_ns, [0]
+    monkeypatch.setattr(fc.time, "time_ns", lambda: real() + later[0])
+    later[0] = 3600 * 10**9  # the clips have long been there
+    extract(clips)
+    later[0] = hours * 3600 * 10**9
+    future = real() + 3600 * 10**9
+    for path in clips[:5]:  # their dates are in the future, too, and the size is the same
+        write_clip(Path(path), 999)
+        os.utime(path, ns=(future, future))
+    np.testing.assert_array_equal(extract(clips), plainly(clips))
+    for path in clips[:5]:
+        write_clip(Path(path), 1000)
+        os.utime(path, ns=(future, future))
+    np.testing.assert_array_equal(extract(clips), plainly(clips))
+
+
 # clip by clip
 
 

@@ -8,6 +8,7 @@ import stat
 import struct
 import subprocess
 import sys
+import time
 import tracemalloc
 import zipfile
 from dataclasses import replace
@@ -166,6 +167,18 @@ OTHER_MODELS = (
 def test_other_models_of_scikit_learn_predict_the_same(model, clips, tmp_path):
     rec = EmotionRecognizer(model, normalize=None, **FEW, **BUNDLED).train()
     assert answers(reloaded(rec, tmp_path), clips) == answers(rec, clips)
+
+
+def test_a_clock_that_was_turned_back_changes_no_answer(tmp_path, monkeypatch, clips):
+    rec = EmotionRecognizer(DecisionTreeClassifier(), **FEW, **BUNDLED).train()
+    ten_years_ago = time.time() - 10 * 365 * 86400
+    monkeypatch.setattr(time, "time", lambda: ten_years_ago)
+    assert answers(reloaded(rec, tmp_path), clips) == answers(rec, clips)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    assert answers(load_recognizer(next(tmp_path.iterdir())), clips) == answers(rec, clips)
+    with pytest.raises(OSError, match="clock of this machine"):
+        rec.save(tmp_path / "of 1970.ser")
+    assert not (tmp_path / "of 1970.ser").exists()
 
 
 def test_the_recommended_regressor_predicts_the_same(clips, tmp_path):
