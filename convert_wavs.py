@@ -218,11 +218,14 @@ def _write(source, target):
     checksum = 0
     with target.open("wb") as file, wave.open(file, "wb") as wav:
         wav.setparams((*WAV_PARAMS, 0, "NONE", None))
-        for y in stream_audio(source, SAMPLE_RATE):
+        faults = {}
+        for y in stream_audio(source, SAMPLE_RATE, faults=faults):
             # 2**15, as in reading: a 16-bit recording at 16 kHz comes out bit by bit the same
             samples = np.clip(np.rint(y * 2**15), -(2**15), 2**15 - 1).astype(np.int16).tobytes()
             wav.writeframesraw(samples)
             checksum = zlib.crc32(samples, checksum)
+    if "truncated" in faults:  # half a recording is no copy of it
+        raise AudioError(f"{str(source)!r}: {faults['truncated']}")
     return checksum
 
 

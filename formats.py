@@ -455,7 +455,7 @@ def draw_timeline(audio, table, *, sr=None, channel=None, figure=None):
     """
     figure = figure or new_figure(11, 6)
     duration = table.attrs["duration"]
-    blocks = stream_audio(audio, orig_sr=sr, mono=channel is None)
+    blocks = stream_audio(audio, orig_sr=sr, mono=channel is None, faults={})  # known by now
     own = blocks if channel is None else (block[:, channel] for block in blocks)
     time, low, high, decibels = _overview(own, duration)
     numeric = "emotion" not in table

@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 import soxr
 
+from checks import quiet_stderr
 from parameters import SAMPLE_RATE, SPEECH_FROM, SPEECH_MEASURES
-from utils import quiet_stderr
 
 FRAME, GROUP = 0.010, 5  # seconds; frames that are decided on together
 BAND = 150, 4000  # Hz: without hum and hiss
@@ -269,10 +269,13 @@ REPORTS = {
     "noisy": "speech is {ratio:.0f} dB over the noise; use a quieter room or come closer",
     "short": "{seconds:.1f} s of speech; a second or more is recognised better",
     "long": "{duration:.0f} s, one emotion for all of it; timeline shows the emotions over time",
+    "truncated": "{truncated}",  # these two as `audio.load_audio` finds them
+    "unscaled": "{unscaled}",
     "novel": "unlike anything in training; the emotion means little",
 }
 """Code of a warning to its sentence."""
-WITHOUT_SPEECH = "no-speech", "clipped", "quiet"  # the codes that mean something then
+WITHOUT_SPEECH = "no-speech", "clipped", "quiet", "truncated", "unscaled"
+"""The codes that mean something then."""
 
 
 class InputReport:
@@ -282,6 +285,11 @@ class InputReport:
     ----------
     sr : int, default 16000
         Hz.
+
+    Attributes
+    ----------
+    faults : dict of str to str
+        Given to `audio.load_audio` or `stream_audio`, it takes what they find.
 
     Examples
     --------
@@ -301,6 +309,7 @@ class InputReport:
         self._held = np.empty(0, np.float32)
         self.sr, self._seconds = sr, self._width / sr
         self._n_samples = self._n_clipped = 0
+        self.faults = {}
         self._levels = np.zeros(201, int)  # numbers of frames by level, from -200 dB
         self._spectra = np.zeros((201, 2))  # their power below and above `HIGH`
 
@@ -368,10 +377,12 @@ class InputReport:
             "noisy": found["ratio"] < 15,
             "short": found["seconds"] < 0.5,
             "long": found["duration"] >= LONG,
+            "truncated": "truncated" in self.faults,
+            "unscaled": "unscaled" in self.faults,
             "novel": novel,
         }
         codes = [code for code in REPORTS if fits[code] and (speech or code in WITHOUT_SPEECH)]
-        return {code: REPORTS[code].format(**found) for code in codes}
+        return {code: REPORTS[code].format(**found, **self.faults) for code in codes}
 
 
 # whether there is speech in a sound
