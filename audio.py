@@ -25,7 +25,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from checks import SourceError, open_file, printable, quiet_stderr
+from checks import SourceError, moved, open_file, printable, quiet_stderr
 from containers import declared_end, has_xing_tag
 from parameters import SAMPLE_RATE
 
@@ -670,3 +670,6 @@ def _ffmpeg(reason):
             f"libsndfile can't read it ({reason}), and ffmpeg, which might, isn't installed:"
             " `pip install imageio-ffmpeg`, or get it from your system's packages"
         ) from error
+
+
+__getattr__ = moved(__name__, {"containers": "CHUNKED UNKNOWN_SIZE"})

@@ -638,6 +638,7 @@ def main(argv=None):
 __getattr__ = moved(
     __name__,
     {
+        "audio": "load_audio",
         "checks": "replacing",
         "create_csv": "list_audio",
         "emotion_recognition": "DEFAULT_FILE corpora_options decided hear",

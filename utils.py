@@ -362,7 +362,7 @@ def feature_vector(
 
 
 class Doubtful(NamedTuple):
-    """The vector of a recording that is hardly as meant."""
+    """The vector of a recording that is truncated or unscaled."""
 
     vector: np.ndarray
     faults: dict  # see `audio.load_audio`
@@ -371,8 +371,7 @@ class Doubtful(NamedTuple):
 def extract_batch(sources, options):
     """Compute the vectors of some recordings, in a worker process; return `sources` and vectors.
 
-    An AudioError stands for the vector of a recording that can't be read, a Doubtful for that of
-    one which is truncated or unscaled.
+    An AudioError stands for a recording that can't be read, a Doubtful for what is hardly as meant.
 
     Parameters
     ----------
@@ -693,5 +692,9 @@ def score_fold(pipe, X, y, train, test, score):
     return score(y[test], pipe.fit(X[train], y[train]).predict(X[test]))
 
 
-_MOVED = {"checks": "quiet_stderr replacing", "parameters": "AVAILABLE_EMOTIONS"}
+_MOVED = {
+    "audio": "AudioWarning",
+    "checks": "quiet_stderr replacing",
+    "parameters": "AVAILABLE_EMOTIONS",
+}
 __getattr__ = moved(__name__, _MOVED)

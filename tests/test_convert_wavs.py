@@ -150,13 +150,21 @@ def test_remove_only_after_reading_back(tmp_path, monkeypatch):
 
 
 def test_an_interrupted_conversion_leaves_source_and_no_target(tmp_path, monkeypatch):
-    def interrupted(*args):
+    def interrupted(*args, **options):
         yield SPEECH
         raise KeyboardInterrupt
 
     source = write(tmp_path / "a.flac")
     monkeypatch.setattr(convert_wavs, "stream_audio", interrupted)
     with pytest.raises(KeyboardInterrupt):
+        convert_audio(source, tmp_path / "b.wav", remove=True)
+    assert list(tree(tmp_path)) == ["a.flac"]
+
+
+def test_half_a_recording_is_not_converted(tmp_path):
+    source = write(tmp_path / "a.flac")
+    source.write_bytes(source.read_bytes()[:-5000])
+    with pytest.raises(AudioError, match=r"a\.flac': only its first"):
         convert_audio(source, tmp_path / "b.wav", remove=True)
     assert list(tree(tmp_path)) == ["a.flac"]
 

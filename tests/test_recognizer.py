@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile as sf
 from conftest import BUNDLED, FEW, bundled_clip
 from sklearn.linear_model import Ridge
 from sklearn.multioutput import MultiOutputRegressor
@@ -17,7 +18,7 @@ from sklearn.svm import SVC, SVR
 
 import commands
 import formats
-from audio import load_audio
+from audio import AudioError, AudioWarning, load_audio
 from corpora import wishes
 from create_csv import labelled_clips
 from data_extractor import numbers_of
@@ -252,3 +253,27 @@ def test_the_mean_of_several_numbers_has_an_error_of_its_own():
     sums = np.array([[2, 1.0, 1, 2, 1, 2, 1]])  # t 0 and 1, p 1 and 1: errors 1 and 0
     found = regression_measures(sums)
     assert (found["mae"].item(), found["rmse"].item()) == pytest.approx((0.5, np.sqrt(0.5)))
+
+
+def test_a_list_of_numbers_is_no_list_of_recordings(few_svc, bundled_clips):
+    y = load_audio(bundled_clips[0])
+    advice = "a list is a list of recordings, and .* is none; .* np.asarray"
+    for numbers in (y.tolist(), list(y), tuple(y)):
+        for method in (few_svc.predict, few_svc.predict_proba, few_svc.features_of):
+            with pytest.raises(AudioError, match=advice):
+                method(numbers, sr=SAMPLE_RATE)
+    for ragged in ([y.tolist(), [0.5]], [[0.5], [[0.5]]]):
+        with pytest.raises(AudioError):
+            few_svc.predict(ragged, sr=SAMPLE_RATE)
+
+
+def test_arrays_of_any_shape_and_type_are_predicted_as_their_file_is(few_svc, bundled_clips):
+    y, rate = sf.read(bundled_clips[0], dtype="int16")
+    expected = few_svc.predict(bundled_clips[0])
+    wide = y.astype(np.int32) * 2**16
+    for array in (y, wide, y / 2**15, y[:, np.newaxis], y[np.newaxis], np.stack([y, y])):
+        assert few_svc.predict(array, sr=rate) == expected
+        assert few_svc.predict([array], sr=rate) == [expected]
+    for own in (y.astype(float), [y.astype(float)]):
+        with pytest.warns(AudioWarning, match="look like integers"):
+            few_svc.predict(own, sr=rate)
