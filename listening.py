@@ -33,6 +33,7 @@ SHORTEST = 0.15  # seconds of speech; less is a click
 MARGIN = 0.1  # seconds of soft sounds that are kept before and after speech
 PAUSE = 0.7  # seconds of silence that end an utterance
 LONGEST = 15.0  # seconds of an utterance that doesn't end
+BUSY = -9985  # PortAudio's error of a device that another program uses
 STALLED = 3.0  # seconds without a block until a device counts as unplugged
 
 
@@ -654,16 +655,27 @@ class Microphone:
         with ExitStack() as stack:
             stack.callback(audio.terminate)
             device = _choose(_devices(audio), self.device)
-            channels, size = min(2, device["channels"]), round(self.block * device["rate"])
-            place = {"input_device_index": device["index"], "frames_per_buffer": size}
-            form = device["rate"], channels, pyaudio.paInt16
-            try:
-                with quiet_stderr():
-                    stream = audio.open(*form, input=True, stream_callback=callback, **place)
-            except OSError as error:
+            place = {"input_device_index": device["index"], "input": True}
+            place |= {"frames_per_buffer": round(self.block * device["rate"])}
+            few, every = (
+                min(2, device["channels"]),
+                device["channels"],
+            )  # some take only all of them
+            for channels in dict.fromkeys((few, every)):
+                form = device["rate"], channels, pyaudio.paInt16
+                try:
+                    with quiet_stderr():
+                        stream = audio.open(*form, stream_callback=callback, **place)
+                    break
+                except OSError as error:
+                    refusal = error
+            else:
+                busy = refusal.args[0] == BUSY
                 raise DeviceError(
-                    f"{device['name']} can't be opened ({error.args[-1]}). Close the program that "
-                    "uses it, or choose another one: test.py --list-devices"
-                ) from error
+                    f"{device['name']} can't be opened with {channels} channel(s) at "
+                    f"{device['rate']} Hz ({refusal.args[-1]}). "
+                    f"{'Close the program that uses it, or choose' if busy else 'Choose'} another "
+                    "one: test.py --list-devices"
+                ) from refusal
             stack.callback(stream.close)
             yield device, channels
