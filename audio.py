@@ -10,7 +10,6 @@ of ten seconds:
 import contextlib
 import io
 import os
-import re
 import selectors
 import shutil
 import stat
@@ -26,11 +25,24 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from checks import SourceError, open_file, printable
+from checks import SourceError, moved, open_file, printable, quiet_stderr
+from containers import declared_end, has_xing_tag
 from parameters import SAMPLE_RATE
 
 MIN_RATE, MAX_RATE = 1_000, 768_000
 """Hz. A header that claims 1 Hz would blow up 16 000-fold in the resampler."""
+
+LOUDEST = 2.0**32
+"""Samples beyond are no sound; integers of 32 bits that were taken for floats are still below."""
+
+UNSCALED = 128.0
+"""42 dB over full scale: floats beyond are integers, as a rule, that nobody has scaled."""
+
+ENOUGH = 0.1
+"""Seconds of a damaged recording that are worth having."""
+
+MOST_CHANNELS = 32
+"""An array with so many rows or fewer, and more columns, has its channels in rows."""
 
 BLOCK_SAMPLES = 2**18
 """Samples (frames × channels) decoded at a time: 1 MiB of float32."""
@@ -57,17 +69,6 @@ FFMPEG_COMMAND = (
 )
 """Split at its spaces before the names go in, so that no name is ever parsed."""
 
-# Magic number: offset of the first chunk, its header, the id of the samples, its alignment.
-CHUNKED = {
-    b"RIFF": (12, "<4sI", b"data", 2),
-    b"RF64": (12, "<4sI", b"data", 2),
-    b"RIFX": (12, ">4sI", b"data", 2),
-    b"FORM": (12, ">4sI", b"SSND", 2),
-    b"caff": (8, ">4sq", b"data", 1),
-}
-UNKNOWN_SIZE = 0x7FFFF000
-"""Bytes. Programs that write to a pipe declare this or more (or 0): as long as it lasts."""
-
 UNKNOWN_FRAMES = 2**63 - 1
 """What libsndfile says of a stream that doesn't declare its length."""
 
@@ -87,25 +88,37 @@ class AudioError(ValueError):
     """A source that holds no usable audio; the message says which, why, and what to do."""
 
 
+class TruncatedError(AudioError):
+    """A recording that ends early, or can't be read further; `evidence` says how that is known."""
+
+    def __init__(self, evidence, message="truncated ({}); copy or download it again"):
+        super().__init__(message.format(evidence))
+        self.evidence = evidence
+
+
 class AudioWarning(UserWarning):
-    """Audio that can be used, but hardly as meant: digital silence."""
+    """Audio that can be used, but hardly as meant; see `faults` of `load_audio`."""
 
 
-def load_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, min_duration=0.1):
+def load_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, min_duration=0.1, faults=None):
     """Load any sound as a mono float32 signal.
 
     Parameters
     ----------
     source : str, os.PathLike, segments.Segment, binary file object or np.ndarray
         A file in any format that libsndfile or ffmpeg reads, or a segment of one, an open file
-        (read from where it stands), or samples of shape (n_samples,) or (n_samples, n_channels):
-        floats, or integers of up to 32 bits, which are scaled to ±1.
+        (read from where it stands), or samples of shape (n_samples,), (n_samples, n_channels) or
+        (n_channels, n_samples): floats, or integers of up to 32 bits, which are scaled to ±1.
     sr : float, default=16000
         Rate in Hz of the result.
     orig_sr : float, optional
         Rate in Hz of an array; needed for arrays, and for them only.
     min_duration : float, default=0.1
         Seconds below which a recording counts as unusable; 0 accepts a single sample.
+    faults : dict, optional
+        Takes what is wrong with audio that can be used all the same, code to sentence: truncated
+        (what is there is returned), unscaled (floats that look like integers), silent. Default: an
+        AudioWarning for each.
 
     Returns
     -------
@@ -115,13 +128,13 @@ def load_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, min_duration=0.1):
     Raises
     ------
     AudioError
-        If the source is missing, unreadable, empty, not audio, truncated or too short, or holds
-        NaN or infinite samples, or an implausible rate.
+        If the source is missing, unreadable, empty, not audio or too short, or holds NaN, infinite
+        or impossibly large samples, or an implausible rate.
 
     Warns
     -----
     AudioWarning
-        If every sample is zero.
+        See `faults`.
 
     Notes
     -----
@@ -135,19 +148,23 @@ def load_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, min_duration=0.1):
     >>> y.shape, y.dtype
     ((16000,), dtype('float32'))
     """
-    y = np.concatenate(list(_chunks(source, sr, orig_sr)))
+    found = {} if faults is None else faults
+    y = np.concatenate(list(_chunks(source, sr, orig_sr, found)))
     if len(y) < min_duration * sr:
         raise AudioError(
             f"{_describe(source)}: {len(y) / sr:.3f} s long, at least {min_duration} s are needed"
             " (min_duration); record it again or leave it out"
         )
     if not y.any():
-        message = f"{_describe(source)}: digital silence, every sample is zero"
-        warnings.warn(message, AudioWarning, stacklevel=2)
+        found["silent"] = "digital silence, every sample is zero"
+    if faults is None:
+        _warn(source, found)
     return y
 
 
-def stream_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, block_duration=60.0, mono=True):
+def stream_audio(
+    source, sr=SAMPLE_RATE, *, orig_sr=None, block_duration=60.0, mono=True, faults=None
+):
     """Load any sound block by block, in memory that doesn't grow with its length.
 
     Parameters
@@ -162,6 +179,8 @@ def stream_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, block_duration=60.0, m
         Length of a block in seconds.
     mono : bool, default=True
         Mix the channels; else each is kept.
+    faults : dict, optional
+        See `load_audio`; it is filled when the last block has come. Silence is none here.
 
     Yields
     ------
@@ -184,14 +203,21 @@ def stream_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, block_duration=60.0, m
     size = round(block_duration * sr)
     if size < 1:
         raise ValueError(f"block_duration={block_duration} s holds no sample; pass a larger one")
-    held = None
-    for chunk in _chunks(source, sr, orig_sr, mono):
+    held, found = None, {} if faults is None else faults
+    for chunk in _chunks(source, sr, orig_sr, found, mono):
         held = chunk if held is None else np.concatenate([held, chunk])
         n_whole = len(held) - len(held) % size
         yield from held[:n_whole].reshape(-1, size, *held.shape[1:])
         held = held[n_whole:]
     if len(held):
         yield held
+    if faults is None:
+        _warn(source, found)
+
+
+def _warn(source, faults):
+    for sentence in faults.values():
+        warnings.warn(f"{_describe(source)}: {sentence}", AudioWarning, stacklevel=3)
 
 
 def duration_of(source, orig_sr=None):
@@ -204,7 +230,7 @@ def duration_of(source, orig_sr=None):
     """
     with contextlib.suppress(*SOURCE_ERRORS, TypeError, ZeroDivisionError):
         if _is_array(source):
-            return len(source) / orig_sr
+            return len(_samples(source)) / orig_sr
         if _is_path(source):
             with _opened(Path(source)) as file, _sound(file, source) as sound:
                 return sound.frames / sound.samplerate if sound.frames < UNKNOWN_FRAMES else None
@@ -240,21 +266,50 @@ def _naming(source):
         raise AudioError(f"{_describe(source)}: can't be read ({reason}); {ADVICE}") from error
 
 
-def _chunks(source, sr, orig_sr, mono=True):
-    """Yield (n,) float32 at `sr`: decoded, mixed down, resampled, checked. Raises AudioError.
+def _chunks(source, sr, orig_sr, faults, mono=True):
+    """Yield (n,) float32 at `sr`: decoded, checked, mixed down, resampled. Raises AudioError.
 
     Not mono: (n, n_channels).
     """
     with _naming(source):
         _check_rate(sr)
         n_samples = 0
-        for chunk in _resampled(_decoded(source, orig_sr), sr, mono):
-            if not np.isfinite(chunk).all():
-                raise AudioError("NaN or infinite samples; repair the recording or leave it out")
+        for chunk in _resampled(_checked(_decoded(source, orig_sr), faults), sr, mono):
             n_samples += len(chunk)
             yield chunk
         if not n_samples:
             raise AudioError("holds no samples; record it again or leave it out")
+
+
+def _checked(blocks, faults):
+    """Yield blocks of samples that may be sound; note what is wrong with them."""
+    seconds, highest, whole = 0.0, 0.0, True
+    try:
+        for rate, frames in blocks:
+            peak = float(np.maximum(frames.max(), -frames.min()))
+            if not np.isfinite(peak):
+                raise AudioError("NaN or infinite samples; repair the recording or leave it out")
+            if peak > LOUDEST:
+                raise AudioError(
+                    f"samples of up to {peak:.3g}, where 1 is full scale: damaged, or no sound;"
+                    " repair the recording or leave it out"
+                )
+            if peak > 1:
+                highest, whole = max(highest, peak), whole and not (frames % 1).any()
+            yield rate, frames
+            seconds += len(frames) / rate
+    except TruncatedError as error:
+        if seconds < ENOUGH:
+            raise
+        faults["truncated"] = (
+            f"only its first {seconds:.1f} s can be read ({printable(error.evidence)}); copy or"
+            " download it again"
+        )
+    if highest > 1 and (whole or highest > UNSCALED):
+        faults["unscaled"] = (
+            f"samples of up to {highest:g}, where 1 is full scale, look like integers; keep them as"
+            " integers, or divide them by their full scale, such as 2**15"
+        )
 
 
 def _resampled(blocks, sr, mono=True):
@@ -281,9 +336,8 @@ class _AsIs:
 
 def _mono(frames):
     """Return the mean (n,) of frames (n, n_channels), as float32."""
-    with np.errstate(over="ignore", invalid="ignore"):  # infinities are reported by _chunks
-        y = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)
-        return np.ascontiguousarray(y, dtype=np.float32)
+    y = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)
+    return np.ascontiguousarray(y, dtype=np.float32)
 
 
 def _check_rate(rate):
@@ -345,14 +399,22 @@ def _decoded(source, orig_sr):
 def _from_array(source, orig_sr):
     if orig_sr is None:
         raise AudioError("an array needs its sampling rate: pass orig_sr, in Hz")
+    if len(y := _samples(source)):
+        yield orig_sr, _scaled(y)
+
+
+def _samples(source):
+    """Any array as (n_samples, n_channels); torch's and librosa's have their channels in rows."""
     try:
         y = np.asarray(source)
     except (TypeError, ValueError) as error:
         raise AudioError(f"no array of samples ({error}); give rows of one length") from error
-    if y.ndim not in (1, 2) or (y.ndim == 2 and y.size and y.shape[1] > y.shape[0]):
+    y = y[:, np.newaxis] if y.ndim == 1 else y
+    if y.ndim == 2 and y.size and y.shape[0] < y.shape[1] and y.shape[0] <= MOST_CHANNELS:
+        y = y.T
+    if y.ndim != 2 or (y.size and y.shape[0] < y.shape[1]):
         raise AudioError("give (n_samples,) or (n_samples, n_channels); transpose it?")
-    if y.size:
-        yield orig_sr, _scaled(y.reshape(len(y), -1))
+    return y
 
 
 def _scaled(frames):
@@ -437,22 +499,25 @@ def blocks_of(path, frames=None):
     """
     path = Path(path)
     with _opened(path) as file:
-        _check_complete(file)
+        end, size = declared_end(file), os.fstat(file.fileno()).st_size
         file.seek(0)
         try:
             sound = _sound(file, path)
         except (sf.LibsndfileError, TypeError) as error:
-            yield from _from_ffmpeg(path, getattr(error, "error_string", error))
-            return
-        with sound:
-            if frames is not None:
+            reason = getattr(error, "error_string", error)
+            sound, decoded = None, _from_ffmpeg(path, reason, strict=end is not None)
+        with sound or contextlib.nullcontext():
+            if sound and frames is not None:
                 first, after = frames(sound.frames, sound.samplerate)
                 sound.seek(first)
-                yield from _from_libsndfile(sound, after - first)
-            elif _declares_length(sound, path):
-                yield from _from_libsndfile(sound)
-            else:  # libsndfile would guess, and stop there
-                yield from _from_ffmpeg(path, "Length not declared.", strict=False)
+                decoded, end = _from_libsndfile(sound, first, after - first), 0
+            elif sound and _declares_length(sound, path):
+                decoded = _from_libsndfile(sound)
+            elif sound:  # libsndfile would guess, and stop there
+                decoded = _from_ffmpeg(path, "Length not declared.", strict=False)
+            yield from decoded
+    if end and end > size:  # libsndfile accepts that silently
+        raise TruncatedError(f"its header declares {end} bytes, the file has {size}")
 
 
 def seeks(path):
@@ -486,7 +551,8 @@ def _opened(path):
 
 def _sound(file, path):
     """Open a file by its handle, so that libsndfile guesses nothing from the name."""
-    return _ForwardOnly(file.fileno() if os.name == "posix" else str(path), closefd=False)
+    with quiet_stderr():  # libmpg123 writes notes there
+        return _ForwardOnly(file.fileno() if os.name == "posix" else str(path), closefd=False)
 
 
 class _ForwardOnly(sf.SoundFile):
@@ -496,80 +562,36 @@ class _ForwardOnly(sf.SoundFile):
         return False
 
 
-def _from_libsndfile(sound, n_all=None):
-    n_frames = max(1, BLOCK_SAMPLES // sound.channels)
+def _from_libsndfile(sound, first=0, n_all=None):
+    n_most = max(1, BLOCK_SAMPLES // sound.channels)
     n_all, n_read = sound.frames if n_all is None else n_all, 0
-    try:
-        while n_wanted := min(n_frames, n_all - n_read):
-            frames = sound.read(n_wanted, dtype="float32", always_2d=True)
-            if not len(frames):
-                break
-            n_read += len(frames)
-            yield sound.samplerate, frames
-    except sf.LibsndfileError as error:
-        raise _truncated(f"or damaged: {error.error_string}") from error
+    quiet = quiet_stderr if sound.subtype.startswith("MPEG") else contextlib.nullcontext
+    damage = None
+    while not damage and (n_wanted := min(n_most, n_all - n_read)):
+        frames = np.empty((n_wanted, sound.channels), np.float32)
+        try:
+            with quiet():
+                n_found = len(sound.read(n_wanted, out=frames))
+        except sf.LibsndfileError as error:
+            damage = error.error_string
+            n_found = min(max(0, sound.tell() - first - n_read), n_wanted)
+        if not n_found:
+            break
+        n_read += n_found
+        yield sound.samplerate, frames[:n_found]
+    if damage:
+        damage = damage.removeprefix("Error : ").rstrip(".")
+        raise TruncatedError(damage, "truncated or damaged ({}); copy or download it again")
     if n_read < n_all < UNKNOWN_FRAMES:
-        raise _truncated(f"{n_all} frames declared, {n_read} found")
+        raise TruncatedError(f"{n_all} frames declared, {n_read} found")
 
 
 def _declares_length(sound, path):
     """Tell whether a file knows its length: not if written to a pipe, nor an MP3 without a tag."""
     if sound.subtype.startswith("MPEG"):
-        return sound.format == "MP3" and _has_xing_tag(path)
+        with _opened(path) as file:
+            return sound.format == "MP3" and has_xing_tag(file)
     return sound.frames > 0
-
-
-def _has_xing_tag(path):
-    """Look for the number of frames that encoders leave in an MP3's first frame, after the ID3v2.
-
-    http://gabriel.mp3-tech.org/mp3infotag.html; bit 0 of its flags: the number is there.
-    """
-    with _opened(path) as file:
-        magic, *digits = struct.unpack("3s3x4B", file.read(10).ljust(10))
-        file.seek(
-            10 + sum(d << 7 * (3 - i) for i, d in enumerate(digits)) if magic == b"ID3" else 0
-        )
-        tag = re.search(rb"(?:Xing|Info)...(.)", file.read(2048), re.DOTALL)
-    return bool(tag and tag[1][0] & 1)
-
-
-def _truncated(evidence):
-    return AudioError(f"truncated ({evidence}); copy or download it again")
-
-
-def _check_complete(file):
-    """Raise where a header promises more than the file holds: libsndfile accepts that silently."""
-    end, size = _declared_end(file), os.fstat(file.fileno()).st_size
-    if end > size:
-        raise _truncated(f"its header declares {end} bytes, the file has {size}")
-
-
-def _declared_end(file):
-    """Return the offset in bytes where the header says that the samples end, 0 if it doesn't."""
-    magic = file.read(4)
-    if magic == b".snd":  # AU: offset and size of the samples
-        return _end(*struct.unpack(">II", file.read(8).ljust(8, b"\0")))
-    if magic not in CHUNKED:
-        return 0
-    position, header, samples_id, align = CHUNKED[magic]
-    long_size = 0  # RF64 keeps the size of its samples in a chunk of its own
-    for _ in range(1000):  # chunks; a file of zeros would have millions
-        file.seek(position)
-        head = file.read(struct.calcsize(header))
-        if len(head) < struct.calcsize(header):
-            return 0
-        chunk_id, n_bytes = struct.unpack(header, head)
-        start = position + len(head)
-        if chunk_id == samples_id:
-            return start + long_size if long_size else _end(start, n_bytes)
-        if chunk_id == b"ds64":
-            long_size = struct.unpack("<8xQ", file.read(16).ljust(16, b"\0"))[0]
-        position = start + max(0, n_bytes) + n_bytes % align
-    return 0
-
-
-def _end(start, n_bytes):
-    return start + n_bytes if 0 < n_bytes < UNKNOWN_SIZE else 0
 
 
 # --- ffmpeg ------------------------------------------------------------------------------------
@@ -592,8 +614,12 @@ def _from_ffmpeg(path, reason, strict=True):
     if process.returncode or "File ended prematurely" in errors:  # the latter: Matroska, WebM
         first = (errors or f"code {process.returncode}, limit {FFMPEG_TIMEOUT} s").splitlines()[0]
         first = first.rpartition("] ")[2].partition(" '")[0]  # without address and details
-        first = printable(first)
-        raise AudioError(f"not audio, or damaged (libsndfile: {reason} ffmpeg: {first}.); {ADVICE}")
+        if first.startswith("Stream map"):
+            raise AudioError("has no sound track; record its sound, too, or leave it out")
+        known, both = printable(first), f"(libsndfile: {reason} ffmpeg: {{}}.); {ADVICE}"
+        if process.returncode < 0:  # ended by us, or crashed: it may be in the middle of a file
+            raise AudioError(f"not audio, or damaged {both.format(known)}")
+        raise TruncatedError(known, f"not audio, or damaged {both}")
 
 
 @contextlib.contextmanager
@@ -644,3 +670,6 @@ def _ffmpeg(reason):
             f"libsndfile can't read it ({reason}), and ffmpeg, which might, isn't installed:"
             " `pip install imageio-ffmpeg`, or get it from your system's packages"
         ) from error
+
+
+__getattr__ = moved(__name__, {"containers": "CHUNKED UNKNOWN_SIZE"})

@@ -393,6 +393,36 @@ def check_clock():
 # command lines
 
 
+class _Quiet:
+    """What `quiet_stderr` shares among threads: the descriptor belongs to the whole process."""
+
+    lock, n_inside, kept = threading.Lock(), 0, None
+
+
+@contextmanager
+def quiet_stderr():
+    """A block in which nothing reaches file descriptor 2, not even what C and C++ code writes.
+
+    Threads may be in it at the same time: the first one takes the descriptor away, the last one
+    puts it back.
+    """
+    with _Quiet.lock:
+        _Quiet.n_inside += 1
+        if _Quiet.n_inside == 1:
+            with suppress(OSError), open(os.devnull, "wb") as nowhere:  # noqa: PTH123
+                _Quiet.kept = os.dup(2)  # fails where a service has closed it
+                os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        with _Quiet.lock:
+            _Quiet.n_inside -= 1
+            if not _Quiet.n_inside and _Quiet.kept is not None:
+                os.dup2(_Quiet.kept, 2)
+                os.close(_Quiet.kept)
+                _Quiet.kept = None
+
+
 def make_parser(program, description):
     """Make a parser whose errors are one line: argparse.ArgumentParser.
 

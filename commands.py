@@ -28,7 +28,7 @@ import explain
 import timeline
 from adaptation import BY, NoSpeech
 from annotations import evaluate_timeline, read_segments
-from audio import AudioError, load_audio
+from audio import AudioError
 from checks import check_name, guarded, make_parser, moved, printable
 from clip_tables import read_data
 from confidence import RANKINGS, uncertainty
@@ -287,7 +287,7 @@ def _predict(rec, name, path, args):
     """Yield the emotion of a recording, or its numbers."""
     emotions = args.emotions or rec.emotions or None
     settings = {"emotions": emotions, "abstain": args.abstain, "coverage": args.set}
-    found = recognise(rec.predictor_, load_audio(path), **settings)
+    found = recognise(rec.predictor_, path, **settings)
     found = {"path": name} | found | ({} if args.report else {"warnings": {}})
     if rec.targets:
         row = found["numbers"] | {"warnings": " ".join(found["warnings"])}
@@ -392,7 +392,7 @@ def _explain(rec, name, path, args):
     """Yield the explanation of a recording."""
     emotion = args.emotion
     if args.emotions and not emotion:
-        emotion = recognise(rec.predictor_, load_audio(path), emotions=args.emotions)["emotion"]
+        emotion = recognise(rec.predictor_, path, emotions=args.emotions)["emotion"]
     table = explain.explain(rec, path, emotion=emotion, verbose=sys.stderr.isatty())
     document = {"path": name} | table.attrs
     document["effects"] = [row.dropna().to_dict() for _, row in table.iterrows()]
@@ -550,7 +550,7 @@ def _train(argv):
     predictions = []
     for path in args.files:
         try:
-            found = recognise(rec.predictor_, load_audio(path))
+            found = recognise(rec.predictor_, path)
             if not rec.targets:
                 found["emotion"] = found["emotion"] or ""
             kept = "emotion", "probabilities", "numbers"
@@ -643,6 +643,7 @@ def main(argv=None):
 __getattr__ = moved(
     __name__,
     {
+        "audio": "load_audio",
         "checks": "replacing",
         "create_csv": "list_audio",
         "emotion_recognition": "DEFAULT_FILE corpora_options decided hear",

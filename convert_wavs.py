@@ -4,6 +4,7 @@
     python convert_wavs.py recordings/ wavs/
     python convert_wavs.py recordings/ wavs/ --remove     # delete each source once it is converted
     python convert_wavs.py recordings/ wavs/ --force      # replace targets that are there already
+    python convert_wavs.py recordings/ wavs/ --rename     # a.flac, a.mp3: a.wav, a.2.wav
     python convert_wavs.py recordings/ recordings/ --jobs 4 --json
     python convert_wavs.py -- -odd-name.mp3 wavs/
 
@@ -22,6 +23,7 @@ import sys
 import wave
 import zlib
 from collections import Counter, defaultdict
+from itertools import count
 from pathlib import Path
 
 import joblib
@@ -98,7 +100,9 @@ def convert_audio(audio_path, target_path, remove=False, *, force=False):
     return True
 
 
-def convert_audios(path, target_path, remove=False, *, force=False, n_jobs=-1, verbose=1):
+def convert_audios(
+    path, target_path, remove=False, *, force=False, rename=False, n_jobs=-1, verbose=1
+):
     """Convert a folder (or a file) to 16 kHz mono 16-bit WAVs, keeping its structure.
 
     Parameters
@@ -111,6 +115,9 @@ def convert_audios(path, target_path, remove=False, *, force=False, n_jobs=-1, v
         exists or ends in a slash, or the name of the WAV.
     remove, force : bool
         See `convert_audio`.
+    rename : bool
+        Whether to number the targets of sources that differ in their endings only: a.wav, a.2.wav,
+        in the order of their names. Default False: such sources fail.
     n_jobs : int
         Files converted at a time, as joblib counts them: -1 (default) is one per core.
     verbose : int
@@ -128,11 +135,9 @@ def convert_audios(path, target_path, remove=False, *, force=False, n_jobs=-1, v
         If there is no `path`.
     NotADirectoryError
         If `path` is a folder and `target_path` a file.
-    ValueError
-        If two sources have the same target, before anything is written.
     """
     jobs, n_others = _plan(Path(path), os.fspath(target_path))
-    _check_targets(jobs, force)
+    jobs, clashes = _without_clashes(jobs, force, rename)
     parallel = joblib.Parallel(n_jobs, prefer="threads", return_as="generator_unordered")
     results = parallel(joblib.delayed(_outcome)(*job, remove, force) for job in jobs)
     bar = tqdm(results, "converting", len(jobs), unit="file", disable=not verbose)
@@ -141,7 +146,7 @@ def convert_audios(path, target_path, remove=False, *, force=False, n_jobs=-1, v
     return {
         "converted": counts[True],
         "skipped": {"already converted": counts[False], "not audio": n_others},
-        "failed": {path: why for path, why in outcomes.items() if isinstance(why, str)},
+        "failed": clashes | {path: why for path, why in outcomes.items() if isinstance(why, str)},
     }
 
 
@@ -191,18 +196,30 @@ def _is_audio(path):
     return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith("._")
 
 
-def _check_targets(jobs, force):
-    """Raise where two sources have one target; a WAV converted in place before is no source."""
-    sources = defaultdict(list)
+def _without_clashes(jobs, force, rename):
+    """The jobs, each with a target of its own, and why others can't be done: list, dict by path.
+
+    A WAV converted in place before is no source.
+    """
+    sources, own, clashes = defaultdict(list), {}, {}
     for source, target in jobs:
         if force or source != target or not _is_converted(target):
-            sources[target].append(str(source))
-    clashes = [f"{names} -> {str(target)!r}" for target, names in sources.items() if names[1:]]
-    if clashes:
-        raise ValueError(
-            f"{len(clashes)} target(s) with more than one source, nothing was written:"
-            f" {'; '.join(clashes[:5])}; rename or move all but one of each"
-        )
+            sources[target].append(source)
+    for target, several in sources.items():
+        several.sort(
+            key=lambda source: source != target
+        )  # what is converted in place keeps its name
+        for n, source in enumerate(several[1:], 2) if rename else ():
+            numbers = (target.with_suffix(f".{i}{target.suffix}") for i in count(n))
+            own[source] = next(path for path in numbers if path not in {*sources, *own.values()})
+        for source in several if several[1:] and not rename else ():
+            others = ", ".join(repr(str(other)) for other in several if other != source)
+            clashes[str(source)] = (
+                f"its target {str(target)!r} is that of {others}, too; number them by --rename"
+                " (rename=True), or rename one"
+            )
+    jobs = [(source, own.get(source, target)) for source, target in jobs]
+    return [job for job in jobs if str(job[0]) not in clashes], clashes
 
 
 def _is_converted(path):
@@ -218,11 +235,14 @@ def _write(source, target):
     checksum = 0
     with target.open("wb") as file, wave.open(file, "wb") as wav:
         wav.setparams((*WAV_PARAMS, 0, "NONE", None))
-        for y in stream_audio(source, SAMPLE_RATE):
+        faults = {}
+        for y in stream_audio(source, SAMPLE_RATE, faults=faults):
             # 2**15, as in reading: a 16-bit recording at 16 kHz comes out bit by bit the same
             samples = np.clip(np.rint(y * 2**15), -(2**15), 2**15 - 1).astype(np.int16).tobytes()
             wav.writeframesraw(samples)
             checksum = zlib.crc32(samples, checksum)
+    if "truncated" in faults:  # half a recording is no copy of it
+        raise AudioError(f"{str(source)!r}: {faults['truncated']}")
     return checksum
 
 
@@ -251,13 +271,14 @@ def _run(arguments):
     parser.add_argument("target", metavar="TARGET", help="the folder, or the WAV, to write")
     parser.add_argument("-r", "--remove", action="store_true", help="delete converted sources")
     parser.add_argument("-f", "--force", action="store_true", help="replace existing targets")
+    number = "number targets of the same name: a.flac, a.mp3 become a.wav, a.2.wav"
+    parser.add_argument("--rename", action="store_true", help=number)
     jobs = "files at a time (-1: one per core)"
     parser.add_argument("-j", "--jobs", type=int, default=-1, help=jobs)
     parser.add_argument("--json", action="store_true", help="print the report as one JSON object")
     options = parser.parse_args(arguments)
-    report = convert_audios(
-        options.source, options.target, options.remove, force=options.force, n_jobs=options.jobs
-    )
+    how = {"force": options.force, "rename": options.rename, "n_jobs": options.jobs}
+    report = convert_audios(options.source, options.target, options.remove, **how)
     n_skipped = sum(report["skipped"].values())
     why = ", ".join(f"{n} {reason}" for reason, n in report["skipped"].items())
     n_failed = len(report["failed"])

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
+from numbers import Number
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +36,7 @@ from processes import parallel, task
 from sampling import balanced
 from segments import Segment, grouped, load_each
 from tables import listed_once, read_desc_file, recordings, speaker_groups
-from utils import AS_FEATURES, emotion_scale, enabled, extract_batch, with_encoder
+from utils import AS_FEATURES, Doubtful, emotion_scale, enabled, extract_batch, with_encoder
 
 BATCH_SIZE = 16  # clips in one task: long enough to be worth sending to another process
 NAMED_FAILURES = 50
@@ -166,10 +167,17 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
             digests = cache.digests(files)
             contents = {key: digests.get(key, key) for key in clips}
             vectors, failures = cache.get(list(digests.values()), settings), {}
+            doubts = {}  # they are never cached: each run has to name them
             missing = {content: key for key, content in contents.items() if content not in vectors}
             missing = {key: clips[key] for key in missing.values()}  # each content once
             for done, outcomes in self._batches(missing, options):
                 for key, outcome in zip(done, outcomes, strict=True):
+                    if isinstance(outcome, Doubtful):
+                        vector, faults = outcome
+                        outcome = AudioError(faults.get("truncated"))
+                        if on_error == "raise" or "truncated" not in faults:
+                            doubts[contents[key]] = vector, "; ".join(faults.values())
+                            continue
                     if not isinstance(outcome, AudioError):
                         vectors[contents[key]] = outcome
                     elif on_error == "raise":
@@ -181,7 +189,12 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
                 cache.put({own: vectors[own] for own in made if own in vectors}, settings)
         if failures:
             failed = [key for key in keys if contents[key] in failures]
-            _warn_left_out([f"\n  {_name(key)}: {failures[contents[key]]}" for key in failed])
+            lines = [f"\n  {_name(key)}: {failures[contents[key]]}" for key in failed]
+            _warn_of(lines, "left out with their labels, they can't be read:", UserWarning)
+        if doubts:
+            named = [key for key in keys if contents[key] in doubts]
+            _warn_of([f"\n  {_name(key)}: {doubts[contents[key]][1]}" for key in named])
+            vectors |= {content: vector for content, (vector, _) in doubts.items()}
         read = np.array([contents[key] in vectors for key in keys], dtype=bool)
         found = [vectors[contents[key]] for key in keys if contents[key] in vectors]
         if framewise:
@@ -316,21 +329,31 @@ def _extracted(clips, options):
     return list(clips), [outcomes[i] for i in range(len(sources))]
 
 
-def _warn_left_out(lines):
-    """Name the clips that were left out, in one warning."""
+def _warn_of(lines, what="used, hardly as meant:", category=AudioWarning):
+    """Name recordings in one warning."""
     named = "".join(lines[:NAMED_FAILURES])
     if len(lines) > NAMED_FAILURES:
         named += f"\n  ... and {len(lines) - NAMED_FAILURES} more"
-    warnings.warn(
-        f"{len(lines)} clip(s) left out with their labels, they can't be read:{named}", stacklevel=4
-    )
+    warnings.warn(f"{len(lines)} clip(s) {what}{named}", category, stacklevel=4)
 
 
 # which recordings hold speech
 
 
 def kept(recordings):
-    """Recordings with open files, which can be read but once, in memory: list."""
+    """Recordings with open files, which can be read but once, in memory: list.
+
+    Raises
+    ------
+    AudioError
+        If it holds numbers, as samples are.
+    """
+    for x in recordings:
+        if isinstance(x, Number):
+            raise AudioError(
+                f"a list is a list of recordings, and {x!r} is none; make samples an array: "
+                "np.asarray(samples), with sr in Hz"
+            )
     return [_in_memory(x) if hasattr(x, "read") else x for x in recordings]
 
 

@@ -249,8 +249,11 @@ def _read(archive, member):
 
 def _check_length(clip):
     """Raise AudioError for what would fill the disk: a minute of silence takes no space in FLAC."""
-    if len(list(islice(stream_audio(clip, block_duration=LONGEST_CLIP), 2))) > 1:
+    blocks = stream_audio(clip, block_duration=LONGEST_CLIP, faults=(faults := {}))
+    if len(list(islice(blocks, 2))) > 1:
         raise AudioError(f"longer than {LONGEST_CLIP:.0f} s, which no clip is")
+    if "truncated" in faults:
+        raise AudioError(faults["truncated"])
 
 
 def _check_clip(clip, corpus):
@@ -260,7 +263,7 @@ def _check_clip(clip, corpus):
             raise AudioError("a pointer of Git LFS, no recording; run `git lfs pull` in the clone")
     _check_length(clip)
     if CORPORA[corpus].padded:
-        y = np.concatenate(list(stream_audio(clip)))
+        y = np.concatenate(list(stream_audio(clip, faults={})))
         samples = np.clip(np.round(y * 2**15), -(2**15), 2**15 - 1)
         if not samples.any():
             raise AudioError("digital silence")

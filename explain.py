@@ -69,7 +69,8 @@ def explain(predictor, audio, *, sr=None, emotion=None, span=None, verbose=1):
     DataFrame
         kind ("features", largest effect first, or "seconds"), name, start and end (seconds; NaN for
         features), effect (natural log-odds; for a regressor its number). `attrs` has emotion, unit,
-        predicted (for this clip), average (for the average training clip), duration and method.
+        predicted (for this clip), average (for the average training clip), duration, method and
+        warnings (see `audio.load_audio`: faults).
 
     Raises
     ------
@@ -83,7 +84,7 @@ def explain(predictor, audio, *, sr=None, emotion=None, span=None, verbose=1):
         if not predictor.classification:
             raise ValueError("A regressor predicts a number, which is explained: leave emotion out")
         check_name(emotion, predictor.emotions, "emotion")
-    y = load_audio(audio, orig_sr=sr)
+    y = load_audio(audio, orig_sr=sr, faults=(faults := {}))
     X, duration = predictor.features(y), len(y) / SAMPLE_RATE
     if predictor.classification:
         emotion = emotion or str(predictor.predict(X)[0])
@@ -100,6 +101,7 @@ def explain(predictor, audio, *, sr=None, emotion=None, span=None, verbose=1):
     table.attrs = {"emotion": emotion, "unit": unit, "predicted": predicted, "average": average}
     method = f"{METHOD}; {OF_ENCODER}" if any(map(is_encoder, effects)) else METHOD
     table.attrs |= {"duration": duration, "method": method, "said": predicted}  # its former name
+    table.attrs["warnings"] = faults
     return table
 
 
@@ -273,7 +275,7 @@ def draw_explanation(audio, table, *, sr=None, figure=None):
     figure = figure or new_figure(11, 4.5)
     layout = [["wave", "features"], ["seconds", "features"]]
     axes = figure.subplot_mosaic(layout, width_ratios=[3, 2])
-    _draw_seconds(axes["wave"], axes["seconds"], load_audio(audio, orig_sr=sr), table)
+    _draw_seconds(axes["wave"], axes["seconds"], load_audio(audio, orig_sr=sr, faults={}), table)
     rows, bars = table[table["kind"] == "features"], axes["features"]
     bars.barh(rows["name"], rows["effect"], color=np.where(rows["effect"] > 0, FOR, AGAINST))
     bars.axvline(0, color="black", linewidth=0.8)

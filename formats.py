@@ -397,6 +397,7 @@ def _tasks(tasks):
 # the picture
 
 N_COLUMNS = 1200  # of the picture, whatever the length of the recording
+N_SPANS = 150  # of time, at most, that have rows in the picture: more can't be told apart
 PICTURE_FFT = 512  # samples
 PICTURE_RANGE = 70  # dB
 
@@ -433,6 +434,27 @@ def _overview(blocks, duration):
     return time, low, high, 10 * np.log10(power / max(power.max(), 1e-12) + 1e-12)
 
 
+def _smoothed(table, duration):
+    """The rows of a long timeline, averaged over spans of time: DataFrame.
+
+    Turns of speakers stay as they are.
+    """
+    if len(table) <= N_SPANS or "speaker" in table:
+        return table
+    numbers = table.select_dtypes("number").drop(columns=["start", "end"])
+    seconds = table["end"] - table["start"]
+    span = ((table["start"] + table["end"]) / 2 / duration * N_SPANS).astype(int)
+    means = (
+        numbers.mul(seconds, axis=0).groupby(span).sum().div(seconds.groupby(span).sum(), axis=0)
+    )
+    found = table.groupby(span).agg({"start": "min", "end": "max"}).join(means)
+    if "emotion" in table:
+        best = found[emotions_of(table)].idxmax(axis=1)
+        found.insert(2, "emotion", best)
+        found["confidence"] = found[emotions_of(table)].max(axis=1)
+    return found.reset_index(drop=True)
+
+
 def draw_timeline(audio, table, *, sr=None, channel=None, figure=None):
     """Draw waveform, spectrogram and emotions of a recording over one time axis.
 
@@ -451,11 +473,12 @@ def draw_timeline(audio, table, *, sr=None, channel=None, figure=None):
     -------
     matplotlib Figure or SubFigure
         Its axes are waveform, spectrogram, probabilities and emotions, from top to bottom; or
-        waveform, spectrogram and numbers.
+        waveform, spectrogram and numbers. Answers are averaged over 150th parts of a long
+        recording, so that emotions don't flicker.
     """
     figure = figure or new_figure(11, 6)
     duration = table.attrs["duration"]
-    blocks = stream_audio(audio, orig_sr=sr, mono=channel is None)
+    blocks = stream_audio(audio, orig_sr=sr, mono=channel is None, faults={})  # known by now
     own = blocks if channel is None else (block[:, channel] for block in blocks)
     time, low, high, decibels = _overview(own, duration)
     numeric = "emotion" not in table
@@ -472,7 +495,7 @@ def draw_timeline(audio, table, *, sr=None, channel=None, figure=None):
     image = spectrum.imshow(decibels, vmax=0, extent=extent, **style)
     spectrum.set_ylabel("frequency (kHz)")
     figure.colorbar(image, cax=spectrum.inset_axes([1.01, 0, 0.012, 1]), label="power (dB)")
-    (_draw_numbers if numeric else _draw_emotions)(*answers, table, scale)
+    (_draw_numbers if numeric else _draw_emotions)(*answers, _smoothed(table, duration), scale)
     answers[-1].set(xlabel=f"time ({unit})", xlim=(0, duration / scale))
     return figure
 

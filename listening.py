@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 import soxr
 
+from checks import quiet_stderr
 from parameters import SAMPLE_RATE, SPEECH_FROM, SPEECH_MEASURES
-from utils import quiet_stderr
 
 FRAME, GROUP = 0.010, 5  # seconds; frames that are decided on together
 BAND = 150, 4000  # Hz: without hum and hiss
@@ -33,6 +33,7 @@ SHORTEST = 0.15  # seconds of speech; less is a click
 MARGIN = 0.1  # seconds of soft sounds that are kept before and after speech
 PAUSE = 0.7  # seconds of silence that end an utterance
 LONGEST = 15.0  # seconds of an utterance that doesn't end
+BUSY = -9985  # PortAudio's error of a device that another program uses
 STALLED = 3.0  # seconds without a block until a device counts as unplugged
 
 
@@ -269,10 +270,13 @@ REPORTS = {
     "noisy": "speech is {ratio:.0f} dB over the noise; use a quieter room or come closer",
     "short": "{seconds:.1f} s of speech; a second or more is recognised better",
     "long": "{duration:.0f} s, one emotion for all of it; timeline shows the emotions over time",
+    "truncated": "{truncated}",  # these two as `audio.load_audio` finds them
+    "unscaled": "{unscaled}",
     "novel": "unlike anything in training; the emotion means little",
 }
 """Code of a warning to its sentence."""
-WITHOUT_SPEECH = "no-speech", "clipped", "quiet"  # the codes that mean something then
+WITHOUT_SPEECH = "no-speech", "clipped", "quiet", "truncated", "unscaled"
+"""The codes that mean something then."""
 
 
 class InputReport:
@@ -282,6 +286,11 @@ class InputReport:
     ----------
     sr : int, default 16000
         Hz.
+
+    Attributes
+    ----------
+    faults : dict of str to str
+        Given to `audio.load_audio` or `stream_audio`, it takes what they find.
 
     Examples
     --------
@@ -301,6 +310,7 @@ class InputReport:
         self._held = np.empty(0, np.float32)
         self.sr, self._seconds = sr, self._width / sr
         self._n_samples = self._n_clipped = 0
+        self.faults = {}
         self._levels = np.zeros(201, int)  # numbers of frames by level, from -200 dB
         self._spectra = np.zeros((201, 2))  # their power below and above `HIGH`
 
@@ -368,10 +378,12 @@ class InputReport:
             "noisy": found["ratio"] < 15,
             "short": found["seconds"] < 0.5,
             "long": found["duration"] >= LONG,
+            "truncated": "truncated" in self.faults,
+            "unscaled": "unscaled" in self.faults,
             "novel": novel,
         }
         codes = [code for code in REPORTS if fits[code] and (speech or code in WITHOUT_SPEECH)]
-        return {code: REPORTS[code].format(**found) for code in codes}
+        return {code: REPORTS[code].format(**found, **self.faults) for code in codes}
 
 
 # whether there is speech in a sound
@@ -643,16 +655,27 @@ class Microphone:
         with ExitStack() as stack:
             stack.callback(audio.terminate)
             device = _choose(_devices(audio), self.device)
-            channels, size = min(2, device["channels"]), round(self.block * device["rate"])
-            place = {"input_device_index": device["index"], "frames_per_buffer": size}
-            form = device["rate"], channels, pyaudio.paInt16
-            try:
-                with quiet_stderr():
-                    stream = audio.open(*form, input=True, stream_callback=callback, **place)
-            except OSError as error:
+            place = {"input_device_index": device["index"], "input": True}
+            place |= {"frames_per_buffer": round(self.block * device["rate"])}
+            few, every = (
+                min(2, device["channels"]),
+                device["channels"],
+            )  # some take only all of them
+            for channels in dict.fromkeys((few, every)):
+                form = device["rate"], channels, pyaudio.paInt16
+                try:
+                    with quiet_stderr():
+                        stream = audio.open(*form, stream_callback=callback, **place)
+                    break
+                except OSError as error:
+                    refusal = error
+            else:
+                busy = refusal.args[0] == BUSY
                 raise DeviceError(
-                    f"{device['name']} can't be opened ({error.args[-1]}). Close the program that "
-                    "uses it, or choose another one: test.py --list-devices"
-                ) from error
+                    f"{device['name']} can't be opened with {channels} channel(s) at "
+                    f"{device['rate']} Hz ({refusal.args[-1]}). "
+                    f"{'Close the program that uses it, or choose' if busy else 'Choose'} another "
+                    "one: test.py --list-devices"
+                ) from refusal
             stack.callback(stream.close)
             yield device, channels

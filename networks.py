@@ -21,10 +21,9 @@ import pandas as pd
 from joblib import delayed
 from tqdm.auto import tqdm
 
-from checks import check_clock
+from checks import check_clock, quiet_stderr
 from model_file import ModelFileError, unzip, zipped
 from processes import parallel
-from utils import quiet_stderr
 
 CELLS = ("LSTM", "GRU", "SimpleRNN")
 SEGMENT, STEP = 32, 16  # frames that a step of the recurrent layers covers, and until the next

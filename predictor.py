@@ -443,14 +443,15 @@ def predictor_of(trained):
     return trained if isinstance(trained, Predictor) else trained._check_trained()
 
 
-def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
+def recognise(predictor, audio, *, emotions=None, abstain=None, coverage=None):
     """Recognise the emotion of one clip, and say what makes the answer doubtful.
 
     Parameters
     ----------
     predictor : Predictor, or a trained recognizer
         A classifier, or one of numbers, for which the following three are None.
-    y : ndarray (n_samples,) float32 at 16 kHz
+    audio : ndarray (n_samples,) float32 at 16 kHz, or a recording
+        See `audio.load_audio`.
     emotions : list of str, optional
         Choose among these only.
     abstain : float, optional
@@ -477,7 +478,9 @@ def recognise(predictor, y, *, emotions=None, abstain=None, coverage=None):
         raise ValueError("This recognizer predicts numbers: there are no emotions to choose among.")
     for emotion in emotions or ():
         check_name(emotion, predictor.emotions, "emotion")
-    report = InputReport()
+    report, y = InputReport(), audio
+    if not isinstance(audio, np.ndarray):
+        y = load_audio(audio, faults=report.faults)
     report.push(y)
     if predictor.targets:
         return _numbers(predictor, y, report)

@@ -576,8 +576,9 @@ def predict_timeline(
             on_row(channel, row)
 
     style = {"desc": "Predicting", "unit": "s", "unit_scale": True, "disable": not verbose}
+    how = {"orig_sr": sr, "mono": channels == "mix", "faults": (faults := {})}
     with tqdm(total=duration_of(audio, sr), **style) as bar:
-        for block in stream_audio(audio, orig_sr=sr, mono=channels == "mix"):
+        for block in stream_audio(audio, **how):
             for channel, y in enumerate(np.ascontiguousarray(block.reshape(len(block), -1).T)):
                 timeline, sound, _ = parts[channel]
                 add(channel, timeline.push(y))
@@ -585,7 +586,8 @@ def predict_timeline(
                     sound.push(y)
             bar.update(len(block) / SAMPLE_RATE)
         bar.total = bar.n
-    for channel, (timeline, *_) in parts.items():
+    for channel, (timeline, sound, _) in parts.items():
+        sound.faults |= faults
         add(channel, timeline.finish())
     tables = [_table(*part, report) for part in parts.values()]
     return tables[0] if channels == "mix" else tables

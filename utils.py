@@ -1,20 +1,20 @@
 """The public vocabulary: emotions, features as switches, vectors, labels, tuned estimators."""
 
 import io
-import os
 import pickle
 import pickletools
 import re
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 import augmentation
 import features as ft
-from audio import AudioError, AudioWarning, load_audio
+from audio import AudioError, load_audio
 from checks import SourceError, check_name, moved, read_file, renamed
 from encoder import BUNDLED, EncoderError, full_name, load_encoder
 from parameters import CLASSIFIERS, EMOTION_SCALES, REGRESSORS
@@ -283,7 +283,7 @@ def extract_feature(
     **settings
         spectrum, prosody, quality, modulation : bool, the features of speech, after the five;
         default False. encoder : bool, or the name of one; see `encoder.load_encoder`. functionals,
-        sr, min_duration, speed, noisy: see `feature_vector`.
+        sr, min_duration, speed, noisy, faults: see `feature_vector`.
 
     Returns
     -------
@@ -306,7 +306,7 @@ def extract_feature(
     (180,)
     """
     switches = dict(zip(ft.FEATURES, (mfcc, chroma, mel, contrast, tonnetz), strict=True))
-    legal = (*ft.REGISTRY, "functionals", "sr", "min_duration", "speed", "noisy")
+    legal = (*ft.REGISTRY, "functionals", "sr", "min_duration", "speed", "noisy", "faults")
     others = [name for name in settings if name.startswith(f"{ft.ENCODER}:")]
     settings = renamed(settings, (*legal, *others), {"degraded": "noisy"}, "argument")
     switches |= {name: settings.pop(name) for name in (*ft.REGISTRY, *others) if name in settings}
@@ -324,6 +324,7 @@ def feature_vector(
     min_duration=0.1,
     speed=None,
     noisy=None,
+    faults=None,
 ):
     """Compute the vector of one recording.
 
@@ -343,6 +344,8 @@ def feature_vector(
         For a copy at another speed; see `augmentation.at_speed`.
     noisy : int, optional
         For that noisy copy; see `augmentation.noisy_copy`.
+    faults : dict, optional
+        See `audio.load_audio`.
 
     Returns
     -------
@@ -350,7 +353,7 @@ def feature_vector(
         See `extract_feature`.
     """
     names = ft.check_features(features)  # before a long file is read
-    y = load_audio(source, orig_sr=sr, min_duration=min_duration)
+    y = load_audio(source, orig_sr=sr, min_duration=min_duration, faults=faults)
     if speed is not None:
         y = augmentation.at_speed(y, speed)
     if noisy is not None:
@@ -358,10 +361,17 @@ def feature_vector(
     return ft.extract(y, features=names, functionals=functionals)
 
 
+class Doubtful(NamedTuple):
+    """The vector of a recording that is truncated or unscaled."""
+
+    vector: np.ndarray
+    faults: dict  # see `audio.load_audio`
+
+
 def extract_batch(sources, options):
     """Compute the vectors of some recordings, in a worker process; return `sources` and vectors.
 
-    An AudioError stands for the vector of a recording that can't be read.
+    An AudioError stands for a recording that can't be read, a Doubtful for what is hardly as meant.
 
     Parameters
     ----------
@@ -372,10 +382,11 @@ def extract_batch(sources, options):
     """
     outcomes, vector = [], feature_vector if "features" in options else extract_feature
     for source in sources:
+        faults = {}
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", AudioWarning)
-                outcomes.append(vector(source, **options))
+            found = vector(source, faults=faults, **options)
+            doubtful = faults.keys() - {"silent"}
+            outcomes.append(Doubtful(found, faults) if doubtful else found)
         except AudioError as error:
             outcomes.append(error)
     return sources, outcomes
@@ -681,17 +692,9 @@ def score_fold(pipe, X, y, train, test, score):
     return score(y[test], pipe.fit(X[train], y[train]).predict(X[test]))
 
 
-@contextmanager
-def quiet_stderr():
-    """Discard what C++ code writes to file descriptor 2."""
-    kept = os.dup(2)
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-__getattr__ = moved(__name__, {"checks": "replacing", "parameters": "AVAILABLE_EMOTIONS"})
+_MOVED = {
+    "audio": "AudioWarning",
+    "checks": "quiet_stderr replacing",
+    "parameters": "AVAILABLE_EMOTIONS",
+}
+__getattr__ = moved(__name__, _MOVED)

@@ -46,7 +46,7 @@ from tqdm.auto import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from audio import load_audio
-from checks import check_name, guarded
+from checks import check_name, guarded, quiet_stderr
 from corpora import CORPORA, find_data_dir, groups, how_to_get, wishes
 from create_csv import labelled_clips, list_clips
 from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer
@@ -57,7 +57,6 @@ from parameters import SAMPLE_RATE
 from plotting import PALETTE, new_figure, save_figure
 from processes import parallel
 from tables import speaker_groups
-from utils import quiet_stderr
 
 HANDFULS = 5, 10, 20, "all"
 """Clips of the test speaker to adapt with; "all" includes the scored one."""

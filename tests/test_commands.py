@@ -23,7 +23,7 @@ from tiny_encoder import write_tiny_encoder
 
 import commands
 import results
-from audio import load_audio
+from audio import AudioWarning, _ffmpeg, load_audio
 from checks import printable
 from deep_emotion_recognition import named_recognizer
 from formats import FORMATS
@@ -565,6 +565,32 @@ def test_a_broken_recording_does_not_stop_the_others(run, command, folder):
         assert "two.wav" in out and "broken.wav" in out
     code, out, _ = run(command, folder)
     assert code == 1 and "broken.wav: can't be read" in out
+
+
+@pytest.mark.parametrize("ending", [".wav", ".flac", ".m4a"])
+def test_what_is_there_of_a_cut_recording_is_recognised(run, rec, tmp_path, ending):
+    whole, cut = tmp_path / "a.wav", tmp_path / f"cut{ending}"
+    sf.write(whole, np.tile(load_audio(HAPPY), 4), SAMPLE_RATE)
+    how = ["-movflags", "+faststart"] * (ending == ".m4a")
+    subprocess.run([_ffmpeg(""), "-v", "error", "-i", whole, *how, "-y", tmp_path / f"b{ending}"])
+    raw = (tmp_path / f"b{ending}").read_bytes()
+    cut.write_bytes(raw[: len(raw) // 2 + 1])
+    for command in COMMANDS:
+        code, out, err = run(command, cut, "--json")
+        assert code == 0 and err == ""
+        assert json.loads(out)[0]["warnings"]["truncated"].startswith("only its first ")
+        code, out, err = run(command, cut)
+        assert code == 0 and "AudioWarning" not in err
+        assert f"  {cut}: truncated: only its first " in err
+    with pytest.warns(AudioWarning, match="only its first"):
+        alone = rec.predict(str(cut))
+    for _ in range(2):  # it comes from no cache, which would know nothing of it
+        with pytest.warns(AudioWarning, match=rf"1 clip[\s\S]*{cut.name}': only its first"):
+            assert rec.predict([str(cut), str(whole)])[0] == alone
+    cut.write_bytes(raw[:120])
+    for command in COMMANDS:
+        code, out, err = run(command, cut)
+        assert code == 1 and len(err.splitlines()) == 1
 
 
 def test_channels_get_timelines_of_their_own(run, tmp_path):

@@ -150,13 +150,21 @@ def test_remove_only_after_reading_back(tmp_path, monkeypatch):
 
 
 def test_an_interrupted_conversion_leaves_source_and_no_target(tmp_path, monkeypatch):
-    def interrupted(*args):
+    def interrupted(*args, **options):
         yield SPEECH
         raise KeyboardInterrupt
 
     source = write(tmp_path / "a.flac")
     monkeypatch.setattr(convert_wavs, "stream_audio", interrupted)
     with pytest.raises(KeyboardInterrupt):
+        convert_audio(source, tmp_path / "b.wav", remove=True)
+    assert list(tree(tmp_path)) == ["a.flac"]
+
+
+def test_half_a_recording_is_not_converted(tmp_path):
+    source = write(tmp_path / "a.flac")
+    source.write_bytes(source.read_bytes()[:-5000])
+    with pytest.raises(AudioError, match=r"a\.flac': only its first"):
         convert_audio(source, tmp_path / "b.wav", remove=True)
     assert list(tree(tmp_path)) == ["a.flac"]
 
@@ -230,17 +238,38 @@ def test_in_place_with_remove_and_force(tmp_path):
 
 @pytest.mark.parametrize("force", [False, True])
 @pytest.mark.parametrize("other", ["a.mp3", "a.wav"])
-def test_two_sources_of_one_target_stop_it_all(tmp_path, force, other):
-    write(tmp_path / "in" / "a.flac")
-    write(tmp_path / "in" / other, 44100)
+@pytest.mark.parametrize("place", ["in", "out"])
+def test_two_sources_of_one_target_are_named_and_the_rest_converted(tmp_path, force, other, place):
+    first = write(tmp_path / "in" / "a.flac")
+    second = write(tmp_path / "in" / other, 44100)
     write(tmp_path / "in" / "b.flac")
-    before = tree(tmp_path)
-    for target in (tmp_path / "out", tmp_path / "in"):
-        with pytest.raises(ValueError, match="nothing was written") as caught:
-            convert_audios(tmp_path / "in", target, True, force=force, verbose=0)
-        for name in ("a.flac", other, str(target / "a.wav")):
-            assert name in str(caught.value)
-        assert tree(tmp_path) == before
+    kept = first.read_bytes(), second.read_bytes()
+    target = tmp_path / place / "a.wav"
+    result = convert_audios(tmp_path / "in", tmp_path / place, force=force, verbose=0)
+    failed = result.pop("failed")
+    assert result["converted"] == 1 and is_16k_mono_16_bit(tmp_path / place / "b.wav")
+    assert failed.keys() == {str(first), str(second)}
+    for path, another in ((first, second), (second, first)):
+        for words in (repr(str(target)), repr(str(another)), "--rename"):
+            assert words in failed[str(path)]
+    assert (first.read_bytes(), second.read_bytes()) == kept
+    assert target.exists() == (target == second)
+
+
+@pytest.mark.parametrize("other", ["a.mp3", "a.wav"])
+@pytest.mark.parametrize("place", ["in", "out"])
+def test_clashing_names_are_numbered(tmp_path, other, place):
+    write(tmp_path / "in" / "a.flac")
+    write(tmp_path / "in" / "a.2.flac")
+    write(tmp_path / "in" / other, 44100, SPEECH[:12000])
+    out = tmp_path / place
+    options = {"rename": True, "force": place == "in", "verbose": 0}
+    assert convert_audios(tmp_path / "in", out, True, **options) == report(3)
+    assert list(tree(out)) == ["a.2.wav", "a.3.wav", "a.wav"]
+    lengths = {path.name: len(load_audio(path)) for path in out.iterdir()}
+    short = [name for name, length in lengths.items() if length < 16000]
+    in_place = other == "a.wav" and place == "in"
+    assert short == ["a.wav" if in_place else "a.3.wav"]
 
 
 def test_broken_audio_is_reported_and_the_rest_converted(recordings, tmp_path):
@@ -346,14 +375,23 @@ def test_cli_reports_failures_in_json_and_exits_1(recordings, tmp_path):
     assert last.startswith("failed: ") and repr(str(broken)) in last  # one line, newline or not
 
 
-@pytest.mark.parametrize("arguments", [["nowhere", "wavs"], ["in", "out"]])
-def test_cli_errors_are_one_line(tmp_path, arguments):
-    for name in ("a.flac", "a.ogg"):
-        write(tmp_path / "in" / name)
-    done = cli(*arguments, cwd=tmp_path)
+def test_cli_errors_are_one_line(tmp_path):
+    done = cli("nowhere", "wavs", cwd=tmp_path)
     assert done.returncode == 1 and not done.stdout
     assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("convert_wavs: ")
-    assert list(tree(tmp_path)) == ["in/a.flac", "in/a.ogg"]
+    assert not any(tmp_path.iterdir())
+
+
+def test_cli_names_what_clashes_or_numbers_it(tmp_path):
+    for name in ("a.flac", "a.ogg", "b.ogg"):
+        write(tmp_path / "in" / name)
+    done = cli("in", "out", cwd=tmp_path)
+    assert done.returncode == 1 and "1 converted" in done.stdout and "2 failed" in done.stdout
+    named = [line for line in done.stderr.splitlines() if line.startswith("failed: ")]
+    assert len(named) == 2 and all("'in/a.flac'" in line or "in/a.flac:" in line for line in named)
+    done = cli("in", "out", "--rename", cwd=tmp_path)
+    assert done.returncode == 0 and "2 converted, 1 skipped" in done.stdout
+    assert list(tree(tmp_path / "out")) == ["a.2.wav", "a.wav", "b.wav"]
 
 
 def test_cli_single_file_with_a_leading_dash(tmp_path):

@@ -26,7 +26,7 @@ from tiny_encoder import write_tiny_encoder
 
 import data_extractor as de
 import features as ft
-from audio import AudioError, load_audio
+from audio import AudioError, AudioWarning, load_audio
 from augmentation import at_speed, noisy_copy
 from create_csv import list_audio
 from tables import read_desc_file
@@ -690,3 +690,18 @@ def test_digital_silence_with_a_label_is_named_whether_cached_or_not(cache, clip
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         de.load_split(rows[:20], features, **options)
+
+
+def test_a_cut_recording_is_no_training_clip_and_yet_recognised(cache, clips, tmp_path):
+    cut = tmp_path / "cut.wav"
+    sf.write(cut, load_audio(bundled_clip("happy")), 16000)
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2 + 1])
+    measure = de.SpeechFeatures(["mfcc"], n_jobs=1, verbose=0)
+    with pytest.warns(
+        AudioWarning, match=r"1 clip\(s\) used, hardly as meant:\n.*cut.wav': only its"
+    ):
+        X, read = measure.extract([str(cut), clips[1]], "raise")
+    assert len(X) == 2 and read.all()
+    with pytest.warns(UserWarning, match=r"1 clip\(s\) left out .*\n.*cut.wav': only its first"):
+        X, read = measure.extract([str(cut), clips[1]])
+    assert len(X) == 1 and read.tolist() == [False, True]

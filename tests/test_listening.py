@@ -272,8 +272,9 @@ class FakeAudio:
 
     paInt16, paContinue = 8, 0
 
-    def __init__(self, *, busy=False, n_devices=1):
+    def __init__(self, *, busy=False, n_devices=1, channels=1, only=None, rate=16000.0):
         self.busy, self.n_devices, self.opened, self.closed = busy, n_devices, 0, 0
+        self.channels, self.only, self.rate = channels, only, rate
 
     def get_default_input_device_info(self):
         return {"index": 0}
@@ -282,13 +283,19 @@ class FakeAudio:
         return self.n_devices
 
     def get_device_info_by_index(self, i):
-        return {"index": i, "name": "Mic", "maxInputChannels": 1, "defaultSampleRate": 16000.0}
+        known = {"maxInputChannels": self.channels, "defaultSampleRate": self.rate}
+        return known | {"index": i, "name": "Mic"}
 
     def open(self, rate, channels, kind, *, stream_callback, **_):
         if self.busy:
             raise OSError(-9985, "Device unavailable")
+        if rate != 16000:
+            raise OSError(-9997, "Invalid sample rate")
+        if self.only and channels != self.only:
+            raise OSError(-9998, "Invalid number of channels")
         self.opened += 1
-        stream_callback(np.full(rate // 10, 16384, np.int16).tobytes())
+        levels = 32768 * (np.arange(channels) + 1) / (channels + 1)  # another one on each
+        stream_callback(np.tile(levels.astype(np.int16), (rate // 10, 1)).tobytes())
         return self
 
     def close(self):
@@ -310,8 +317,26 @@ def test_a_microphone_is_checked_and_left_as_it_was(monkeypatch):
     assert audio.closed == 2
 
 
+@pytest.mark.parametrize("channels", [1, 2, 4, 6, 32])
+def test_a_device_that_takes_only_its_own_channels_is_mixed(monkeypatch, channels):
+    audio = FakeAudio(channels=channels, only=channels)
+    monkeypatch.setattr(listening, "_pyaudio", lambda: (audio, audio))
+    blocks = iter(Microphone())
+    block = next(blocks)
+    assert len(block) == 1600
+    np.testing.assert_allclose(block, 0.5, atol=0.01)
+    blocks.close()
+    assert audio.opened == audio.closed == 1
+
+
 @pytest.mark.parametrize(
-    "wrong, message", [({"busy": True}, "Mic can't be opened"), ({"n_devices": 0}, "no microphone")]
+    "wrong, message",
+    [
+        ({"busy": True}, r"Mic can't be opened with 1 .*unavailable\)\. Close the program that"),
+        ({"rate": 7.0}, r"Mic can't be opened .* at 7 Hz \(Invalid sample rate\)\. Choose another"),
+        ({"channels": 6, "only": 3}, r"with 6 channel.*Invalid number of channels\)\. Choose"),
+        ({"n_devices": 0}, "no microphone"),
+    ],
 )
 def test_a_check_names_why_there_is_no_sound(monkeypatch, wrong, message):
     audio = FakeAudio(**wrong)

@@ -5,6 +5,7 @@ import dataclasses
 import math
 import pickle
 import shutil
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -524,3 +525,15 @@ def test_what_cannot_be_ranked_is_refused(rec, regressor, bundled_clips):
         rec.rank(bundled_clips[0])
     with pytest.raises(ValueError, match="classification=True"):
         regressor.rank(bundled_clips[:1])
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-9, 10.0, 1e5, 4e9])
+def test_no_level_of_a_recording_makes_a_library_warn(bundled, bundled_clips, tmp_path, scale):
+    path = tmp_path / "a.wav"
+    y = load_audio(bundled_clips[0])
+    sf.write(path, y / np.abs(y).max() * scale, 16000, subtype="FLOAT")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = recognise(bundled, path)
+        predict_timeline(bundled, path, verbose=0)
+    assert ("unscaled" in found["warnings"]) == (scale > 10)

@@ -14,11 +14,12 @@ from sklearn.svm import SVC
 import commands
 import evaluation
 import grid_search
-from audio import load_audio
+from audio import AudioError, AudioWarning, load_audio
 from clip_tables import read_table
 from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer
 from emotion_recognition import EmotionRecognizer, load_recognizer
 from evaluation import evaluate
+from parameters import SAMPLE_RATE
 from protocols import find_leaks
 from segments import Segment
 
@@ -229,3 +230,27 @@ def test_one_line_says_what_is_wrong_with_a_table(own_table, tmp_path, capsys, o
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert re.search(words, error)
+
+
+def test_a_list_of_numbers_is_no_list_of_recordings(few_svc, bundled_clips):
+    y = load_audio(bundled_clips[0])
+    advice = "a list is a list of recordings, and .* is none; .* np.asarray"
+    for numbers in (y.tolist(), list(y), tuple(y)):
+        for method in (few_svc.predict, few_svc.predict_proba, few_svc.features_of):
+            with pytest.raises(AudioError, match=advice):
+                method(numbers, sr=SAMPLE_RATE)
+    for ragged in ([y.tolist(), [0.5]], [[0.5], [[0.5]]]):
+        with pytest.raises(AudioError):
+            few_svc.predict(ragged, sr=SAMPLE_RATE)
+
+
+def test_arrays_of_any_shape_and_type_are_predicted_as_their_file_is(few_svc, bundled_clips):
+    y, rate = sf.read(bundled_clips[0], dtype="int16")
+    expected = few_svc.predict(bundled_clips[0])
+    wide = y.astype(np.int32) * 2**16
+    for array in (y, wide, y / 2**15, y[:, np.newaxis], y[np.newaxis], np.stack([y, y])):
+        assert few_svc.predict(array, sr=rate) == expected
+        assert few_svc.predict([array], sr=rate) == [expected]
+    for own in (y.astype(float), [y.astype(float)]):
+        with pytest.warns(AudioWarning, match="look like integers"):
+            few_svc.predict(own, sr=rate)

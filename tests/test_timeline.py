@@ -596,6 +596,45 @@ def test_the_picture_has_everything_under_one_time_axis(rec, talk):
     assert image.shape[1] <= timeline.N_COLUMNS and image.max() > -1
 
 
+def spoken_for(minutes, columns=EMOTIONS):
+    """A timeline of so many minutes whose answers flicker around a slow change, with a pause."""
+    start = np.arange(60.0 * minutes)
+    shares = np.random.default_rng(0).dirichlet(np.ones(3), len(start))
+    shares[:, 1] += 2 * np.sin(np.pi * start / start[-1])
+    table = pd.DataFrame({"start": start, "end": start + 1})
+    if columns is EMOTIONS:
+        shares /= shares.sum(axis=1, keepdims=True)
+        table["emotion"] = [EMOTIONS[i] for i in shares.argmax(axis=1)]
+        table["confidence"] = shares.max(axis=1)
+    table[columns] = shares[:, : len(columns)]
+    table = table[(start < 0.4 * start[-1]) | (start > 0.5 * start[-1])].reset_index(drop=True)
+    table.attrs["duration"] = 60.0 * minutes
+    return table
+
+
+@pytest.mark.parametrize("columns", [EMOTIONS, ["arousal", "valence"]])
+def test_a_long_recording_has_a_readable_picture(columns):
+    table = spoken_for(30, columns)
+    y = 3 * np.sin(np.arange(30 * 60 * 1000) / 20).astype(np.float32)  # beyond full scale
+    figure = draw_timeline(y, table, sr=1000)
+    wave, _, shares, *band = figure.axes[:4]
+    low, high = wave.get_ylim()
+    ((left, lowest), (right, highest)) = (
+        wave.collections[0].get_datalim(wave.transData).get_points()
+    )
+    assert low < lowest < -2.9 and 2.9 < highest < high and 0 <= left < right <= 30
+    if columns is not EMOTIONS:
+        assert len(shares.lines) == 4 and max(len(x.get_xdata()) for x in shares.lines) <= 90
+        return
+    bars = shares.patches
+    assert len(bars) <= len(EMOTIONS) * 150 and len(band[0].patches) < 20 < len(segments(table))
+    np.testing.assert_allclose(sum(bar.get_height() for bar in bars), len(bars) / 3)
+    covered = sum(bar.get_width() for bar in bars[: len(bars) // 3])
+    assert covered == pytest.approx(27, abs=0.5)  # minutes: the pause stays white
+    mean = sum(b.get_height() * b.get_width() for b in bars[: len(bars) // 3]) / covered
+    assert mean == pytest.approx(table[EMOTIONS[0]].mean(), abs=0.01)
+
+
 def test_the_picture_goes_where_it_is_wanted(rec, talk):
     figure = Figure()
     _, right = figure.subfigures(1, 2)
