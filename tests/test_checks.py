@@ -461,9 +461,9 @@ def nowhere(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named_with_advice(nowhere):
     for write in (replacing, lambda path: alone(path)):
-        with pytest.raises(OSError, match=r"write to a folder of your own: .*mine\.csv'"):
-            with write(nowhere / "mine.csv"):
-                pass
+        refused = pytest.raises(OSError, match=r"write to a folder of your own: .*mine\.csv'")
+        with refused, write(nowhere / "mine.csv"):
+            pass
 
 
 def test_what_is_not_needed_is_not_written_where_it_cannot_be(nowhere, tmp_path):

@@ -191,10 +191,9 @@ def test_a_network_of_numbers(network, tmp_path, bundled_clips):
 def test_a_network_is_trained_where_nothing_can_be_written(network, tmp_path):
     (tmp_path / "file").write_text("in the way")
     places = dict.fromkeys(("results_dir", "logs_dir"), str(tmp_path / "file"))
-    with pytest.warns(UserWarning, match="can't be written") as caught:
+    with pytest.warns(UserWarning, match="can't be written"):
         rec = network.untrained(epochs=1, n_networks=1, **places).train()
     assert rec.test_score() > 0.2 and [*tmp_path.iterdir()] == [tmp_path / "file"]
-    assert sum("can't be written" in str(w.message) for w in caught) == 2
 
 
 @pytest.mark.slow
