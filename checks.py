@@ -6,6 +6,7 @@ prints a name or a label does so by `printable`, and every command line runs in 
 
 import argparse
 import difflib
+import logging
 import os
 import platform
 import signal
@@ -15,6 +16,7 @@ import tempfile
 import threading
 import time
 import unicodedata
+import warnings
 import zlib
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -301,9 +303,10 @@ def replacing(path):
     ...     temporary.write_text("whole or not at all")
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path.parent.absolute())
-    handle, temporary = _temporary(path.parent)
+    with _advising(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent.absolute())
+        handle, temporary = _temporary(path.parent)
     try:
         yield temporary
         umask = os.umask(0)
@@ -314,6 +317,43 @@ def replacing(path):
         temporary.unlink(missing_ok=True)
         if handle is not None:
             os.close(handle)
+
+
+@contextmanager
+def _advising(path):
+    """A block whose errors name the file that was to be written, and say what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"{error.strerror}; write to a folder of your own"
+        raise type(error)(error.errno, reason, str(path)) from error
+
+
+def writable(folder, *parts):
+    """A path in a folder to which files can be written: Path; else None, and a warning.
+
+    It is for what is worth having, but no reason to lose what has been computed.
+
+    Parameters
+    ----------
+    folder : path, or None
+        Made if need be. None stays None.
+    *parts : str
+        Of the path below it.
+    """
+    if folder is None:
+        return None
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return Path(folder, *parts)
+    except OSError as error:
+        warnings.warn(
+            f"{printable(folder)} can't be written ({error.strerror}): nothing is kept there. Name "
+            "a folder of your own.",
+            stacklevel=3,
+        )
+        return None
 
 
 def _temporary(folder):
@@ -372,7 +412,8 @@ def alone(path):
     OSError
         If another one is.
     """
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
+    with _advising(path):
+        handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
     try:
         if _locked(handle, path) is False:
             raise OSError(f"another run is at work in {path}; wait until it has ended")
@@ -483,6 +524,7 @@ def guarded(program, work, *args, advice=""):
     advice : str
         What to do after a signal.
     """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns where $HOME is read-only
     with _interrupted_by_signals() as received:
         try:
             code = work(*args) or 0

@@ -31,7 +31,7 @@ import models
 import utils
 from adaptation import SpeakerFrameScaler
 from augmentation import SPEEDS
-from checks import check_name, moved, renamed, replacing
+from checks import check_name, moved, renamed, replacing, writable
 from clip_tables import read_data
 from confidence import NetworkTraining, cross_entropy, temperature
 from data_extractor import Views
@@ -119,9 +119,8 @@ class FrameNetwork(BaseEstimator):
         Of a classifier.
     network_ : keras.Model
         The mean of all networks and the linear head.
-    share_ : float
-        Weight of the networks; the linear head has the rest.
-    temperature_ : float
+    share_, temperature_ : float
+        Weight of the networks, the linear head has the rest; divisor of its decision values.
     history_ : DataFrame
         network, epoch, loss, val_loss, val_accuracy (or val_mae), learning_rate.
     """
@@ -194,11 +193,12 @@ class FrameNetwork(BaseEstimator):
                 return self._restore(dict(file))
         versions = [self._scaled(steps, statistics)]
         versions += [self._scaled(*self._summed(make())) for make in copies.values()]
-        logs = None if self.logs_dir is None else Path(self.logs_dir) / path.stem
+        logs = writable(self.logs_dir, path.stem)
         weights = compute_sample_weight("balanced" if self.classification else None, y)
         kept = self._train(versions, targets, weights.astype(np.float32), folds, logs)
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, **kept)
+        if writable(self.results_dir):
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                np.savez(file, **kept)
         self._restore(kept)
         if logs is not None:
             ax = draw_curves(self.history_, ax=new_figure(6.4, 4).subplots())

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from checks import SourceError, check_name, read_file
+from checks import SourceError, check_name, quiet_stderr, read_file
 from parameters import SAMPLE_RATE
 
 BUNDLED = "whisper-base"
@@ -528,7 +528,8 @@ def _read(path):
 def _session(content, path):
     """Open an ONNX file that holds its weights: InferenceSession."""
     try:
-        import onnxruntime as ort
+        with quiet_stderr():  # it complains where $HOME is read-only
+            import onnxruntime as ort
     except ImportError as error:
         raise EncoderError(
             "An encoder needs onnxruntime: pip install -r requirements.txt"
@@ -543,7 +544,8 @@ def _session(content, path):
     options.log_severity_level = 4
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
-        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        with quiet_stderr():
+            return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except _ort_errors() as error:
         raise EncoderError(
             f"{path} can't be loaded by onnxruntime ({_reason(error)}); export the encoder anew."

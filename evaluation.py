@@ -37,7 +37,7 @@ from tqdm.auto import tqdm
 import plotting
 import protocols
 from adaptation import BY
-from checks import check_name, guarded, make_parser, moved
+from checks import check_name, guarded, make_parser, moved, writable
 from clip_tables import Labelled, chosen_corpora, read_data
 from corpora import gender, help_line, wishes
 from create_csv import labelled_clips
@@ -372,7 +372,7 @@ def _run(args):
     for evaluation in evaluations if folder else ():
         pictures |= _pictures(evaluation, args, folder)
     print(json.dumps(plain | {"pictures": list(pictures)}) if args.json else text, flush=True)
-    if pictures:
+    if pictures and writable(folder):
         import matplotlib.pyplot as plt
 
         for path, draw in pictures.items():

@@ -28,6 +28,7 @@ FRESH = 2  # seconds; a clip edited twice within a file system's tick has the sa
 LARGEST = 2**32  # bytes; no larger file is looked up: to hash it would take longer than it is worth
 BLOCK = 2**20  # bytes that are hashed at a time
 WAIT = 60  # seconds to wait for another process's write
+_NAMED = set()  # the files that can't be written, each warned of once
 TABLES = (
     "clips (path BLOB PRIMARY KEY, stamp TEXT, digest BLOB)",
     "vectors (digest BLOB, settings TEXT, vector BLOB, PRIMARY KEY (digest, settings))",
@@ -104,11 +105,13 @@ class FeatureCache:
                 return self._replaced()
             except (OSError, sqlite3.Error) as second:
                 error = f"it is damaged, and not to be replaced: {second}"
-        warnings.warn(
-            f"{printable(self.path)} can't be written ({error}); new features are not kept. "
-            "Set SER_CACHE_DIR to a folder of your own.",
-            stacklevel=4,
-        )
+        if self.path not in _NAMED:
+            _NAMED.add(self.path)
+            warnings.warn(
+                f"{printable(self.path)} can't be written ({error}); new features are not kept. "
+                "Set SER_CACHE_DIR to a folder of your own.",
+                stacklevel=4,
+            )
         memory = sqlite3.connect(":memory:")
         with suppress(sqlite3.Error):
             uri = f"{self.path.absolute().as_uri()}?mode=ro"

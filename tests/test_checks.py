@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import REPO
+from conftest import REPO, bundled_clip
 
 import checks
 from checks import (
@@ -480,3 +480,62 @@ def test_every_script_has_the_one_end(name):
         assert f'    return guarded("{program}", ' in text or "    return guarded(PROGRAM, " in text
         assert f'    end_at_interrupt("{program}")' in text
         assert text.endswith("    sys.exit(main())\n")
+
+
+@pytest.fixture
+def nowhere(tmp_path):
+    """A folder that can't be made, not even by root, who may write to what is read-only."""
+    (tmp_path / "file").write_text("in the way")
+    return tmp_path / "file" / "folder"
+
+
+def test_a_place_that_cannot_be_written_is_named_with_advice(nowhere):
+    for write in (replacing, lambda path: alone(path)):
+        refused = pytest.raises(OSError, match=r"write to a folder of your own: .*mine\.csv'")
+        with refused, write(nowhere / "mine.csv"):
+            pass
+
+
+def test_what_is_not_needed_is_not_written_where_it_cannot_be(nowhere, tmp_path):
+    with pytest.warns(UserWarning, match="folder can't be written .*Name a folder of your own"):
+        assert checks.writable(nowhere, "weights") is None
+    assert checks.writable(None) is None
+    assert checks.writable(tmp_path / "new", "a", "b") == tmp_path / "new" / "a" / "b"
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_home_that_cannot_be_written_makes_no_library_complain(nowhere):
+    """onnxruntime keeps a number there, matplotlib the names of fonts."""
+    clip = bundled_clip("happy")
+    command = [sys.executable, "emotion_recognition.py", "timeline", clip, "--write", "png"]
+    names = ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "SER_CACHE_DIR")
+    env = os.environ | dict.fromkeys(names, str(nowhere))
+    env.pop("MPLCONFIGDIR", None)
+    command += ["--output", str(nowhere.parents[1] / "pictures")]
+    done = subprocess.run(command, cwd=REPO, env=env, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert [line.split(": ")[0].split() for line in done.stderr.splitlines()] in (
+        [["written"]],
+        [[clip], ["written"]],
+    )
+
+
+def test_threads_share_a_quiet_descriptor():
+    code = """
+import os, threading, time
+from checks import quiet_stderr
+def quiet(i):
+    for _ in range(200):
+        with quiet_stderr():
+            os.write(2, b"noise")
+            time.sleep(0.0001 * i)
+threads = [threading.Thread(target=quiet, args=[i]) for i in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+os.write(2, b"heard")
+os.close(2)
+with quiet_stderr():
+    pass
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"heard")

@@ -188,6 +188,14 @@ def test_a_network_of_numbers(network, tmp_path, bundled_clips):
         numbers.predict_proba(bundled_clips[0])
 
 
+def test_a_network_is_trained_where_nothing_can_be_written(network, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    places = dict.fromkeys(("results_dir", "logs_dir"), str(tmp_path / "file"))
+    with pytest.warns(UserWarning, match="can't be written"):
+        rec = network.untrained(epochs=1, n_networks=1, **places).train()
+    assert rec.test_score() > 0.2 and [*tmp_path.iterdir()] == [tmp_path / "file"]
+
+
 @pytest.mark.slow
 def test_grid_search_tries_other_networks(network, tmp_path):
     options = {"epochs": 1, "n_networks": 1, "results_dir": str(tmp_path)}

@@ -576,6 +576,11 @@ def test_results_are_printed_before_pictures_are_drawn(capsys, monkeypatch, tmp_
     out, err = capsys.readouterr()
     assert out.startswith("standard split of custom: trained on 63 clips")
     assert err.endswith("evaluation.py: disk full\n")
+    (tmp_path / "file").write_text("in the way")
+    with pytest.warns(UserWarning, match="file can't be written .*Name a folder of your own"):
+        assert evaluation.main([*DATA, *three, *arguments, str(tmp_path / "file")]) == 0
+    out, _ = capsys.readouterr()
+    assert out.startswith("standard split of custom: ") and "pictures" not in out
 
 
 def test_the_command_prints_the_table_and_writes_the_pictures(capsys, tmp_path, monkeypatch):

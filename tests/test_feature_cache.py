@@ -796,3 +796,13 @@ def test_training_needs_no_folder_that_can_be_written(tmp_path, content):
         path.chmod(0o755)
     assert done.stdout == "16\n", done.stderr
     assert "Set SER_CACHE_DIR to a folder of your own" in done.stderr
+
+
+def test_a_cache_that_cannot_be_written_is_named_once(tmp_path, monkeypatch, clips):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("SER_CACHE_DIR", str(tmp_path / "file"))
+    with pytest.warns(UserWarning, match="Set SER_CACHE_DIR to a folder of your own") as caught:
+        for some in (clips[:2], clips[2:4]):
+            X, _ = de.extract_features([*map(str, some)], ["mfcc"], n_jobs=1, verbose=0)
+            assert len(X) == 2
+    assert len(caught) == 1
