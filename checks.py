@@ -444,6 +444,8 @@ def guarded(program, work, *args, advice=""):
     advice : str
         What to do after a signal.
     """
+    if getattr(sys.stdout, "errors", None) == "strict":  # what it can't encode is escaped
+        sys.stdout.reconfigure(errors="backslashreplace")
     with _interrupted_by_signals() as received:
         try:
             code = work(*args) or 0
