@@ -525,6 +525,8 @@ def guarded(program, work, *args, advice=""):
         What to do after a signal.
     """
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns where $HOME is read-only
+    if getattr(sys.stdout, "errors", None) == "strict":  # what it can't encode is escaped
+        sys.stdout.reconfigure(errors="backslashreplace")
     with _interrupted_by_signals() as received:
         try:
             code = work(*args) or 0

@@ -11,16 +11,16 @@ if __name__ == "__main__":  # Ctrl-C ends it in one line, also while it imports
 
 import argparse
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from tqdm.auto import tqdm
 
 import emotion_recognition
 import evaluation
@@ -29,9 +29,10 @@ import timeline
 from adaptation import BY, NoSpeech
 from annotations import evaluate_timeline, read_segments
 from audio import AudioError
-from checks import check_name, guarded, make_parser, moved, printable
-from clip_tables import read_data
-from confidence import RANKINGS, uncertainty
+from batch import Journal, recognised
+from checks import check_name, guarded, make_parser, moved, printable, read_file
+from clip_tables import read_data, read_table
+from confidence import RANKINGS
 from corpora import CORPORA, find_data_dir, help_line, wishes
 from create_csv import found_recordings, labelled_clips
 from deep_emotion_recognition import named_recognizer
@@ -39,18 +40,31 @@ from emotion_recognition import load_recognizer
 from encoder import BUNDLED
 from features import REGISTRY
 from formats import FORMATS, draw_timeline, in_words, records
-from metrics import TITLES, timeline_scores_in_words
+from metrics import timeline_scores_in_words
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES
-from plotting import bars, save_figure
+from plotting import save_figure
 from predictor import recognise
-from recognizer import recordings_of
-from results import PROGRAM, Result, give, note, report, show
+from results import (
+    PROGRAM,
+    Result,
+    give,
+    note,
+    predicted,
+    progress,
+    report,
+    show,
+    training_facts,
+    training_in_words,
+)
 from table_files import add_data
-from tables import SPEAKERS, speaker_of
+from tables import LARGEST, NAMED, SPEAKERS, names_of, speaker_of
+from tables import recordings as recordings_of
 from utils import AS_FEATURES, among, encoder_option, names_option, probability_option
 
 MODELS = (*RECIPES, *(name.removesuffix("Classifier") for name in CLASSIFIERS))
 """Names of recipes: models that are trained when a command line asks for them."""
+TABLES = ".csv", ".tsv", ".jsonl"
+"""Endings of files that list recordings."""
 TRAINING = ("data", "target", "columns", "label_map", "corpora", "features", "data_dir")
 TRAINING += ("no_balance", "speeds", "noisy", "seed")
 """Arguments of `add_model` that only a recipe takes."""
@@ -251,8 +265,6 @@ def _for_each(rec, recordings, args):
 
 # results
 
-NO_SPEECH = "no speech"  # in place of an emotion, for people
-
 
 PREDICT_HELP = """Recognise the emotions of recordings, at once: nothing is trained.
 
@@ -277,40 +289,15 @@ def _add_predict(add):
     add_abstain(add)
     sets = "also give the smallest set of emotions that holds the true one with probability P"
     add("--set", type=probability_option, metavar="P", help=sets)
+    jobs = "processes (default: all cores for many recordings)"
+    add("--n-jobs", type=int, metavar="N", help=jobs)
+    add("--scheduler", metavar="ADDRESS", help="of a Dask scheduler, e.g. tcp://host:8786")
+    resume = "with --output FILE: take what an interrupted run has found, and go on"
+    add("--resume", action="store_true", help=resume)
     rank = (
         "what to label next comes first: uncertain recordings (default), or those unlike training"
     )
     add("--rank", nargs="?", choices=RANKINGS, const=RANKINGS[0], help=rank)
-
-
-def _predict(rec, name, path, args):
-    """Yield the emotion of a recording, or its numbers."""
-    emotions = args.emotions or rec.emotions or None
-    settings = {"emotions": emotions, "abstain": args.abstain, "coverage": args.set}
-    found = recognise(rec.predictor_, path, **settings)
-    found = {"path": name} | found | ({} if args.report else {"warnings": {}})
-    if rec.targets:
-        row = found["numbers"] | {"warnings": " ".join(found["warnings"])}
-        lines = [f"  {target:10s} {number:+.3f}" for target, number in found["numbers"].items()]
-        text = "\n".join([f"\n{printable(name)}", *(lines or [f"  {NO_SPEECH}"])])
-        yield Result(found, pd.DataFrame([row]), text)
-        return
-    found["emotion"] = found["emotion"] or ""
-    row = {"emotion": found["emotion"], "confidence": found["confidence"]}
-    row |= {"warnings": " ".join(found["warnings"])}
-    row |= {emotion: found["probabilities"].get(emotion) for emotion in emotions}
-    lines = [f"\n{printable(name)}: {found['emotion'] or NO_SPEECH}", bars(found["probabilities"])]
-    if args.set is not None:
-        row["set"] = " ".join(found.setdefault("set", []))
-        if held := found.get("set_held"):
-            of = f"probability {args.set:g}, of left-out speakers measured {held:.3f}"
-            lines.append(f"  one of: {', '.join(found['set'])} ({of})")
-    if args.rank:
-        shares = [*found["probabilities"].values()]
-        found["uncertainty"] = uncertainty(shares) if shares else None
-        row |= {by: found[by] for by in RANKINGS}
-        lines += [f"  {by} {found[by]:.3f}" for by in RANKINGS if shares]
-    yield Result(found, pd.DataFrame([row]), "\n".join(filter(None, lines)))
 
 
 WINDOWS = "window", "hop", "smooth"
@@ -409,12 +396,12 @@ class Command(NamedTuple):
 
     description: str
     add: Callable  # its own options, by a parser's add_argument
-    results: Callable  # (rec, name, path, args); it yields `Result`s
+    results: Callable | None  # (rec, name, path, args); it yields `Result`s; None: in batches
     forms: tuple  # that --write takes
 
 
 COMMANDS = {
-    "predict": Command(PREDICT_HELP, _add_predict, _predict, ("csv", "json")),
+    "predict": Command(PREDICT_HELP, _add_predict, None, ("csv", "json")),
     "timeline": Command(TIMELINE_HELP, _add_timeline, _timeline, tuple(FORMATS)),
     "explain": Command(EXPLAIN_HELP, _add_explain, _explain, ("csv", "json", "png")),
 }
@@ -426,8 +413,11 @@ def _parse(command, argv):
     parser = make_parser(f"{PROGRAM} {command}", description)
     add = parser.add_argument
     recordings = "recordings, folders of them, patterns, tables of paths (.csv), - for stdin"
-    add("files", nargs="+", metavar="FILE", help=recordings)
-    parser.set_defaults(form="text", write=[], pictures=None)
+    add("files", nargs="*", metavar="FILE", help=recordings)
+    add("--list", metavar="FILE", help="a file that names recordings, one a line; - for stdin")
+    strict = "exit code 1 if anything can't be read or is skipped; else only if everything is"
+    add("--strict", action="store_true", help=strict)
+    parser.set_defaults(form=None, write=[], pictures=None, resume=False)
     parser.set_defaults(rank=None, segments=None, reference=None)
     add_own(add)
     printed = parser.add_mutually_exclusive_group()
@@ -437,7 +427,8 @@ def _parse(command, argv):
         printed.add_argument(f"--{form}", **how)
     write = f"files to write for each recording, comma-separated, out of {', '.join(forms)}"
     add("--write", type=names_option, action="extend", metavar="FORMATS", help=write)
-    add("--output", metavar="FOLDER", help="where --write writes; default: beside each recording")
+    output = "where --write writes; default: beside each recording. predict without: of results"
+    add("--output", metavar="FOLDER", help=output)
     quiet = "print no warnings of noise, clipping, telephone width, ..."
     raw = "CSV with names as they are: those that begin with = + - @ may run in a spreadsheet"
     add("--raw-csv", action="store_true", help=raw)
@@ -457,8 +448,14 @@ def _parse(command, argv):
             check_name(form, forms, f"format of {command}")
     except ValueError as error:
         parser.error(str(error))
-    if args.output and not args.write:
+    if args.output and not args.write and command != "predict":
         parser.error("--output says where --write writes; give --write, too")
+    if args.resume and (not args.output or args.write):
+        parser.error("--resume goes with --output FILE, without --write")
+    if not (args.files or args.list or args.data):
+        parser.error("the following arguments are required: FILE, or --list or --data")
+    by_name = Path(args.output or "").suffix[1:] if not args.write else ""
+    args.form = args.form or (by_name if by_name in texts else "text")
     return args
 
 
@@ -481,38 +478,107 @@ def _check_adapt(parser, args, command):
         args.adapt_by = args.adapt_by or "condition"
 
 
+def _each(command, recs, recordings, args, journal):
+    """Yield the results of a command, recording by recording: lists of `Result`."""
+    if command == "predict":
+        asked = [(recs[name].predictor_, path) for name, path in recordings.items()]
+        where = {"n_jobs": args.n_jobs, "scheduler": args.scheduler, "known": journal}
+        emotions = args.emotions or next(iter(recs.values())).emotions or None
+        choices = {"emotions": emotions, "abstain": args.abstain, "coverage": args.set}
+        every = recognised(asked, **where, **choices)
+        for name, found in zip(recordings, every, strict=True):
+            yield [predicted(recs[name], name, found, args)]
+        return
+    for name, path in recordings.items():
+        try:
+            yield list(COMMANDS[command].results(recs[name], name, path, args))
+        except AudioError as error:
+            failed = {"error": str(error)}
+            text = f"\n{printable(name)}: can't be read"
+            yield [Result({"path": name} | failed, pd.DataFrame([failed]), text)]
+
+
 def _answer(command, argv):
     """Run predict, timeline or explain: int, the exit code."""
-    args = _parse(command, argv)
-    at_once = args.form in ("text", "jsonl") and not args.rank
-    results, targets = [], set()  # targets: the files written so far
-    tables = [file for file in args.files if file.lower().endswith((".csv", ".tsv", ".jsonl"))]
-    with found_recordings([file for file in args.files if file not in tables]) as recordings:
-        recordings |= {str(own): own for table in tables for own in recordings_of(table)}
+    args, skipped = _parse(command, argv), []
+    with found_recordings(_wanted(args), skipped) as recordings:
+        recordings |= _of_tables(args)
         if (args.segments or args.reference) and len(recordings) > 1:
             raise ValueError(
                 f"--segments and --reference are of one recording, not {len(recordings)}: run it "
                 "for each"
             )
         recs = _for_each(recognizer(args), recordings, args)
-        shown = {"disable": None if command == "predict" and len(recordings) > 1 else True}
-        for name, path in tqdm(recordings.items(), "Predicting", unit="clip", **shown):
-            try:
-                found = list(COMMANDS[command].results(recs[name], name, path, args))
-            except AudioError as error:
-                failed = {"error": str(error)}
-                text = f"\n{printable(name)}: can't be read"
-                found = [Result({"path": name} | failed, pd.DataFrame([failed]), text)]
+        with _to_file(args) as journal:
+            results = _each(command, recs, recordings, args, journal)
+            n_failed = _given(results, recs, args, command == "predict")
+    if skipped:
+        named = ", ".join(skipped[:NAMED]) + ", ..." * (len(skipped) > NAMED)
+        note(f"  {len(skipped)} file(s) skipped that are no recordings: {named}")
+    if n_failed > 1:
+        note(f"  {n_failed} of {len(recordings)} recordings can't be read")
+    return int(n_failed == len(recordings) or (args.strict and bool(n_failed or skipped)))
+
+
+def _given(every, recs, args, by_row):
+    """Give all results, at once if their form allows it: int, how many couldn't be read."""
+    at_once = (args.form in ("text", "jsonl") or (by_row and args.form == "csv")) and not args.rank
+    results, targets, n_failed = [], set(), 0  # targets: the files written so far
+    with progress(len(recs)) as done:
+        for name, found in zip(recs, every, strict=True):
             how = recs[name].adaptation_
             found = [r._replace(document=r.document | {"adapted": how and str(how)}) for r in found]
-            results += found
             if at_once:
-                give(found, args, targets)
-        if args.rank:
-            results.sort(key=lambda result: -(result.document.get(args.rank) or -1.0))
-        if not at_once:
-            give(results, args, targets)
-    return int(any("error" in result.document for result in results))
+                give(found, args, targets, header=name == next(iter(recs)))
+            else:
+                results += found
+            n_failed += any("error" in result.document for result in found)
+            done()
+    if args.rank:
+        results.sort(key=lambda result: -(result.document.get(args.rank) or -1.0))
+    if not at_once:
+        give(results, args, targets)
+    return n_failed
+
+
+def _wanted(args):
+    """What a command line asks for: its files, and those of --list; list of str."""
+    files = [file for file in args.files if not file.lower().endswith(TABLES)]
+    if args.list is None:
+        return files
+    read = sys.stdin.buffer.read if args.list == "-" else partial(read_file, args.list, LARGEST)
+    lines = os.fsdecode(read()).split("\n")
+    return [*files, *(line.rstrip("\r") for line in lines if line.strip())]
+
+
+def _of_tables(args):
+    """The recordings of the tables among the files, and of --data: dict by name.
+
+    A recipe is trained on those of --data, which aren't predicted then.
+    """
+    tables = [file for file in args.files if file.lower().endswith(TABLES)]
+    if args.data and _recipe(args.model) is None:
+        tables, args.data = tables + args.data, None
+    if not tables:
+        return {}
+    rows = read_table(tables, columns=args.columns, target=None)
+    return dict(zip(names_of(rows), recordings_of(rows), strict=True))
+
+
+@contextmanager
+def _to_file(args):
+    """A block whose results go to the file of --output, if it names one: its Journal, or None."""
+    if args.output is None or args.write:
+        yield None
+        return
+    journal, complete = Journal(args.output, args.resume), False
+    options = {"encoding": "utf-8", "errors": "backslashreplace"}
+    try:
+        with Path(args.output).open("w", **options) as file, redirect_stdout(file):
+            yield journal
+        complete = True
+    finally:
+        journal.close(complete)
 
 
 # training
@@ -559,9 +625,9 @@ def _train(argv):
             found = {"error": str(error)}
         predictions.append({"path": path} | found)
     if args.json:
-        print(json.dumps(_facts(rec, predictions)))
+        print(json.dumps(training_facts(rec, predictions)))
     else:
-        _print_report(rec, predictions)
+        print(training_in_words(rec, predictions))
     sys.stdout.flush()
     if args.picture:
         save_figure(rec.draw_confusion_matrix().figure, args.picture)
@@ -573,54 +639,6 @@ def _train(argv):
     for error in errors:
         report(error)
     return int(bool(errors))
-
-
-def _facts(rec, predictions):
-    """What `--json` prints: dict."""
-    if rec.targets:
-        answers = {"targets": rec.targets}
-    else:
-        answers = {"confusion": rec.confusion_matrix(percentage=False, labeled=False).tolist()}
-    return {
-        "protocol": rec.protocol(),
-        "corpora": sorted(set(rec.train_rows_["corpus"]) | set(rec.test_rows_["corpus"])),
-        "model": rec.name,
-        "emotions": rec.emotions,
-        "n_train": len(rec.y_train),
-        "n_test": len(rec.y_test),
-        **rec.scores(),
-        **answers,
-        "predictions": predictions,
-    }
-
-
-def _print_report(rec, predictions):
-    """Print samples, score, confusion matrix and predictions for people."""
-    score = rec.scores()
-    print(f"\nClips\n{rec.get_samples_by_class().to_string()}")
-    print(f"\n{rec.name}, {rec.protocol()}")
-    if "custom" in set(rec.test_rows_["corpus"]):
-        print(
-            "(data/test-custom as bundled is synthetic speech: it shows that all works, not how "
-            "well people are heard)"
-        )
-    for name in ("ccc", "mae", "rmse") if rec.targets else ("accuracy", "uar"):
-        low, high = score[f"{name}_low"], score[f"{name}_high"]
-        interval = "one speaker, no interval" if low is None else f"{low:.3f} to {high:.3f}"
-        print(f"  {TITLES[name]:8s} {score[name]:.3f}  (95 % by speaker: {interval})")
-    if not rec.targets:
-        print(f"  chance   {1 / len(rec.emotions):.3f}")
-        print("\nConfusion matrix, percent of the true emotion")
-        print(rec.confusion_matrix().round(1).to_string())
-    for prediction in predictions:
-        own = prediction.get("numbers", {}).items()
-        found = ", ".join(f"{name} {number:+.3f}" for name, number in own)
-        found = found or prediction.get("emotion", "can't be read") or NO_SPEECH
-        lines = [
-            f"\n{printable(prediction['path'])}: {found}",
-            bars(prediction.get("probabilities", {})),
-        ]
-        print("\n".join(filter(None, lines)))
 
 
 # running

@@ -27,14 +27,15 @@ import re
 import sys
 import tempfile
 import warnings
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from difflib import get_close_matches
 from glob import glob
+from mimetypes import MimeTypes
 from pathlib import Path
 
 import pandas as pd
 
-from audio import copy_stream
+from audio import AudioError, copy_stream, stream_audio
 from checks import alone, check_name, folded, guarded, is_label, make_parser, moved, printable
 from corpora import COPY, describe, find_data_dir, groups, how_to_get
 from parameters import AVAILABLE_EMOTIONS, LABEL_WORDS
@@ -50,6 +51,11 @@ from tables import (
 )
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+MORE = "m4a mp4 m4v webm mkv mka mov avi flv 3gp amr opus aac wma wmv asf oga ogv aif aiff aifc au "
+MORE += "caf w64 rf64 ac3 mpg mpeg ts ape wv tta gsm"
+MEDIA_SUFFIXES = *AUDIO_SUFFIXES, *(f".{ending}" for ending in MORE.split())
+"""Of files that are taken for recordings, with sound or not."""
+TYPES = MimeTypes()  # by Python's own table, the same on all machines
 CORPUS_GROUPS = groups()
 
 
@@ -105,21 +111,50 @@ def _copies(paths):
     return copies
 
 
+def is_recording(path):
+    """Whether a file is meant as a recording, by its name, else by whether it can be decoded: bool.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    if path.suffix.lower() in MEDIA_SUFFIXES:
+        return True
+    kind, packed = TYPES.guess_type(path.name)
+    if packed or (kind and not kind.startswith(("audio/", "video/", "application/octet"))):
+        return False
+    try:
+        with closing(stream_audio(path, block_duration=1)) as blocks:
+            return len(next(blocks)) > 0
+    except AudioError:
+        return False
+
+
+def _recordings_among(paths, skipped):
+    """The recordings among paths, sorted; other files are added to `skipped`: list of Path."""
+    files = sorted(path for path in map(Path, paths) if path.is_file())
+    good = [path for path in files if is_recording(path)]
+    skipped += sorted(map(str, {*files} - {*good}))
+    return good
+
+
 @contextmanager
-def found_recordings(wanted):
+def found_recordings(wanted, skipped=None):
     """The recordings that paths, folders, patterns and - stand for: dict of names to paths.
 
     Parameters
     ----------
     wanted : list of str
         "-" is what comes in on stdin, in a file that lasts as long as the block.
+    skipped : list, optional
+        Takes the names of files in folders and patterns that are no recordings; see `is_recording`.
 
     Raises
     ------
     FileNotFoundError
         If there is none for one of them.
     """
-    found = {}
+    found, skipped = {}, [] if skipped is None else skipped
     with tempfile.TemporaryDirectory(prefix="ser-") as folder:
         for wish in wanted:
             path = Path(wish)
@@ -129,10 +164,13 @@ def found_recordings(wanted):
                     with paths[0].open("wb") as file:
                         copy_stream(sys.stdin.buffer, file)
             elif path.exists():
-                paths = list_audio(path) if path.is_dir() else [path]
+                paths = [path]
+                if path.is_dir():
+                    shown = (x for x in path.rglob("*") if not is_hidden(x.relative_to(path)))
+                    paths = _recordings_among(shown, skipped)
             else:
-                matches = sorted(glob(wish, recursive=True))  # noqa: PTH207  (absolute ones, too)
-                paths = [match for match in matches if Path(match).is_file()]
+                matches = glob(wish, recursive=True)  # noqa: PTH207  (absolute ones, too)
+                paths = _recordings_among(matches, skipped)
             if not paths:
                 raise FileNotFoundError(f"There is no recording {wish}, nor one in it or like it")
             found |= {"stdin" if wish == "-" else str(path): path for path in paths}

@@ -1,6 +1,7 @@
 """Figures, palettes, HTML tables and text bars. pyplot is only loaded when a picture is drawn."""
 
 import html
+import sys
 import textwrap
 from functools import partial
 from io import BytesIO
@@ -124,7 +125,12 @@ def bars(probabilities):
       sad        0.100 ████
       happy      0.900 ████████████████████████████████████
     """
-    lines = (f"  {e:10s} {p:5.3f} {'█' * round(40 * p)}" for e, p in probabilities.items())
+    full = "█"
+    try:
+        full.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        full = "#"
+    lines = (f"  {e:10s} {p:5.3f} {full * round(40 * p)}" for e, p in probabilities.items())
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -471,6 +471,24 @@ def recognise(predictor, audio, *, emotions=None, abstain=None, coverage=None):
     ValueError
         For a regressor of a scale of emotions, an unknown emotion, or choices among numbers.
     """
+    predictor = check_choices(predictor, emotions, abstain, coverage)
+    report, y = InputReport(), audio
+    if not isinstance(audio, np.ndarray):
+        y = load_audio(audio, faults=report.faults)
+    report.push(y)
+    if not has_speech(y):
+        return concluded(predictor, None, None, report)
+    X = predictor.features(y)
+    if predictor.targets:
+        answers = predictor.by_target(predictor.predict(X)[0])
+    else:
+        answers = predictor.by_emotion(predictor.probabilities(X)[0])
+    choices = {"emotions": emotions, "abstain": abstain, "coverage": coverage}
+    return concluded(predictor, answers, predictor.novelty(X)[0], report, **choices)
+
+
+def check_choices(predictor, emotions=None, abstain=None, coverage=None):
+    """The Predictor that can `recognise` with these choices; see there, also for `Raises`."""
     predictor = predictor_of(predictor)
     if not predictor.classification and not predictor.targets:
         raise ValueError("A regressor predicts numbers, not emotions; use rec.predict.")
@@ -478,17 +496,31 @@ def recognise(predictor, audio, *, emotions=None, abstain=None, coverage=None):
         raise ValueError("This recognizer predicts numbers: there are no emotions to choose among.")
     for emotion in emotions or ():
         check_name(emotion, predictor.emotions, "emotion")
-    report, y = InputReport(), audio
-    if not isinstance(audio, np.ndarray):
-        y = load_audio(audio, faults=report.faults)
-    report.push(y)
+    return predictor
+
+
+def concluded(predictor, answers, novelty, report, *, emotions=None, abstain=None, coverage=None):
+    """The result of `recognise` from what a Predictor answers: dict.
+
+    Parameters
+    ----------
+    predictor : Predictor
+    answers : dict of str to float, or None
+        Probabilities, or numbers; None without speech.
+    novelty : float, or None
+    report : InputReport
+    emotions, abstain, coverage
+        See `recognise`.
+    """
+    spoken = answers is not None
+    warnings = report.warnings(bool(spoken and novelty > 1), speech=spoken)
+    novelty = float(novelty) if spoken else None
     if predictor.targets:
-        return _numbers(predictor, y, report)
-    if not has_speech(y):
+        return {"numbers": answers or {}, "novelty": novelty, "warnings": warnings}
+    if not spoken:
         found = {"emotion": None, "confidence": 0.0, "probabilities": {}, "novelty": None}
-        return found | {"warnings": report.warnings(speech=False)}
-    X = predictor.features(y)
-    shares, novelty = predictor.by_emotion(predictor.probabilities(X)[0]), predictor.novelty(X)[0]
+        return found | {"warnings": warnings}
+    shares = answers
     if emotions is not None:
         whole = sum(shares[emotion] for emotion in emotions)
         shares = {emotion: shares[emotion] / whole for emotion in emotions}
@@ -496,22 +528,13 @@ def recognise(predictor, audio, *, emotions=None, abstain=None, coverage=None):
         "emotion": decided(shares, abstain, novelty),
         "confidence": max(shares.values()),
         "probabilities": shares,
-        "novelty": float(novelty),
-        "warnings": report.warnings(bool(novelty > 1)),
+        "novelty": novelty,
+        "warnings": warnings,
     }
     if coverage is not None:
         needed, found["set_held"] = predictor.sets(coverage)
         found["set"] = smallest_set(shares, needed)
     return found
-
-
-def _numbers(predictor, y, report):
-    """The result of `recognise` for numbers."""
-    if not has_speech(y):
-        return {"numbers": {}, "novelty": None, "warnings": report.warnings(speech=False)}
-    X = predictor.features(y)
-    numbers, novelty = predictor.by_target(predictor.predict(X)[0]), float(predictor.novelty(X)[0])
-    return {"numbers": numbers, "novelty": novelty, "warnings": report.warnings(novelty > 1)}
 
 
 __getattr__ = moved(__name__, {"recognizer": "Predicts"})

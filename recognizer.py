@@ -18,6 +18,7 @@ import timeline
 import utils
 from adaptation import listed, usable
 from audio import load_audio
+from batch import Whole, is_long
 from checks import check_name, folded, printable
 from clip_tables import read_data, read_table
 from confidence import RANKINGS, decided, ranked, smallest_set
@@ -82,18 +83,45 @@ class Predicts:
         return predictor.joined(views)
 
     def _answered(self, audio, sr, check_speech, answer, nothing):
-        """What `answer(X)` gives for recordings with speech, and `nothing()` for the others."""
+        """What `answer` gives for each recording with speech, and `nothing()` for the others.
+
+        `answer` takes the probabilities of a recording, or its numbers, and its novelty.
+        """
         predictor, audio = self._check_trained(), _as_recordings(audio)
-        if not isinstance(audio, (list, tuple)):
-            y = load_audio(audio, orig_sr=sr)
-            speaks = not check_speech or has_speech(y)
-            return answer(predictor.features(y))[0] if speaks else nothing()
-        audio, spoken = kept(audio), [True] * len(audio)
-        if check_speech:
-            spoken = find_speech(copies_of(audio), sr=sr, n_jobs=self.n_jobs)
-        some = [x for x, speaks in zip(audio, spoken, strict=True) if speaks]
-        found = iter(answer(self.features_of(some, sr)) if some else ())
-        return [next(found) if speaks else nothing() for speaks in spoken]
+        one = not isinstance(audio, (list, tuple))
+        audio = kept([audio] if one else audio)
+        found = self._of_long(audio, sr, check_speech)
+        rest = [i for i in range(len(audio)) if i not in found]
+        if check_speech and one and rest:
+            audio = [load_audio(audio[0], orig_sr=sr)]
+            rest, sr = rest if has_speech(audio[0]) else [], SAMPLE_RATE
+        elif check_speech and rest:
+            some = copies_of([audio[i] for i in rest])
+            spoken = find_speech(some, sr=sr, n_jobs=self.n_jobs)
+            rest = [i for i, speaks in zip(rest, spoken, strict=True) if speaks]
+        if rest:
+            some = [audio[i] for i in rest]
+            if one:
+                X = predictor.features(load_audio(some[0], orig_sr=sr))
+            else:
+                X = self.features_of(some, sr)
+            answers = predictor.probabilities(X) if self.classification else predictor.predict(X)
+            found |= zip(
+                rest, zip(answers, predictor.novelty(X).tolist(), strict=True), strict=True
+            )
+        every = [answer(*found[i]) if found.get(i) else nothing() for i in range(len(audio))]
+        return every[0] if one else every
+
+    def _of_long(self, audio, sr, check_speech):
+        """The answers and the novelty of long recordings, None without speech: dict by number."""
+        if not self.classification and not self.targets:
+            return {}  # the windows of a scale have no labels
+        found = {}
+        for i, x in enumerate(audio):
+            if is_long(copies_of([x])[0], sr):
+                whole = Whole(self.predictor_, copies_of([x])[0], sr, check_speech)
+                found[i] = None if whole.answers is None else (whole.answers, whole.novelty)
+        return found
 
     def predict(self, audio, *, sr=None, abstain=None, check_speech=True):
         """Predict the emotion of a recording.
@@ -102,7 +130,8 @@ class Predicts:
         ----------
         audio : path, binary file object, array (n_samples,) or (n_samples, n_channels), or a list
             Any audio file, or a `segments.Segment` of one; an array goes with its rate. Or a
-            DataFrame of paths, perhaps with start and end (see `clip_tables.read_table`).
+            DataFrame of paths, perhaps with start and end (see `clip_tables.read_table`). From 30 s
+            on it is recognised in windows, whose answers are averaged; see `batch.Whole`.
         sr : int, optional
             Sampling rate of an array in Hz.
         abstain : float, optional
@@ -118,14 +147,14 @@ class Predicts:
         """
         several = len(self.targets) > 1
 
-        def answer(X):
+        def answer(answers, novelty):
             if several:
-                return [*map(self.predictor_.by_target, self.predictor_.predict(X))]
+                return self.predictor_.by_target(answers)
+            if not self.classification:
+                return float(np.squeeze(answers))
             if abstain is None:
-                return self.predictor_.predict(X).tolist()
-            every = map(self.by_emotion, self.predictor_.probabilities(X))
-            novelties = self.predictor_.novelty(X)
-            return [decided(own, abstain, x) for own, x in zip(every, novelties, strict=True)]
+                return self.predictor_.labels[np.argmax(answers)].item()
+            return decided(self.by_emotion(answers), abstain, novelty)
 
         if abstain is not None:
             self._check_probabilities()
@@ -161,8 +190,8 @@ class Predicts:
         """
         self._check_probabilities()
 
-        def answer(X):
-            return [self.by_emotion(row) for row in self.predictor_.probabilities(X)]
+        def answer(answers, _):
+            return self.by_emotion(answers)
 
         return self._answered(audio, sr, check_speech, answer, dict)
 
@@ -179,9 +208,8 @@ class Predicts:
         self._check_probabilities()
         needed, _ = self.predictor_.sets(coverage)
 
-        def answer(X):
-            shares = self.predictor_.probabilities(X)
-            return [smallest_set(self.by_emotion(row), needed) for row in shares]
+        def answer(answers, _):
+            return smallest_set(self.by_emotion(answers), needed)
 
         return self._answered(audio, sr, True, answer, list)
 
@@ -199,9 +227,8 @@ class Predicts:
         check_name(by, RANKINGS, "ranking")
         recordings = listed(recordings)
 
-        def answer(X):
-            shares = map(self.by_emotion, self.predictor_.probabilities(X))
-            return [*zip(shares, self.predictor_.novelty(X).tolist(), strict=True)]
+        def answer(answers, novelty):
+            return self.by_emotion(answers), novelty
 
         found = self._answered(recordings, sr, True, answer, lambda: ({}, math.nan))
         return ranked(recordings, found, by)

@@ -1,8 +1,12 @@
 """What commands find in recordings: printed on stdout and stderr, and written to files."""
 
+import codecs
 import json
 import sys
+import threading
+import time
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,13 +14,28 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from checks import complain, printable, replacing
+from confidence import RANKINGS, uncertainty
 from formats import FORMATS
-from metrics import timeline_scores_in_words
-from plotting import save_figure
+from metrics import TITLES, timeline_scores_in_words
+from plotting import bars, save_figure
 from segments import SPAN
 from tables import NAME_ERRORS, TEXT, to_csv
 
 PROGRAM = "emotion_recognition.py"
+AS_SPELT = "ser-as-spelt"  # names in the bytes that the system spells them in, if need be escaped
+NO_SPEECH = "no speech"  # in place of an emotion, for people
+EVERY = 30.0  # seconds between the lines that say how far it is
+
+
+def _as_spelt(error):
+    first = UnicodeEncodeError(*error.args[:2], error.start, error.start + 1, error.reason)
+    try:
+        return codecs.lookup_error(NAME_ERRORS)(first)
+    except UnicodeEncodeError:
+        return codecs.backslashreplace_errors(first)
+
+
+codecs.register_error(AS_SPELT, _as_spelt)
 
 
 class Result(NamedTuple):
@@ -28,7 +47,60 @@ class Result(NamedTuple):
     draw: Callable | None = None  # makes the figure
 
 
-def give(results, args, targets):
+def predicted(rec, name, found, args):
+    """The result of predict for one recording: its emotion, or its numbers.
+
+    Parameters
+    ----------
+    rec : trained recognizer
+    name : str
+        Of the recording.
+    found : dict
+        See `batch.recognised`.
+    args : argparse.Namespace
+        emotions, set, rank and report; see `commands`.
+    """
+    emotions = args.emotions or rec.emotions or ()
+    names = rec.targets or ("emotion", "confidence", "warnings", *emotions)
+    columns = [*names, *(["warnings"] if rec.targets else [])]
+    columns += ["set"] * (args.set is not None) + [*RANKINGS] * bool(args.rank)
+    columns += ["over_time", "error"]  # rows leave before it is known who needs them
+
+    def result(found, row, lines):
+        table = pd.DataFrame([row]).reindex(columns=columns)
+        return Result({"path": name} | found, table, "\n".join(filter(None, lines)))
+
+    if "error" in found:
+        return result(found, found, [f"\n{printable(name)}: can't be read"])
+    found = found | ({} if args.report else {"warnings": {}})
+    over_time = found.get("over_time", {})
+    row = {"warnings": " ".join(found["warnings"])}
+    row["over_time"] = " ".join(f"{emotion}:{share:.3f}" for emotion, share in over_time.items())
+    if rec.targets:
+        lines = [f"  {target:10s} {number:+.3f}" for target, number in found["numbers"].items()]
+        lines = lines or [f"  {NO_SPEECH}"]
+        return result(found, found["numbers"] | row, [f"\n{printable(name)}", *lines])
+    found["emotion"] = found["emotion"] or ""
+    row |= {"emotion": found["emotion"], "confidence": found["confidence"]}
+    row |= {emotion: found["probabilities"].get(emotion) for emotion in emotions}
+    lines = [f"\n{printable(name)}: {found['emotion'] or NO_SPEECH}", bars(found["probabilities"])]
+    if over_time:
+        shares = (f"{emotion} {100 * share:.0f} %" for emotion, share in over_time.items())
+        lines.append(f"  over time: {', '.join(shares)}")
+    if args.set is not None:
+        row["set"] = " ".join(found.setdefault("set", []))
+        if held := found.get("set_held"):
+            of = f"probability {args.set:g}, of left-out speakers measured {held:.3f}"
+            lines.append(f"  one of: {', '.join(found['set'])} ({of})")
+    if args.rank:
+        shares = [*found["probabilities"].values()]
+        found["uncertainty"] = uncertainty(shares) if shares else None
+        row |= {by: found[by] for by in RANKINGS}
+        lines += [f"  {by} {found[by]:.3f}" for by in RANKINGS if shares]
+    return result(found, row, lines)
+
+
+def give(results, args, targets, header=True):
     """Print results, their warnings and errors, and write the files that were asked for.
 
     Parameters
@@ -38,12 +110,14 @@ def give(results, args, targets):
         form, write, output and raw_csv; see `commands`.
     targets : set of Path
         The files written so far; those that are written here are added.
+    header : bool, default True
+        Whether CSV begins with the names of its columns.
     """
     form = args.form
     if form == "json":
         show(json.dumps([result.document for result in results], indent=1))
     elif form == "csv":
-        show(_csv(results, args.raw_csv), end="")
+        show(_csv(results, args.raw_csv, header), end="")
     for result in results:
         document = result.document
         by_row = form == "jsonl" and "rows" in document  # which have been printed, one by one
@@ -62,16 +136,17 @@ def give(results, args, targets):
             _write(result, args, targets)
 
 
-def _csv(results, raw):
+def _csv(results, raw, header=True):
     """One table of all results, which says what each row is of: str."""
     if raw and hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors=NAME_ERRORS)  # as the system spells them
+        sys.stdout.reconfigure(errors=AS_SPELT)
     tables = []
     for document, table, *_ in results:
         place = {key: document[key] for key in ("path", "channel") if key in document}
         tables.append(pd.DataFrame(place, index=table.index, dtype=TEXT).join(table))
     table = pd.concat(tables, ignore_index=True)
-    return to_csv(table[sorted(table, key=lambda column: column == "error")], raw)
+    text = to_csv(table[sorted(table, key=lambda column: column == "error")], raw)
+    return text if header else text.split("\n", 1)[1]
 
 
 def _write(result, args, targets):
@@ -130,3 +205,101 @@ def report(error):
     """
     with tqdm.external_write_mode(sys.stderr):
         complain(PROGRAM, error)
+
+
+@contextmanager
+def progress(total, what="Predicting", unit="clip"):
+    """A block that shows how far it is: a function that is called after each of `total` things.
+
+    It is a bar on a terminal or in a notebook, elsewhere a line on stderr every `EVERY` seconds.
+
+    Parameters
+    ----------
+    total : int
+    what, unit : str
+    """
+    if sys.stderr.isatty() or tqdm.__name__ == "tqdm_notebook":
+        with tqdm(None, what, total, unit=unit, disable=total < 2) as bar:
+            yield bar.update
+        return
+    done, ended, start = [], threading.Event(), time.monotonic()
+
+    def tell():
+        while not ended.wait(EVERY):
+            n, seconds = len(done), time.monotonic() - start
+            left = f", about {seconds / n * (total - n):.0f} s to go" if n else ""
+            note(f"  {what}: {n:,} of {total:,} {unit}s in {seconds:.0f} s{left}")
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield lambda: done.append(None)
+    finally:
+        ended.set()
+        thread.join()
+
+
+# training
+
+
+def training_facts(rec, predictions):
+    """What training prints as JSON: dict.
+
+    Parameters
+    ----------
+    rec : trained recognizer
+    predictions : list of dict
+        path, and what was found there.
+    """
+    if rec.targets:
+        answers = {"targets": rec.targets}
+    else:
+        answers = {"confusion": rec.confusion_matrix(percentage=False, labeled=False).tolist()}
+    return {
+        "protocol": rec.protocol(),
+        "corpora": sorted(set(rec.train_rows_["corpus"]) | set(rec.test_rows_["corpus"])),
+        "model": rec.name,
+        "emotions": rec.emotions,
+        "n_train": len(rec.y_train),
+        "n_test": len(rec.y_test),
+        **rec.scores(),
+        **answers,
+        "predictions": predictions,
+    }
+
+
+def training_in_words(rec, predictions):
+    """Clips, scores, confusion matrix and predictions for people: str.
+
+    Parameters
+    ----------
+    rec, predictions
+        See `training_facts`.
+    """
+    parts = []
+    score = rec.scores()
+    parts.append(f"\nClips\n{rec.get_samples_by_class().to_string()}")
+    parts.append(f"\n{rec.name}, {rec.protocol()}")
+    if "custom" in set(rec.test_rows_["corpus"]):
+        parts.append(
+            "(data/test-custom as bundled is synthetic speech: it shows that all works, not how "
+            "well people are heard)"
+        )
+    for name in ("ccc", "mae", "rmse") if rec.targets else ("accuracy", "uar"):
+        low, high = score[f"{name}_low"], score[f"{name}_high"]
+        interval = "one speaker, no interval" if low is None else f"{low:.3f} to {high:.3f}"
+        parts.append(f"  {TITLES[name]:8s} {score[name]:.3f}  (95 % by speaker: {interval})")
+    if not rec.targets:
+        parts.append(f"  chance   {1 / len(rec.emotions):.3f}")
+        parts.append("\nConfusion matrix, percent of the true emotion")
+        parts.append(rec.confusion_matrix().round(1).to_string())
+    for prediction in predictions:
+        own = prediction.get("numbers", {}).items()
+        found = ", ".join(f"{name} {number:+.3f}" for name, number in own)
+        found = found or prediction.get("emotion", "can't be read") or NO_SPEECH
+        lines = [
+            f"\n{printable(prediction['path'])}: {found}",
+            bars(prediction.get("probabilities", {})),
+        ]
+        parts.append("\n".join(filter(None, lines)))
+    return "\n".join(parts)
