@@ -666,6 +666,7 @@ __getattr__ = moved(
         "create_csv": "list_audio",
         "emotion_recognition": "DEFAULT_FILE corpora_options decided hear",
         "features": "FEATURES VOICE_FEATURES",
+        "plotting": "bars",
     },
 )
 

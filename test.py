@@ -28,12 +28,13 @@ import soundfile as sf
 
 from audio import stream_audio
 from checks import guarded, make_parser, moved, printable, replacing
-from commands import NO_SPEECH, adapted, add_abstain, add_adapt, add_model, among, recognizer
+from commands import adapted, add_abstain, add_adapt, add_model, among, recognizer
 from confidence import decided
 from listening import Microphone, NothingHeard, Recorder, list_devices
 from parameters import SAMPLE_RATE
 from plotting import bars
 from predictor import recognise
+from results import NO_SPEECH
 from timeline import Timeline
 
 HOP = 0.2  # seconds between the labels of the continuous mode
