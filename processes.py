@@ -4,6 +4,7 @@ Worker processes end with the process that started them, however that ended. Wha
 that was killed outright is removed when the next one starts workers.
 """
 
+import errno
 import functools
 import os
 import re
@@ -15,6 +16,7 @@ import time
 from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
+from pickle import PicklingError
 
 from joblib import Parallel, parallel_config
 from joblib.parallel import BACKENDS, get_active_backend
@@ -24,6 +26,11 @@ from checks import SIGNALS
 CLUSTER_TIMEOUT = 10  # seconds for a scheduler to answer
 POLL = 0.5  # seconds between a worker's looks at whether its parent lives
 SHARED_MEMORY = Path("/dev/shm")
+FULL = (
+    f"no space is left where processes share arrays and semaphores: see df {SHARED_MEMORY} "
+    f"{tempfile.gettempdir()}, and free some, or set JOBLIB_TEMP_FOLDER to a folder with room, or "
+    "use one process (n_jobs=1)"
+)
 LEFT = re.compile(r"(?:joblib_memmapping_folder_|sem\.loky-)(\d+)[_-]")
 """What joblib names by the number of its process: folders of arrays, and semaphores on Linux."""
 
@@ -120,7 +127,7 @@ def watched():
 
 
 def _starts_processes(prefer=None):
-    return type(get_active_backend(prefer)[0]) is BACKENDS["loky"]
+    return type(get_active_backend(prefer)[0]) is BACKENDS.get("loky")
 
 
 @contextmanager
@@ -169,8 +176,11 @@ def on_cluster(scheduler=None, *arrays):
 # how they end
 
 
-class _Workers(BACKENDS["loky"]):
-    """joblib's own processes, which otherwise wait for ever for a parent that was killed."""
+class _Workers(BACKENDS.get("loky", BACKENDS["sequential"])):
+    """joblib's own processes, which otherwise wait for ever for a parent that was killed.
+
+    joblib has none where it can't make semaphores; it says so, and works in one process.
+    """
 
     def configure(self, *args, **kwargs):
         sweep()
@@ -178,11 +188,28 @@ class _Workers(BACKENDS["loky"]):
         with _holding(SIGNALS):  # two trackers are started, which know all of them but SIGHUP
             if os.name == "posix":
                 resource_tracker.ensure_running()  # in `submit` it would let signals in
-            return super().configure(*args, **own, **kwargs)
+            with _explained():
+                return super().configure(*args, **own, **kwargs)
 
     def submit(self, func, callback=None):
-        with _holding(SIGNALS):  # what starts here isn't told to stop before it can ignore that
+        # what starts here isn't told to stop before it can ignore that
+        with _holding(SIGNALS), _explained():
             return super().submit(func, callback)
+
+    def retrieve_result_callback(self, out):
+        with _explained():
+            return super().retrieve_result_callback(out)
+
+
+@contextmanager
+def _explained():
+    """A block in which a lack of space, which joblib may call a fault of pickling, is explained."""
+    try:
+        yield
+    except (OSError, PicklingError) as error:
+        if os.strerror(errno.ENOSPC) not in f"{error} {error.__cause__}":
+            raise
+        raise OSError(errno.ENOSPC, FULL) from error
 
 
 @contextmanager

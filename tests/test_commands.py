@@ -596,6 +596,23 @@ def test_what_is_there_of_a_cut_recording_is_recognised(run, rec, tmp_path, endi
         assert code == 1 and len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_folders_patterns_and_a_pipe_are_taken(run, command, tmp_path, monkeypatch):
+    for name in ("a.wav", "deep/b.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(HAPPY, tmp_path / name)
+    with Path(SAD).open("rb") as file:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=file))
+        asked = tmp_path / "deep", tmp_path / "*.wav", "-"
+        out = "--write", commands.COMMANDS[command].forms[-1], "--output", tmp_path / "out"
+        code, text, err = run(command, *asked, *out, "--jsonl")
+    assert code == 0, err
+    found = [json.loads(line)["path"] for line in text.splitlines()]
+    names = [str(tmp_path / "deep/b.wav"), str(tmp_path / "a.wav"), "stdin"]
+    assert [*dict.fromkeys(found)] == names
+    assert {path.stem for path in (tmp_path / "out").iterdir()} == {"a", "b", "stdin"}
+
+
 def test_channels_get_timelines_of_their_own(run, tmp_path):
     y = np.tile(load_audio(bundled_clip("angry")), 8)[: 6 * SAMPLE_RATE]
     sf.write(tmp_path / "call.wav", np.stack([y, 0 * y], 1), SAMPLE_RATE)

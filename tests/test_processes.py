@@ -5,6 +5,7 @@ No test waits for a fixed time: `wait_for` looks until something has happened, w
 
 import ast
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -269,3 +270,46 @@ def test_an_active_backend_is_used(backend):
 def test_threads_stay_threads():
     threads = processes.parallel(2, prefer="threads")
     assert type(threads._backend).__name__ == "ThreadingBackend"
+
+
+FULL = """
+import sys, subprocess
+kind = sys.argv[1]
+def fill():
+    subprocess.run(["dd", "if=/dev/zero", "of=/dev/shm/x", "bs=1k"], capture_output=True)
+if kind == "before":
+    fill()
+import joblib._memmapping_reducer as reducer
+import numpy as np
+from joblib import delayed
+reducer.SYSTEM_SHARED_MEM_FS_MIN_SIZE = 0  # else it takes 2 GB to fill
+from checks import guarded
+from processes import parallel
+X = np.ones(2_000_000 if kind == "arrays" else 2)
+def work():
+    if kind == "semaphores":
+        fill()
+    print(sum(parallel(2)(delayed(np.sum)(X) for _ in range(2))))
+sys.exit(guarded("program", work))
+"""
+
+
+@pytest.mark.parametrize("kind", ["before", "semaphores", "arrays"])
+def test_full_shared_memory_is_explained(kind):
+    mount = "mount -t tmpfs -o size=1m tmpfs /dev/shm && "
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run(["unshare", "-m", "sh", "-c", f"{mount} :"]).returncode
+    ):
+        pytest.skip("a small /dev/shm of one's own takes unshare and mount, by root on Linux")
+    command = f'{mount} exec "$0" -c "$1" {kind}'  # of the shell, with its two arguments
+    command = ["unshare", "-m", "sh", "-c", command, sys.executable, FULL]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=120)
+    if kind == "before":
+        assert (done.returncode, done.stdout) == (0, "4.0\n"), done.stderr
+        assert "serial mode" in done.stderr
+    else:
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "program: [Errno 28] no space is left where processes share" in done.stderr
+        assert "/dev/shm" in done.stderr and "JOBLIB_TEMP_FOLDER" in done.stderr
+        assert "Traceback" not in done.stderr
