@@ -40,7 +40,7 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier, RidgeCV
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.multioutput import ClassifierChain
+from sklearn.multioutput import ClassifierChain, MultiOutputRegressor
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import BernoulliRBM, MLPClassifier, MLPRegressor
@@ -102,6 +102,7 @@ CLASSIFYING = (
 )
 REGRESSING = (
     SVR(),
+    MultiOutputRegressor(SVR()),
     NuSVR(),
     LinearSVR(),
     DecisionTreeRegressor(**TREE),
@@ -127,7 +128,9 @@ def fitted(model):
     """A fitted copy."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return copy.deepcopy(model).fit(X, LABELS if is_classifier(model) else NUMBERS)
+        several = isinstance(model, MultiOutputRegressor)
+        numbers = np.column_stack([NUMBERS, -NUMBERS]) if several else NUMBERS
+        return copy.deepcopy(model).fit(X, LABELS if is_classifier(model) else numbers)
 
 
 def nodes_of(model):
