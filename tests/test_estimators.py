@@ -124,13 +124,17 @@ REGRESSING = (
 EVERY = [*CLASSIFYING, *REGRESSING]
 
 
+def targets_of(model):
+    if isinstance(model, MultiOutputRegressor):
+        return np.column_stack([NUMBERS, -NUMBERS])
+    return LABELS if is_classifier(model) else NUMBERS
+
+
 def fitted(model):
     """A fitted copy."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        several = isinstance(model, MultiOutputRegressor)
-        numbers = np.column_stack([NUMBERS, -NUMBERS]) if several else NUMBERS
-        return copy.deepcopy(model).fit(X, LABELS if is_classifier(model) else numbers)
+        return copy.deepcopy(model).fit(X, targets_of(model))
 
 
 def nodes_of(model):
@@ -161,7 +165,7 @@ def test_a_model_is_made_as_it_was(model):
     assert lost <= allowed.UNUSED and vars(made).keys() <= vars(model).keys()
     again = build(*nodes_of(made))
     np.testing.assert_array_equal(answers(again)[0], answers(model)[0])
-    type(model)(**model.get_params(deep=False)).fit(X, LABELS if is_classifier(model) else NUMBERS)
+    type(model)(**model.get_params(deep=False)).fit(X, targets_of(model))
 
 
 SINCE_1_6 = {
