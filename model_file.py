@@ -490,6 +490,7 @@ class Savable:
             if not trusted:
                 estimators.try_out(_to_try(content["recognizer"]))
             rec = restored(**content, encoder=encoder)
+            rec.card()  # a record of another shape is found now
             if encoder is not None and not any(map(is_encoder, rec.predictor_.names)):
                 raise ModelFileError(f"it has no encoder: leave out encoder={str(encoder)!r}")
         if not isinstance(rec, cls):

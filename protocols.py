@@ -415,7 +415,7 @@ def audio_digests(paths, n_jobs=-1, verbose=0):
 
 
 def _measured(paths, n_jobs=-1, verbose=0):
-    """The digests and the `FACTS` of recordings: DataFrame."""
+    """The digests, of copies and of samples, and the `FACTS` of recordings: DataFrame."""
     paths, found = list(paths), {}
     threads, groups = Parallel(n_jobs, prefer="threads", return_as="generator"), grouped(paths)
     every = threads(delayed(_digests)([paths[i] for i in group]) for group in groups)
@@ -427,7 +427,8 @@ def _measured(paths, n_jobs=-1, verbose=0):
             bar.update(len(group))
     table = pd.DataFrame.from_dict(found, "index", columns=["digest", "print", *FACTS])
     table = table.loc[range(len(paths))]
-    return table.assign(digest=table["digest"].to_numpy()[copies(table.pop("print").tolist())])
+    found = copies(table.pop("print").tolist())
+    return table.assign(samples=table["digest"], digest=table["digest"].to_numpy()[found])
 
 
 def _digests(recordings):

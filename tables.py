@@ -182,7 +182,8 @@ def warn_of_labels(clips, silent):
     Parameters
     ----------
     clips : DataFrame (n_clips,)
-        Columns path, emotion, digest.
+        Columns path, emotion, and samples, a hash: synthetic voices say a sentence in several moods
+        with the same loudness, which makes them copies of each other.
     silent : Series (n_clips,) of bool
     """
     if silent.any():
@@ -190,7 +191,7 @@ def warn_of_labels(clips, silent):
         warnings.warn(
             f"{silent.sum()} clip(s) of digital silence have a label: {named}", stacklevel=4
         )
-    if named := _several_labels(clips[~silent].assign(recording=clips["digest"])):
+    if named := _several_labels(clips[~silent].assign(recording=clips["samples"])):
         warnings.warn(f"The same recording has several labels: {named}", stacklevel=4)
 
 

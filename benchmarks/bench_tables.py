@@ -15,7 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from checks import guarded
+
 EMOTIONS = "angry", "happy", "Sehr Gut", "sad", "neutral"
 PER_FOLDER = 10_000  # files
 SEGMENTS = 200  # of one recording
@@ -54,7 +57,6 @@ def measure(path):
     ----------
     path : str
     """
-    sys.path.insert(0, str(REPO))
     from clip_tables import read_table
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -97,4 +99,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("bench_tables.py", main))

@@ -40,7 +40,7 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier, RidgeCV
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.multioutput import ClassifierChain
+from sklearn.multioutput import ClassifierChain, MultiOutputRegressor
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.neural_network import BernoulliRBM, MLPClassifier, MLPRegressor
@@ -102,6 +102,7 @@ CLASSIFYING = (
 )
 REGRESSING = (
     SVR(),
+    MultiOutputRegressor(SVR()),
     NuSVR(),
     LinearSVR(),
     DecisionTreeRegressor(**TREE),
@@ -123,11 +124,17 @@ REGRESSING = (
 EVERY = [*CLASSIFYING, *REGRESSING]
 
 
+def targets_of(model):
+    if isinstance(model, MultiOutputRegressor):
+        return np.column_stack([NUMBERS, -NUMBERS])
+    return LABELS if is_classifier(model) else NUMBERS
+
+
 def fitted(model):
     """A fitted copy."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return copy.deepcopy(model).fit(X, LABELS if is_classifier(model) else NUMBERS)
+        return copy.deepcopy(model).fit(X, targets_of(model))
 
 
 def nodes_of(model):
@@ -158,7 +165,7 @@ def test_a_model_is_made_as_it_was(model):
     assert lost <= allowed.UNUSED and vars(made).keys() <= vars(model).keys()
     again = build(*nodes_of(made))
     np.testing.assert_array_equal(answers(again)[0], answers(model)[0])
-    type(model)(**model.get_params(deep=False)).fit(X, LABELS if is_classifier(model) else NUMBERS)
+    type(model)(**model.get_params(deep=False)).fit(X, targets_of(model))
 
 
 SINCE_1_6 = {

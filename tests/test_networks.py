@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import REPO
 from matplotlib.image import imread
-from test_models import matrices
+from test_frame_models import matrices
 
 import deep_emotion_recognition as deep
 from data_extractor import ragged

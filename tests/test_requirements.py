@@ -72,32 +72,55 @@ def uv(*arguments, **options):
     return subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False, **options)
 
 
-@pytest.mark.slow
-def test_the_lower_bounds_work():
-    """On the lowest versions that have wheels for this Python."""
+@pytest.fixture
+def lowest():
+    """Functions that install the lowest versions of some files, and run their Python.
+
+    They are the lowest that have wheels for this Python.
+    """
     index = uv("pip", "compile", "--no-cache", "-", input="six")
     if index.returncode:
         pytest.skip(f"no package index is reachable: {index.stderr.strip()[:300]}")
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
     with tempfile.TemporaryDirectory(prefix="lowest-") as folder:
         python = Path(folder, "venv", "bin", "python")
-        made = uv("venv", "--python", sys.executable, str(Path(folder, "venv")))
-        assert not made.returncode, made.stderr
-        lowest = ["--resolution", "lowest-direct", "--only-binary", ":all:", "--no-cache"]
-        files = ["-r", "requirements-dev.txt"]
-        done = uv("pip", "install", "--python", str(python), *lowest, *files)
-        assert not done.returncode, done.stderr
         own |= {"NUMBA_CACHE_DIR": folder, "SER_CACHE_DIR": folder, "OMP_NUM_THREADS": "1"}
-        tests = [f"tests/test_{module}.py" for module in SMOKE]
-        options = ["-m", "pytest", "-m", "not slow", "-p", "no:cacheprovider", "--tb=short"]
-        done = subprocess.run(
-            [python, *options, *tests], cwd=REPO, env=own, capture_output=True, text=True
-        )
-        assert not done.returncode, done.stdout[-5000:]
-        trained = subprocess.run(
-            [python, "-c", NETWORK], cwd=REPO, env=own, capture_output=True, text=True
-        )
-        assert not trained.returncode, trained.stderr[-5000:]
+
+        def install(*files):
+            made = uv("venv", "--python", sys.executable, str(Path(folder, "venv")))
+            assert not made.returncode, made.stderr
+            wanted = [word for file in files for word in ("-r", file)]
+            options = ["--resolution", "lowest-direct", "--only-binary", ":all:", "--no-cache"]
+            done = uv("pip", "install", "--python", str(python), *options, *wanted)
+            assert not done.returncode, done.stderr
+
+        def run(*arguments):
+            options = {"cwd": REPO, "env": own, "capture_output": True, "text": True}
+            done = subprocess.run([python, *arguments], check=False, **options)
+            assert not done.returncode, done.stdout[-5000:] + done.stderr[-5000:]
+
+        yield install, run
+
+
+PYTEST = "-m", "pytest", "-p", "no:cacheprovider", "--tb=short"
+
+
+@pytest.mark.slow
+def test_the_lower_bounds_work(lowest):
+    install, run = lowest
+    install("requirements-dev.txt")
+    run(*PYTEST, "-m", "not slow", *(f"tests/test_{module}.py" for module in SMOKE))
+    run("-c", NETWORK)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not os.environ.get("SER_ENCODER_TESTS"), reason="7 GB with torch: SER_ENCODER_TESTS=1 runs it"
+)
+def test_the_lower_bounds_of_torch_and_transformers_work(lowest):
+    install, run = lowest
+    install("requirements-dev.txt", "requirements-encoders.txt")
+    run(*PYTEST, "tests/test_encoder.py", "-k", "transformers")
 
 
 NETWORK = """
