@@ -62,12 +62,13 @@ from parameters import DEFAULT_EMOTIONS
 from predictor import Predictor
 from processes import parallel, task, watched, without_own_jobs
 from recognizer import Recognizer, targets_of
-from sampling import speaker_folds
+from sampling import speaker_folds, stratified_order
 from tables import recordings, speaker_groups
 
 SCORES = {True: balanced_accuracy_score, False: mean_absolute_error}  # by classification
 SCORING = {True: "balanced_accuracy", False: "neg_mean_absolute_error"}  # the same, as names
 MOST_COPIES = 100  # noisy ones of a clip
+TRIAL, FINALISTS = 300, 3  # clips that all tuned models learn first; models that learn all clips
 DEFAULT_FILE = Path(__file__).resolve().parent / "models" / "default.ser"
 ALIASES = {"voices": "speeds", "degraded": "noisy"}  # former names of settings
 OF_A_MODEL = (
@@ -396,7 +397,8 @@ class EmotionRecognizer(Recognizer):
     def determine_best_model(self, by="cv"):
         """Choose the best of the tuned models in `grid/` and the recommended one, train it: self.
 
-        The table of all candidates stays in `comparison_`.
+        The table of all candidates stays in `comparison_`. Of many clips it has folds 0 for those
+        that were tried on `TRIAL` clips only, and left behind there by the `FINALISTS`.
 
         Parameters
         ----------
@@ -422,12 +424,13 @@ class EmotionRecognizer(Recognizer):
             )
             X, y = np.concatenate([X, self.X_test]), np.concatenate([y, self.y_test])
             folds = [np.split(np.arange(len(y)), [len(self.y_train)])]
-        scores = self._compared(models, X, y, folds)
         measure = "uar" if self.classification else "error"
         table = pd.DataFrame({"name": [type(model).__name__ for model in models], "model": models})
-        table = table.assign(**{measure: scores.mean(axis=1), "std": scores.std(axis=1)})
-        order = {"ascending": not self.classification, "kind": "stable", "ignore_index": True}
-        self.comparison_ = table.sort_values(measure, **order)
+        table = table.assign(**self._compared(models, X, y, folds)).rename(
+            columns={"score": measure}
+        )
+        order = {"ascending": [False, not self.classification], "ignore_index": True}
+        self.comparison_ = table.sort_values(["folds", measure], **order)
         self.model = self.comparison_["model"].iloc[0]
         self._learn(0)
         if self.verbose:
@@ -437,13 +440,32 @@ class EmotionRecognizer(Recognizer):
         return self
 
     def _compared(self, models, X, y, folds):
+        """Compare models on folds: dict of score, std and folds, lists over the models.
+
+        Of many clips all models first learn `TRIAL` of the first fold, and only the best take part
+        in the folds: the slowest families, which take minutes, have never been among them.
+        """
+        ((train, held_out), *_), last = folds, len(models)
+        if len(train) >= 2 * TRIAL:
+            few = train[stratified_order(y[train], self.random_state)[:TRIAL]]
+            trial, last = self._scores(models, X, y, [(few, held_out)], "Trying"), FINALISTS
+        else:
+            trial = np.zeros((last, 1))
+        best = np.argsort(-trial[:, 0] if self.classification else trial[:, 0], kind="stable")
+        best = sorted(best[:last].tolist())
+        scores = self._scores([models[i] for i in best], X, y, folds, "Comparing")
+        score, std, n_folds = trial[:, 0], np.full(len(models), np.nan), np.zeros(len(models), int)
+        score[best], std[best], n_folds[best] = scores.mean(axis=1), scores.std(axis=1), len(folds)
+        return {"score": score, "std": std, "folds": n_folds}
+
+    def _scores(self, models, X, y, folds, title):
         """The score of each model on each fold: (n_models, n_folds)."""
         fit, score = delayed(task(utils.score_fold)), SCORES[self.classification]
         pairs = product(models, folds)
         fits = [fit(self._pipeline(model), X, y, *fold, score) for model, fold in pairs]
         with self.parallel(X):
             scores = parallel(self.n_jobs, return_as="generator")(fits)
-            scores = [*tqdm(scores, "Comparing", len(fits), unit="fit", disable=not self.verbose)]
+            scores = [*tqdm(scores, title, len(fits), unit="fit", disable=not self.verbose)]
         return np.reshape(scores, (len(models), len(folds)))
 
 
@@ -543,7 +565,6 @@ __getattr__ = moved(
         "predictor": "hear=recognise N_PROBES SAMPLE_RATE",
         "probe": "FEATURE_TOLERANCE TOLERANCES",
         "processes": "on_cluster",
-        "sampling": "stratified_order",
         "tables": "PARTITIONS read_desc_file",
         "utils": "LEAST_PROBABLE best_results emotion_scale extract_feature get_audio_config "
         "get_best_estimators make_estimator tuned_estimator",

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from html import unescape
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ import soundfile
 from conftest import BUNDLED, EMOTIONS, FEW, ODD_ORDER, REPO, bundled_clip
 from matplotlib.figure import Figure
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import (
@@ -39,6 +41,7 @@ import adaptation
 import confidence
 import create_csv
 import data_extractor
+import emotion_recognition
 import tables
 import utils
 from audio import AudioError, load_audio
@@ -489,6 +492,33 @@ def test_candidates_are_compared_as_scikit_learn_does(best):
                 pipeline, rec.X_train, rec.y_train, cv=folds, scoring="balanced_accuracy"
             )
             assert (row["uar"], row["std"]) == pytest.approx((scores.mean(), scores.std()))
+
+
+class Guessing(DummyClassifier):
+    """Guesses, and keeps how many clips it was given."""
+
+    fitted: ClassVar[list] = []
+
+    def fit(self, X, y):
+        self.fitted.append(len(X))
+        return super().fit(X, y)
+
+
+def test_of_many_clips_only_the_best_of_a_trial_learn_all(few_svc, candidates, monkeypatch):
+    candidates(Guessing(), SVC(), KNeighborsClassifier())
+    monkeypatch.setattr(emotion_recognition, "TRIAL", 20)
+    rec = few_svc.untrained(n_jobs=1).load_data()
+    rec.determine_best_model()
+    table = rec.comparison_.set_index("name")
+    folds = speaker_folds(rec.y_train, speaker_groups(rec.train_rows_), random_state=0)
+    assert Guessing.fitted == [20]
+    assert table.loc["Guessing", "folds"] == 0 and np.isnan(table.loc["Guessing", "std"])
+    assert table.index[-1] == "Guessing" and set(table["folds"][:-1]) == {len(folds)}
+    pipeline = make_pipeline(StandardScaler(), SVC())
+    scores = cross_val_score(
+        pipeline, rec.X_train, rec.y_train, cv=folds, scoring="balanced_accuracy"
+    )
+    assert table.loc["SVC", "uar"] == pytest.approx(scores.mean())
 
 
 class Broken(SVC):
