@@ -13,6 +13,7 @@ import signal
 import tempfile
 import threading
 import time
+import warnings
 from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -31,6 +32,8 @@ FULL = (
     f"{tempfile.gettempdir()}, and free some, or set JOBLIB_TEMP_FOLDER to a folder with room, or "
     "use one process (n_jobs=1)"
 )
+warnings.filterwarnings("ignore", r"\d+ tasks (have been success|which were still)", UserWarning)
+# joblib's remark on work that is given up, as after an error or into a closed pipe
 LEFT = re.compile(r"(?:joblib_memmapping_folder_|sem\.loky-)(\d+)[_-]")
 """What joblib names by the number of its process: folders of arrays, and semaphores on Linux."""
 

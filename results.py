@@ -5,6 +5,7 @@ import json
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,7 @@ from formats import FORMATS
 from metrics import TITLES, timeline_scores_in_words
 from plotting import bars, save_figure
 from segments import SPAN
-from tables import NAME_ERRORS, TEXT, to_csv
+from tables import NAME_ERRORS, csv_text
 
 PROGRAM = "emotion_recognition.py"
 AS_SPELT = "ser-as-spelt"  # names in the bytes that the system spells them in, if need be escaped
@@ -67,7 +68,7 @@ def predicted(rec, name, found, args):
     columns += ["over_time", "error"]  # rows leave before it is known who needs them
 
     def result(found, row, lines):
-        table = pd.DataFrame([row]).reindex(columns=columns)
+        table = pd.DataFrame([[row.get(column) for column in columns]], columns=columns)
         return Result({"path": name} | found, table, "\n".join(filter(None, lines)))
 
     if "error" in found:
@@ -140,13 +141,15 @@ def _csv(results, raw, header=True):
     """One table of all results, which says what each row is of: str."""
     if raw and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors=AS_SPELT)
-    tables = []
+    columns, rows = {}, []
     for document, table, *_ in results:
         place = {key: document[key] for key in ("path", "channel") if key in document}
-        tables.append(pd.DataFrame(place, index=table.index, dtype=TEXT).join(table))
-    table = pd.concat(tables, ignore_index=True)
-    text = to_csv(table[sorted(table, key=lambda column: column == "error")], raw)
-    return text if header else text.split("\n", 1)[1]
+        columns |= dict.fromkeys([*place, *table])
+        cells = table.to_numpy(dtype=object)  # fast, even for one row
+        rows += [place | dict(zip(table, row, strict=True)) for row in cells]
+    columns = sorted(columns, key=lambda column: column == "error")
+    every = ([row.get(column) for column in columns] for row in rows)
+    return csv_text(columns if header else None, every, raw)
 
 
 def _write(result, args, targets):
@@ -222,18 +225,18 @@ def progress(total, what="Predicting", unit="clip"):
         with tqdm(None, what, total, unit=unit, disable=total < 2) as bar:
             yield bar.update
         return
-    done, ended, start = [], threading.Event(), time.monotonic()
+    done, ended, start = Counter(), threading.Event(), time.monotonic()
 
     def tell():
         while not ended.wait(EVERY):
-            n, seconds = len(done), time.monotonic() - start
+            n, seconds = done[what], time.monotonic() - start
             left = f", about {seconds / n * (total - n):.0f} s to go" if n else ""
             note(f"  {what}: {n:,} of {total:,} {unit}s in {seconds:.0f} s{left}")
 
     thread = threading.Thread(target=tell, daemon=True)
     thread.start()
     try:
-        yield lambda: done.append(None)
+        yield lambda: done.update([what])
     finally:
         ended.set()
         thread.join()

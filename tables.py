@@ -3,10 +3,14 @@
 Also the one writer of CSV for spreadsheets, `to_csv`.
 """
 
+import csv
+import io
 import itertools
+import math
 import os
 import re
 import warnings
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
@@ -115,12 +119,37 @@ def to_csv(table, raw=False):
     ----------
     table : DataFrame
     raw : bool
+        See `csv_text`.
+    """
+    return csv_text([*table], table.to_numpy(dtype=object), raw)
+
+
+def csv_text(columns, rows, raw=False):
+    """Write rows of results as CSV: str.
+
+    Parameters
+    ----------
+    columns : list of str
+        None for no header.
+    rows : iterable of sequence
+        Numbers have four decimals; None and NaN are empty.
+    raw : bool
         Write text as it is. Default: escaped and quoted, so that neither a terminal nor a
         spreadsheet acts upon names or labels (see `checks.printable` and `quoted`).
     """
-    if not raw:
-        table = _with_texts(table, _shown).rename(columns=_shown)
-    return table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    for row in [*([columns] if columns else []), *rows]:
+        writer.writerow([_cell(cell, raw) for cell in row])
+    return file.getvalue()
+
+
+def _cell(cell, raw):
+    if isinstance(cell, str):
+        return cell if raw else quoted(printable(cell))
+    if isinstance(cell, Real) and not isinstance(cell, Integral):
+        return "" if math.isnan(cell) else f"{cell:.4f}"
+    return "" if cell is None or cell is pd.NA else cell
 
 
 def _with_texts(table, change):
@@ -128,10 +157,6 @@ def _with_texts(table, change):
     columns = table.select_dtypes(exclude="number")
     new = {c: pd.Series([change(x) for x in table[c]], table.index, TEXT) for c in columns}
     return table.assign(**new)
-
-
-def _shown(cell):
-    return quoted(printable(cell)) if isinstance(cell, str) else cell
 
 
 def listed_once(rows):

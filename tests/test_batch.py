@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ from conftest import REPO, bundled_clip
 
 import audio
 import batch
+import results
 from audio import load_audio
 from checks import replacing
 from parameters import SAMPLE_RATE
@@ -106,6 +108,16 @@ def test_output_survives_any_encoding(tmp_path):
         assert how or b"###" in done.stdout
 
 
+def test_where_no_bar_is_drawn_lines_say_how_far_it_is(capsys, monkeypatch):
+    monkeypatch.setattr(results, "EVERY", 0.01)
+    with results.progress(3) as done:
+        done()
+        while "1 of 3" not in (said := capsys.readouterr().err):
+            time.sleep(0.01)
+    assert re.search(r"^  Predicting: 1 of 3 clips in \d s, about \d s to go$", said, re.MULTILINE)
+    assert "\r" not in said
+
+
 @pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_with_the_same_file(bundled_clips, tmp_path):
     clips, out, whole = bundled_clips[:30], tmp_path / "o.csv", tmp_path / "w.csv"
@@ -137,6 +149,32 @@ def test_processes_give_what_one_gives(bundled_clips):
     clips = bundled_clips[:70]
     one, two = (predict(*clips, "--csv", "--n-jobs", n) for n in (1, 2))
     assert one.returncode == two.returncode == 0 and one.stdout == two.stdout
+
+
+@pytest.mark.slow
+def test_a_closed_pipe_ends_many_recordings_quietly(bundled_clips):
+    command = [*PREDICT, *bundled_clips[:70], "--csv", "--no-warnings", "--n-jobs", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline().startswith(b"path,emotion")
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait() == 1
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_length(long_clip, tmp_path):
+    y, peaks = load_audio(long_clip), []
+    for n in (5, 40):  # 3 and 22 minutes
+        path = tmp_path / f"{n}.flac"
+        with sf.SoundFile(path, "w", SAMPLE_RATE, 1) as file:
+            for _ in range(n):
+                file.write(y)
+        with subprocess.Popen([*PREDICT, str(path), "--json"], stdout=subprocess.PIPE) as process:
+            assert b"over_time" in process.stdout.read()
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            peaks.append(used.ru_maxrss / 1024)
+    whole = 40 * y.nbytes / 2**20
+    assert peaks[1] - peaks[0] < whole / 2, (peaks, whole)
 
 
 @pytest.mark.slow
