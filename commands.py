@@ -44,13 +44,13 @@ from metrics import timeline_scores_in_words
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES
 from plotting import save_figure
 from predictor import recognise
+from progress import Progress
 from results import (
     PROGRAM,
     Result,
     give,
     note,
     predicted,
-    progress,
     report,
     show,
     training_facts,
@@ -343,7 +343,7 @@ def _timeline(rec, name, path, args):
         show(json.dumps(place(channel) | chosen(row)))
 
     names = "vad", "channels", "report", *(("segments",) if args.segments else WINDOWS)
-    settings = {key: getattr(args, key) for key in names} | {"verbose": sys.stderr.isatty()}
+    settings = {key: getattr(args, key) for key in names} | {"verbose": 1}
     settings |= {} if args.segments else {"adapt": args.adapt == ["running"]}
     settings["on_row"] = on_row if args.form == "jsonl" else None
     found = timeline.predict_timeline(rec, path, **settings)
@@ -380,7 +380,7 @@ def _explain(rec, name, path, args):
     emotion = args.emotion
     if args.emotions and not emotion:
         emotion = recognise(rec.predictor_, path, emotions=args.emotions)["emotion"]
-    table = explain.explain(rec, path, emotion=emotion, verbose=sys.stderr.isatty())
+    table = explain.explain(rec, path, emotion=emotion, verbose=1)
     document = {"path": name} | table.attrs
     document["effects"] = [row.dropna().to_dict() for _, row in table.iterrows()]
     document.pop("said", None)
@@ -524,7 +524,7 @@ def _given(every, recs, args, by_row):
     """Give all results, at once if their form allows it: int, how many couldn't be read."""
     at_once = (args.form in ("text", "jsonl") or (by_row and args.form == "csv")) and not args.rank
     results, targets, n_failed = [], set(), 0  # targets: the files written so far
-    with progress(len(recs)) as done:
+    with Progress(None, "Predicting", len(recs), unit="clip", disable=len(recs) < 2) as bar:
         for name, found in zip(recs, every, strict=True):
             how = recs[name].adaptation_
             found = [r._replace(document=r.document | {"adapted": how and str(how)}) for r in found]
@@ -533,7 +533,7 @@ def _given(every, recs, args, by_row):
             else:
                 results += found
             n_failed += any("error" in result.document for result in found)
-            done()
+            bar.update()
     if args.rank:
         results.sort(key=lambda result: -(result.document.get(args.rank) or -1.0))
     if not at_once:

@@ -14,9 +14,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_limits
-from tqdm.auto import tqdm
 
 from metrics import mutual_information
+from progress import Progress
 from sampling import speaker_folds, strata
 from tables import corpora_of
 from utils import model_scores, pipeline
@@ -490,7 +490,9 @@ class Training:
         folds = speakers, self._corpus_folds()
         n_fits = 1 + sum(map(len, folds)) * (self.classification and not self.calibrates_itself)
         total = (1 + adaptable) * n_fits
-        bar = tqdm(total=total, desc="Training", unit="fit", disable=not self.verbose, leave=False)
+        bar = Progress(
+            total=total, desc="Training", unit="fit", disable=not self.verbose, leave=False
+        )
         with bar:
             general = self._calibrated(folds, False, bar)
             if general.limit is None:

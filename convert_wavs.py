@@ -28,11 +28,11 @@ from pathlib import Path
 
 import joblib
 import numpy as np
-from tqdm.auto import tqdm
 
 from audio import AudioError, stream_audio
 from checks import complain, guarded, make_parser, open_file, replacing
 from parameters import SAMPLE_RATE
+from progress import Progress
 
 _SUFFIXES = (
     "3gp aac ac3 aif aifc aiff amr ape au avi caf dsf flac flv m4a m4b mka mkv mov mp2 mp3 "
@@ -140,7 +140,7 @@ def convert_audios(
     jobs, clashes = _without_clashes(jobs, force, rename)
     parallel = joblib.Parallel(n_jobs, prefer="threads", return_as="generator_unordered")
     results = parallel(joblib.delayed(_outcome)(*job, remove, force) for job in jobs)
-    bar = tqdm(results, "converting", len(jobs), unit="file", disable=not verbose)
+    bar = Progress(results, "converting", len(jobs), unit="file", disable=not verbose)
     outcomes = dict(sorted(bar))
     counts = Counter(outcomes.values())
     return {

@@ -24,7 +24,6 @@ import numpy as np
 import pandas as pd
 from joblib import delayed
 from sklearn.base import BaseEstimator, TransformerMixin
-from tqdm.auto import tqdm
 
 import features as ft
 from audio import AudioError, AudioWarning, copy_stream, load_audio
@@ -33,6 +32,7 @@ from feature_cache import VERSION, FeatureCache, cache_settings
 from listening import has_speech
 from parameters import DEFAULT_EMOTIONS, SAMPLE_RATE, SPEECH_FROM, SPEECH_MEASURES
 from processes import parallel, task
+from progress import Progress
 from sampling import balanced
 from segments import Segment, grouped, load_each
 from tables import listed_once, read_desc_file, recordings, speaker_groups
@@ -220,7 +220,7 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
             )
             silent = not self.verbose or not keys
             shown = {"total": len(keys), "desc": "Extracting features", "unit": "clip"}
-            with tqdm(**shown, disable=silent) as bar:
+            with Progress(**shown, disable=silent) as bar:
                 for done, outcomes in work(delayed(task(_extracted))(b, own) for b in batches):
                     yield done, outcomes
                     bar.update(len(done))

@@ -14,7 +14,8 @@ from urllib.parse import urljoin
 
 import requests
 import urllib3
-from tqdm.auto import tqdm
+
+from progress import Progress
 
 RETRIES = 5  # failures in a row that are tolerated
 BACKOFF, LONGEST_WAIT = 1.0, 60.0  # seconds to wait after the first failure, doubled each time
@@ -40,7 +41,7 @@ def resume(file, part, *, session, bar, retries=RETRIES):
     part : Path
         What has arrived so far; it stays there on failure.
     session : requests.Session
-    bar : tqdm
+    bar : Progress
         Counts bytes.
     retries : int
         Failures in a row that are tolerated.
@@ -169,7 +170,9 @@ def _persist(attempt, url, progress=lambda: 0, *, seconds, retries=RETRIES, verb
             wait = min(wait, LONGEST_WAIT)
             failures += 1
             if verbose:
-                tqdm.write(f"[!] {_reason(error)}; trying again in {wait:.0f} s", file=sys.stderr)
+                Progress.write(
+                    f"[!] {_reason(error)}; trying again in {wait:.0f} s", file=sys.stderr
+                )
             time.sleep(wait)
 
 
@@ -207,7 +210,7 @@ def fetch(files, folder, *, verbose=1):
     missing = [pair for pair in zip(files, paths, strict=True) if not _is(pair[1], pair[0])]
     n_bytes = sum(file.size for file, _ in missing)
     look = {"unit": "B", "unit_scale": True, "leave": False, "disable": not verbose}
-    with _Session() as session, tqdm(None, f"fetching to {folder}", n_bytes, **look) as bar:
+    with _Session() as session, Progress(None, f"fetching to {folder}", n_bytes, **look) as bar:
         for file, path in missing:
             part = path.with_name(f"{path.name}.part")
             for _ in range(2):
@@ -232,7 +235,7 @@ def _receive(file, part, session, bar):
             raise
         file = file._replace(url=file.url.replace("https:", "http:", 1))
         if not bar.disable:
-            tqdm.write(f"[!] {_reason(error.__cause__)}; trying {file.url}", file=sys.stderr)
+            Progress.write(f"[!] {_reason(error.__cause__)}; trying {file.url}", file=sys.stderr)
         resume(file, part, session=session, bar=bar)
 
 

@@ -40,7 +40,6 @@ from urllib.parse import quote
 
 import numpy as np
 import soundfile as sf
-from tqdm.auto import tqdm
 
 from audio import AudioError, stream_audio
 from checks import SourceError, alone, check_name, guarded, make_parser, moved, printable, read_file
@@ -50,6 +49,7 @@ from corpus_records import File
 from create_csv import AUDIO_SUFFIXES, is_hidden, list_audio
 from download import DownloadError, fetch, fetch_text, size_of
 from parameters import SAMPLE_RATE
+from progress import Progress
 
 CLIP_SIZE = 150_000  # bytes to reckon with for a laid out clip: songs, the longest, last 4.6 s
 CLIP_LIMIT, LONGEST_CLIP = 2**23, 40.0  # bytes, seconds; what claims more is no clip
@@ -373,7 +373,7 @@ def _write(corpus, plan, data_dir, speech_only, verbose):
     check_space(data_dir, len(new) * CLIP_SIZE)
     failed, n_before = {}, len(laid)
     with tempfile.TemporaryDirectory() as folder:
-        bar = tqdm(new.items(), f"laying out {corpus}", unit="clip", disable=not verbose)
+        bar = Progress(new.items(), f"laying out {corpus}", unit="clip", disable=not verbose)
         for where, clips in bar:
             reasons = {}
             for name, read in sorted(clips, key=_best_first):  # until one isn't damaged

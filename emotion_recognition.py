@@ -44,7 +44,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 from sklearn.utils import get_tags
-from tqdm.auto import tqdm
 
 import features as ft
 import model_file
@@ -61,6 +60,7 @@ from models import recommended_model
 from parameters import DEFAULT_EMOTIONS
 from predictor import Predictor
 from processes import parallel, task, watched, without_own_jobs
+from progress import Progress
 from recognizer import Recognizer, targets_of
 from sampling import speaker_folds, stratified_order
 from tables import recordings, speaker_groups
@@ -465,7 +465,7 @@ class EmotionRecognizer(Recognizer):
         fits = [fit(self._pipeline(model), X, y, *fold, score) for model, fold in pairs]
         with self.parallel(X):
             scores = parallel(self.n_jobs, return_as="generator")(fits)
-            scores = [*tqdm(scores, title, len(fits), unit="fit", disable=not self.verbose)]
+            scores = [*Progress(scores, title, len(fits), unit="fit", disable=not self.verbose)]
         return np.reshape(scores, (len(models), len(folds)))
 
 

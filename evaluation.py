@@ -32,7 +32,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.base import is_regressor
-from tqdm.auto import tqdm
 
 import plotting
 import protocols
@@ -44,6 +43,7 @@ from create_csv import labelled_clips
 from deep_emotion_recognition import named_recognizer
 from emotion_recognition import EmotionRecognizer
 from parameters import CLASSIFIERS, DEFAULT_EMOTIONS, RECIPES, REGRESSORS
+from progress import Progress
 from protocols import PROTOCOLS, calibration_blocks, make_folds, parse_protocol
 from recognizer import Recognizer
 from reports import ClassificationEvaluation, NumbersEvaluation, RegressionEvaluation, compare
@@ -163,7 +163,7 @@ def evaluate_states(
         spared["data"] = Labelled(clips, rec.data.name)  # with the labels that they have by now
     fresh = rec.untrained(emotions=emotions, verbose=0, **spared)
     predicted = [[] for _ in states]
-    for fold in tqdm(folds, desc=protocol, unit="fold", disable=not verbose):
+    for fold in Progress(folds, desc=protocol, unit="fold", disable=not verbose):
         fitted = _fit(
             fresh, as_read(clips.iloc[fold.train], rec.targets), rec.comparison_ is not None
         )

@@ -13,7 +13,6 @@ from math import comb
 import numpy as np
 import pandas as pd
 from scipy.special import logit
-from tqdm.auto import tqdm
 
 from audio import load_audio
 from checks import check_name, moved
@@ -21,6 +20,7 @@ from features import ENCODER, group_of, groups_of, is_encoder
 from parameters import SAMPLE_RATE
 from plotting import AGAINST, FOR, NEITHER, new_figure
 from predictor import predictor_of
+from progress import Progress
 
 SPAN = 0.5  # seconds that are cut out at a time
 N_SPANS = 60  # in a long recording, about; its spans are longer
@@ -92,7 +92,7 @@ def explain(predictor, audio, *, sr=None, emotion=None, span=None, verbose=1):
     effects, average = shapley(predictor, X, emotion)
     rows = [("features", name, np.nan, np.nan, effect) for name, effect in effects.items()]
     rows.sort(key=lambda row: -row[-1])
-    for start, end in tqdm(times, "Explaining", unit="span", disable=not verbose):
+    for start, end in Progress(times, "Explaining", unit="span", disable=not verbose):
         rest = predictor.features(without(y, start, end))
         effect = predicted - float(_output(predictor, rest, emotion)[0])
         rows.append(("seconds", f"{start:.2f} to {end:.2f} s", start, end, effect))

@@ -40,7 +40,6 @@ from scipy.spatial.distance import cdist
 from sklearn.metrics import fbeta_score
 from sklearn.model_selection import ParameterGrid
 from sklearn.preprocessing import StandardScaler
-from tqdm.auto import tqdm
 
 from checks import alone, check_name, guarded, make_parser, moved, printable, replacing
 from clip_tables import read_data
@@ -51,6 +50,7 @@ from models import recommended_model
 from parameters import AVAILABLE_EMOTIONS, CLASSIFIER_GRIDS, EMOTION_SCALES, REGRESSOR_GRIDS
 from plotting import draw_histograms, save_figure
 from processes import parallel, task
+from progress import Progress
 from sampling import speaker_folds, stratified_order
 from table_files import add_data
 from tables import speaker_groups
@@ -77,7 +77,7 @@ NESTED = {"n_estimators", "n_neighbors", "weights"}
 the distances between clips are the same however many neighbours count, and how much."""
 SHARED = NESTED | {"max_iter"}
 """Those whose values one fit may score: a network that stops early needs no more iterations."""
-_NO_BAR = tqdm(disable=True)
+_NO_BAR = Progress(disable=True)
 
 
 class Search:
@@ -142,7 +142,7 @@ class Search:
         ----------
         name, grid : str, dict or list of dict
             A class name of parameters.py, and what scikit-learn's ParameterGrid takes.
-        bar : tqdm, optional
+        bar : Progress, optional
             Counts scores, one being a candidate on a fold.
 
         Returns
@@ -440,7 +440,7 @@ def tune(rec, grids, output=GRID_DIR, *, search="halving", cv=3, resume=False):
         total = sum(map(searcher._n_scores, grids.values()))
         style = {"unit": "fit", "smoothing": 0.05, "disable": not rec.verbose}
         tables = {}
-        with tqdm(desc="Tuning", total=total, **style) as bar:
+        with Progress(desc="Tuning", total=total, **style) as bar:
             for name, grid in grids.items():
                 bar.set_postfix_str(name)
                 tables[name] = searcher.run(name, grid, bar)
@@ -511,7 +511,7 @@ def plot_histograms(
     order, fewest = stratified_order(rec.y_train, rec.random_state), len(set(rec.y_train))
     models = [model for model, *_ in get_best_estimators(classifiers)]
     rows, fits = [], list(product(models, shares))
-    for model, share in tqdm(fits, "Comparing", unit="fit", disable=not verbose):
+    for model, share in Progress(fits, "Comparing", unit="fit", disable=not verbose):
         part = order[: max(fewest, round(share * len(order)))]
         row = {"model": type(model).__name__, "share": share, "n_clips": len(part)}
         rows.append(row | _timed_scores(rec, model, part, beta))

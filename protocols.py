@@ -11,13 +11,13 @@ import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.metrics import recall_score
 from sklearn.model_selection import StratifiedKFold
-from tqdm.auto import tqdm
 
 from audio import AudioError, AudioWarning
 from checks import check_name, folded, moved
 from corpora import sentence
 from fingerprints import SILENT, copies, fingerprint
 from parameters import SAMPLE_RATE
+from progress import Progress
 from sampling import balanced, check_two_speakers
 from segments import grouped, load_each
 from tables import (
@@ -420,7 +420,7 @@ def _measured(paths, n_jobs=-1, verbose=0):
     threads, groups = Parallel(n_jobs, prefer="threads", return_as="generator"), grouped(paths)
     every = threads(delayed(_digests)([paths[i] for i in group]) for group in groups)
     style = {"unit": "clip", "disable": not verbose}
-    with warnings.catch_warnings(), tqdm(None, "Looking for leaks", len(paths), **style) as bar:
+    with warnings.catch_warnings(), Progress(None, "Looking for leaks", len(paths), **style) as bar:
         warnings.simplefilter("ignore", AudioWarning)  # of silence
         for group, own in zip(groups, every, strict=True):
             found |= zip(group, own, strict=True)

@@ -3,29 +3,24 @@
 import codecs
 import json
 import sys
-import threading
-import time
-from collections import Counter
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
-from tqdm.auto import tqdm
 
 from checks import complain, printable, replacing
 from confidence import RANKINGS, uncertainty
 from formats import FORMATS
 from metrics import TITLES, timeline_scores_in_words
 from plotting import bars, save_figure
+from progress import Progress
 from segments import SPAN
 from tables import NAME_ERRORS, csv_text
 
 PROGRAM = "emotion_recognition.py"
 AS_SPELT = "ser-as-spelt"  # names in the bytes that the system spells them in, if need be escaped
 NO_SPEECH = "no speech"  # in place of an emotion, for people
-EVERY = 30.0  # seconds between the lines that say how far it is
 
 
 def _as_spelt(error):
@@ -184,7 +179,7 @@ def show(text, **how):
     ----------
     text, **how
     """
-    with tqdm.external_write_mode():
+    with Progress.external_write_mode():
         print(text, flush=True, **how)
 
 
@@ -206,40 +201,8 @@ def report(error):
     ----------
     error : str
     """
-    with tqdm.external_write_mode(sys.stderr):
+    with Progress.external_write_mode(sys.stderr):
         complain(PROGRAM, error)
-
-
-@contextmanager
-def progress(total, what="Predicting", unit="clip"):
-    """A block that shows how far it is: a function that is called after each of `total` things.
-
-    It is a bar on a terminal or in a notebook, elsewhere a line on stderr every `EVERY` seconds.
-
-    Parameters
-    ----------
-    total : int
-    what, unit : str
-    """
-    if sys.stderr.isatty() or tqdm.__name__ == "tqdm_notebook":
-        with tqdm(None, what, total, unit=unit, disable=total < 2) as bar:
-            yield bar.update
-        return
-    done, ended, start = Counter(), threading.Event(), time.monotonic()
-
-    def tell():
-        while not ended.wait(EVERY):
-            n, seconds = done[what], time.monotonic() - start
-            left = f", about {seconds / n * (total - n):.0f} s to go" if n else ""
-            note(f"  {what}: {n:,} of {total:,} {unit}s in {seconds:.0f} s{left}")
-
-    thread = threading.Thread(target=tell, daemon=True)
-    thread.start()
-    try:
-        yield lambda: done.update([what])
-    finally:
-        ended.set()
-        thread.join()
 
 
 # training

@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from adaptation import Running
 from annotations import check_within, read_segments
@@ -31,6 +30,7 @@ from checks import check_name, moved
 from listening import MARGIN, InputReport, Span, SpeechDetector, has_speech
 from parameters import SAMPLE_RATE
 from predictor import predictor_of
+from progress import Progress
 from speech_features import CONTEXT, HOP, WINDOW, SpeechFrames
 
 TWO_DECIMALS = "display.float_format", "{:.2f}".format  # for seconds and probabilities
@@ -577,7 +577,7 @@ def predict_timeline(
 
     style = {"desc": "Predicting", "unit": "s", "unit_scale": True, "disable": not verbose}
     how = {"orig_sr": sr, "mono": channels == "mix", "faults": (faults := {})}
-    with tqdm(total=duration_of(audio, sr), **style) as bar:
+    with Progress(total=duration_of(audio, sr), **style) as bar:
         for block in stream_audio(audio, **how):
             for channel, y in enumerate(np.ascontiguousarray(block.reshape(len(block), -1).T)):
                 timeline, sound, _ = parts[channel]

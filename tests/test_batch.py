@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -19,7 +18,6 @@ from conftest import REPO, bundled_clip
 
 import audio
 import batch
-import results
 from audio import load_audio
 from checks import replacing
 from parameters import SAMPLE_RATE
@@ -106,16 +104,6 @@ def test_output_survives_any_encoding(tmp_path):
         assert done.returncode == 0, done.stderr
         assert done.stdout.count(b".wav") == 2 or "--jsonl" in how
         assert how or b"###" in done.stdout
-
-
-def test_where_no_bar_is_drawn_lines_say_how_far_it_is(capsys, monkeypatch):
-    monkeypatch.setattr(results, "EVERY", 0.01)
-    with results.progress(3) as done:
-        done()
-        while "1 of 3" not in (said := capsys.readouterr().err):
-            time.sleep(0.01)
-    assert re.search(r"^  Predicting: 1 of 3 clips in \d s, about \d s to go$", said, re.MULTILINE)
-    assert "\r" not in said
 
 
 @pytest.mark.slow
