@@ -633,8 +633,8 @@ def _train(argv):
         save_figure(rec.draw_confusion_matrix().figure, args.picture)
     if args.save:
         n_speakers = rec.clips().groupby("corpus")["speaker"].nunique().max()
-        measured = evaluation.evaluate(rec.untrained(), f"group-{min(6, n_speakers)}", verbose=0)
-        rec.untrained(verbose=0).fit(rec.clips()).save(args.save, measured=measured)
+        measured = evaluation.evaluate(rec.untrained(), f"group-{min(6, n_speakers)}", verbose=1)
+        rec.untrained().fit(rec.clips()).save(args.save, measured=measured)
     errors = [prediction["error"] for prediction in predictions if "error" in prediction]
     for error in errors:
         report(error)
