@@ -34,6 +34,7 @@ REPEATED = 1.0  # seconds; `timeout` and process managers send the same signal t
 TEMPORARY = f".ser-{zlib.crc32(platform.node().encode()):08x}-"
 """How temporary files begin: a lock of another machine on the same disk may not be seen here."""
 LONGEST_LABEL = 200  # characters
+HERE, OWN_WARNINGS = Path(__file__).parent, "SER_OWN_WARNINGS"
 READABLE = "\u200c\u200d\u00a0\u3000"
 """Characters that no terminal acts upon and that Python calls unprintable: joiners, wide spaces."""
 
@@ -525,6 +526,9 @@ def guarded(program, work, *args, advice=""):
         What to do after a signal.
     """
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns where $HOME is read-only
+    if Path(sys.argv[0]).resolve().parent == HERE:  # not in a test, whose warnings count
+        os.environ[OWN_WARNINGS] = "1"
+    show_own_warnings()
     if getattr(sys.stdout, "errors", None) == "strict":  # what it can't encode is escaped
         sys.stdout.reconfigure(errors="backslashreplace")
     with _interrupted_by_signals() as received:
@@ -542,6 +546,21 @@ def guarded(program, work, *args, advice=""):
             code = 1
     told = [number for number in received if number != signal.SIGINT]
     return 128 + told[0] if told else code
+
+
+def show_own_warnings():
+    """Where a command line runs, and in its worker processes: show this project's warnings only.
+
+    Those of libraries speak of code and settings that the users of a command don't know.
+    """
+    if OWN_WARNINGS in os.environ:
+        warnings.showwarning = _shown_if_own
+
+
+def _shown_if_own(message, *_, **__):
+    origin = sys._getframe(2).f_code.co_filename  # beyond the warnings module, whatever stacklevel
+    if Path(origin).parent == HERE:
+        print(f"[!] {printable(message)}", file=sys.stderr)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from pickle import PicklingError
 from joblib import Parallel, parallel_config
 from joblib.parallel import BACKENDS, get_active_backend
 
-from checks import SIGNALS
+from checks import SIGNALS, show_own_warnings
 
 CLUSTER_TIMEOUT = 10  # seconds for a scheduler to answer
 POLL = 0.5  # seconds between a worker's looks at whether its parent lives
@@ -75,6 +75,7 @@ def task(function):
 
 
 def _run_sequentially(function, /, *args, **kwargs):
+    show_own_warnings()
     with sequential():
         return function(*args, **kwargs)
 

@@ -37,6 +37,10 @@ class Progress(tqdm):
         """Draw the bar, unless lines take its place."""
         return None if self._lines else super().display(*args, **how)
 
+    def clear(self, *args, **how):
+        """Take the bar away for a moment, if there is one."""
+        return None if self._lines else super().clear(*args, **how)
+
     def close(self):
         """End the bar, and the lines."""
         self._ended.set()

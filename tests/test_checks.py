@@ -540,3 +540,24 @@ with quiet_stderr():
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"heard")
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_users_of_commands_see_no_warnings_of_libraries(n_jobs, tmp_path):
+    """Of ours they see the text, without a line of code."""
+    code = (
+        "import sys, checks\n"
+        "from joblib import delayed\n"
+        "from processes import parallel, task\n"
+        "from sklearn.neural_network import MLPClassifier\n"
+        f"sys.argv[0] = {str(REPO / 'grid_search.py')!r}\n"
+        "def work():\n"
+        "    fit = MLPClassifier(max_iter=1).fit\n"  # which warns that it hasn't converged
+        f"    parallel({n_jobs})([delayed(task(fit))([[0.0], [1.0]], [0, 1])] * 2)\n"
+        f"    checks.writable({str(tmp_path / 'file' / 'folder')!r})\n"
+        "sys.exit(checks.guarded('grid_search.py', work))\n"
+    )
+    (tmp_path / "file").touch()
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr.startswith("[!]"), done.stderr
+    assert "Warning" not in done.stderr and "converged" not in done.stderr

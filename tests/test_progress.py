@@ -36,6 +36,13 @@ def test_a_log_gets_lines_and_no_bar():
     assert "\r" not in said and re.fullmatch(pattern, said.splitlines()[-1])
 
 
+def test_results_are_printed_among_the_lines():
+    said = in_log(
+        LOOP.replace("time.sleep(1)", "progress.Progress.write('row')\n    time.sleep(1)")
+    )
+    assert "2 of 4" in said
+
+
 def test_short_work_says_nothing_in_a_log():
     assert in_log(LOOP.replace("0.01", "30")) == ""
 
