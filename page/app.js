@@ -1,0 +1,314 @@
+/** The page: recordings in, emotions out. The other modules know nothing of this one. */
+
+import { swatch } from "./bars.js";
+import { Live } from "./live.js";
+import { startRecording } from "./microphone.js";
+import { Panel, save } from "./panel.js";
+import { coloursOf } from "./picture.js";
+import { Refused, ask, askJson } from "./server.js";
+import { decode, spectrogram } from "./sound.js";
+import { Voice } from "./voice.js";
+import { clock, emotionName, percent, preferredLanguage, say, sentenceOf, setLanguage } from "./words.js";
+
+const $ = (id) => document.getElementById(id);
+
+/**
+ * A clip: name, blob, url; samples and spectrogram (null if the browser can't decode it); what the
+ * server has found, as in its JSON: emotion, confidence, probabilities, warnings, adapted, rows,
+ * duration; or error.
+ */
+const clips = [];
+let shown = []; // one clip, or two that are compared
+let panels = [];
+let limits = {};
+let recording = null;
+let live = null;
+const voice = new Voice($("reading"), adaptationChanged);
+
+// recordings
+
+async function add(files) {
+  const added = files.map(({ name, blob }) => ({ name, blob, url: URL.createObjectURL(blob) }));
+  clips.push(...added);
+  showList();
+  for (const clip of added) {
+    await analyse(clip);
+    if (!clip.error && !shown.some((other) => added.includes(other))) {
+      show([clip]);
+    }
+  }
+}
+
+/** Ask the server for all of a clip; what is wrong is written next to its name. */
+async function analyse(clip) {
+  clip.error = null;
+  clip.busy = true;
+  showList();
+  try {
+    if (clip.blob.size > limits.bytes) {
+      throw new Refused("too_large", "", { megabytes: Math.floor(limits.bytes / 1e6) });
+    }
+    const [[found], [over]] = await Promise.all([question("predict", clip), question("timeline", clip)]);
+    const samples = await decode(clip.blob);
+    const pictures = { samples, spectrogram: samples && spectrogram(samples), effects: [] };
+    const { rows, duration } = over;
+    Object.assign(clip, pictures, { ...found, name: clip.name, rows, duration, emotions: Object.keys(found.probabilities) });
+    announce(`${clip.name}: ${resultOf(clip)}`);
+  } catch (error) {
+    refuse(error, clip);
+  }
+  clip.busy = false;
+  showList();
+}
+
+/** Ask about a clip with the adapted recognizer, or without it once the server has forgotten it. */
+async function question(what, clip, query = {}) {
+  const files = [clip];
+  try {
+    return await askJson(`v1/${what}`, { files, query: { recognizer: voice.recognizer, ...query } });
+  } catch (error) {
+    if (error.code !== "unknown_recognizer") {
+      throw error;
+    }
+    voice.recognizer = null;
+    showVoice();
+    notify(error, () => voice.adapt());
+    return askJson(`v1/${what}`, { files, query });
+  }
+}
+
+function resultOf({ emotion, confidence }) {
+  return emotion ? `${emotionName(emotion)} ${percent(confidence)}` : emotionName(emotion);
+}
+
+function refuse(error, clip) {
+  if (!(error instanceof Refused)) {
+    throw error;
+  }
+  clip.error = error;
+  announce(`${clip.name}: ${sentenceOf(error)}`);
+  if (error.code === "unreachable") {
+    notify(error, () => Promise.all(clips.filter((other) => other.error).map(analyse)));
+  }
+}
+
+function remove(clip) {
+  clips.splice(clips.indexOf(clip), 1);
+  URL.revokeObjectURL(clip.url);
+  show(shown.filter((other) => other !== clip));
+}
+
+function showList() {
+  $("clips").hidden = clips.length === 0;
+  $("list").replaceChildren(...clips.map(itemOf));
+  const others = clips.filter((clip) => clip.rows && clip !== shown[0]);
+  $("comparing").hidden = !shown.length || !others.length;
+  const options = others.map((clip) => new Option(`${clip.name} (${resultOf(clip)})`, clips.indexOf(clip), false, clip === shown[1]));
+  $("compare").replaceChildren(new Option(say("compare.none"), ""), ...options);
+}
+
+function itemOf(clip) {
+  const item = $("item").content.cloneNode(true).firstElementChild;
+  const part = (selector) => item.querySelector(selector);
+  const known = clip.rows && !clip.error;
+  part(".swatch").replaceWith(swatch(known && coloursOf(clip.emotions)[clip.emotion]));
+  part(".name").textContent = clip.name;
+  part(".found").textContent = clip.busy ? say("busy") : known ? resultOf(clip) : "";
+  part(".open").disabled = !clip.rows;
+  part(".open").setAttribute("aria-current", shown.includes(clip));
+  part(".open").addEventListener("click", () => show([clip]));
+  part(".error").hidden = !clip.error;
+  part(".error").textContent = clip.error ? sentenceOf(clip.error) : "";
+  part(".again").hidden = !clip.error;
+  part(".again").textContent = say("retry");
+  part(".again").addEventListener("click", () => analyse(clip));
+  part(".remove").setAttribute("aria-label", say("remove", { name: clip.name }));
+  part(".remove").addEventListener("click", () => remove(clip));
+  return item;
+}
+
+function show(wanted) {
+  shown = wanted;
+  panels.forEach((panel) => panel.close());
+  panels = shown.map((clip) => new Panel(clip, { explain, download }));
+  $("panels").replaceChildren(...panels.map((panel) => panel.element));
+  $("empty").hidden = shown.length > 0 || live !== null;
+  showList();
+}
+
+async function explain(clip, span) {
+  const [start, end] = span ?? [];
+  try {
+    return (await question("explain", clip, { start, end }))[0];
+  } catch (error) {
+    return notify(error);
+  }
+}
+
+async function download(clip, suffix, accept) {
+  try {
+    const response = await ask("v1/timeline", { files: [clip], accept, query: { recognizer: clip.adapted && voice.recognizer } });
+    save(await response.blob(), `${clip.name}.${suffix}`);
+  } catch (error) {
+    notify(error);
+  }
+}
+
+// the microphone
+
+async function record() {
+  if (recording) {
+    const blob = recording.stop();
+    const name = say("recorded", { n: clips.length + 1 });
+    recordingChanged(null);
+    await add([{ name: `${name}.wav`, blob }]);
+    return;
+  }
+  recordingChanged(
+    await startRecording($("recording"), (seconds) => {
+      $("record").textContent = say("recording", { time: clock(seconds) });
+      if (seconds >= limits.seconds - 1) {
+        record();
+      }
+    }),
+  );
+}
+
+function recordingChanged(now) {
+  recording = now;
+  $("recording").hidden = !recording;
+  $("record").setAttribute("aria-pressed", recording !== null);
+  $("record").textContent = say(recording ? "stop" : "record");
+  $("listen").disabled = recording !== null;
+}
+
+async function listen() {
+  $("listen").disabled = $("record").disabled = true;
+  $("live").hidden = false;
+  $("empty").hidden = true;
+  live = new Live($("live"), listened);
+  try {
+    await live.start(voice.recognizer);
+    $("live-stop").hidden = false;
+    $("live-stop").focus();
+  } catch (error) {
+    listened(error);
+  }
+}
+
+function listened(error) {
+  live = null;
+  $("listen").disabled = $("record").disabled = false;
+  $("live-stop").hidden = true;
+  if (error?.code === "unknown_recognizer") {
+    voice.recognizer = null;
+    showVoice();
+    notify(error, () => voice.adapt());
+  } else if (error) {
+    notify(error, listen);
+  }
+}
+
+// the voice
+
+function adaptationChanged() {
+  showVoice();
+  clips.forEach(async (clip) => {
+    await analyse(clip);
+    if (shown.includes(clip)) {
+      show(shown);
+    }
+  });
+}
+
+function showVoice() {
+  const adapted = voice.recognizer !== null;
+  const until = voice.until?.toLocaleTimeString(document.documentElement.lang, { timeStyle: "short" });
+  $("voice-state").hidden = $("forget").hidden = !adapted;
+  $("voice-state").textContent = say("voice.adapted", { until });
+  $("voice-why").hidden = adapted;
+}
+
+// what the page says
+
+function announce(text) {
+  $("status").textContent = text;
+}
+
+/** Say what went wrong, until it works or is dismissed. */
+function notify(error, again) {
+  const [retry, dismiss] = $("notice").querySelectorAll("button");
+  const message = error instanceof Refused ? sentenceOf(error) : String(error);
+  $("notice").querySelector("p").textContent = message;
+  $("notice").hidden = false;
+  dismiss.onclick = () => ($("notice").hidden = true);
+  retry.hidden = !again;
+  retry.onclick = async () => {
+    $("notice").hidden = true;
+    await attempt(again);
+  };
+}
+
+/** Do something that may fail, and say so if it does. */
+async function attempt(action) {
+  try {
+    await action();
+  } catch (error) {
+    notify(error, action);
+  }
+}
+
+async function speak(language) {
+  await setLanguage(language);
+  document.querySelectorAll("[data-language]").forEach((button) => {
+    button.setAttribute("aria-pressed", button.dataset.language === language);
+  });
+  $("limits").textContent = limits.seconds
+    ? say("limits.size", { minutes: Math.floor(limits.seconds / 60), megabytes: Math.floor(limits.bytes / 1e6) })
+    : "";
+  recordingChanged(recording);
+  showVoice();
+  show(shown);
+}
+
+function chooseFiles(list) {
+  add([...list].map((blob) => ({ name: blob.name, blob })));
+}
+
+function listenToPeople() {
+  $("choose").addEventListener("click", () => $("files").click());
+  $("files").addEventListener("change", ({ target }) => {
+    chooseFiles(target.files);
+    target.value = ""; // so that the same file can be chosen again
+  });
+  $("record").addEventListener("click", () => attempt(record));
+  $("listen").addEventListener("click", listen);
+  $("live-stop").addEventListener("click", () => live.stop());
+  $("adapt").addEventListener("click", () => voice.open());
+  $("forget").addEventListener("click", () => attempt(() => voice.forget()));
+  $("compare").addEventListener("change", ({ target }) => show([shown[0], ...(target.value ? [clips[target.value]] : [])]));
+  document.querySelectorAll("[data-language]").forEach((button) => {
+    button.addEventListener("click", () => speak(button.dataset.language));
+  });
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    $("drop").classList.add("over");
+  });
+  document.addEventListener("dragleave", () => $("drop").classList.remove("over"));
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    $("drop").classList.remove("over");
+    chooseFiles(event.dataTransfer.files);
+  });
+}
+
+async function begin() {
+  await speak(preferredLanguage());
+  listenToPeople();
+  await attempt(async () => {
+    limits = await askJson("v1/limits", { method: "GET" });
+  });
+  await speak(document.documentElement.lang);
+}
+
+begin();
