@@ -279,6 +279,7 @@ def _chunks(source, sr, orig_sr, faults, mono=True):
             yield chunk
         if not n_samples:
             raise AudioError("holds no samples; record it again or leave it out")
+        faults |= getattr(source, "faults", {})  # of what was decoded before
 
 
 def _checked(blocks, faults):

@@ -1,0 +1,195 @@
+"""Recordings that strangers send: taken apart within limits, decoded apart, held in memory.
+
+for name, data in files_of("audio/wav", body, limits): ...
+sound = decoded(name, data, limits)             # a source for audio.load_audio, and all above
+"""
+
+import threading
+from dataclasses import dataclass, field, replace
+from email.message import Message
+from typing import NamedTuple
+
+import numpy as np
+
+from audio import BLOCK_SAMPLES, AudioError, stream_audio
+from parameters import SAMPLE_RATE
+
+RAW = "audio/", "video/", "application/octet-stream"
+"""How the content types of a body begin that is one recording."""
+HEAD = 4096  # bytes of the headers of a file in a form
+LONGEST_NAME = 200  # characters
+
+
+class Limits(NamedTuple):
+    """What a request may ask for."""
+
+    seconds: float = 600.0  # of a recording
+    bytes: int = 64 * 2**20  # of all files together
+    files: int = 16
+    channels: int = 8  # that are predicted apart
+    explained: float = 60.0  # seconds that are explained at once
+    patience: float = 120.0  # seconds from the first byte of a request to its answer
+
+
+class Refused(Exception):
+    """A request that isn't answered: the HTTP status, a code for programs, and what to do."""
+
+    def __init__(self, status, code, message, **headers):
+        super().__init__(message)
+        self.status, self.code, self.headers = status, code, headers
+
+
+class Abandoned(Exception):
+    """Nobody waits for the answer any more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sound:
+    """A decoded recording, as a source for `audio.load_audio` and whatever takes one.
+
+    Attributes
+    ----------
+    name : str
+    y : ndarray (n_samples, n_channels) float32 at 16 kHz
+    faults : dict of str to str
+        See `audio.load_audio`.
+    abandoned : threading.Event
+        When it is set, reading the sound raises `Abandoned`.
+    """
+
+    name: str
+    y: np.ndarray
+    faults: dict = field(default_factory=dict)
+    abandoned: threading.Event = field(default_factory=threading.Event)
+
+    def __str__(self):
+        return self.name
+
+    @property
+    def duration(self):
+        """Seconds."""
+        return len(self.y) / SAMPLE_RATE
+
+    def blocks(self):
+        """Yield rate and samples; see `audio.blocks_of`."""
+        size = max(1, BLOCK_SAMPLES // self.y.shape[1])
+        for first in range(0, len(self.y), size):
+            if self.abandoned.is_set():
+                raise Abandoned
+            yield SAMPLE_RATE, self.y[first : first + size]
+
+    def between(self, start=None, end=None):
+        """A part of it: Sound.
+
+        Parameters
+        ----------
+        start, end : float, optional
+            Seconds.
+        """
+        place = slice(*(None if t is None else round(t * SAMPLE_RATE) for t in (start, end)))
+        return replace(self, y=self.y[place])
+
+
+def files_of(content_type, body, limits):
+    """Take the body of a request apart: list of (name, bytes), never empty.
+
+    Parameters
+    ----------
+    content_type : str
+        Its header: a form, or one recording.
+    body : bytes
+    limits : Limits
+
+    Raises
+    ------
+    Refused
+        For anything else, and for too many files.
+    """
+    head = Message()
+    head["Content-Type"] = content_type[:HEAD]
+    kind, boundary = head.get_content_type(), head.get_boundary()
+    if kind.startswith(RAW):
+        files = [("recording", body)] if body else []
+    elif kind == "multipart/form-data" and boundary:
+        files = [*_parts(b"--" + boundary.encode(errors="replace"), body, limits)]
+    else:
+        raise Refused(
+            415,
+            "wrong_type",
+            f"Content-Type {kind} isn't understood; send a form with files "
+            "(curl -F files=@clip.wav), or a recording with its type "
+            "(curl --data-binary @clip.wav -H 'Content-Type: audio/wav').",
+        )
+    if not files:
+        raise Refused(400, "no_files", "There is no recording in it; send one as the field files.")
+    return files
+
+
+def _parts(mark, body, limits):
+    """Yield name and bytes of each file of a form."""
+    start, n_files = body.find(mark), 0
+    while start >= 0:
+        start += len(mark)
+        end = body.find(b"\r\n" + mark, start)
+        if body.startswith(b"--", start) or end < 0:
+            return
+        middle = body.find(b"\r\n\r\n", start, min(end, start + HEAD))
+        if middle < 0:
+            raise Refused(400, "wrong_form", "The form can't be read: a file without its headers.")
+        field_name, name = _names(body[start:middle])
+        if field_name == "files":
+            n_files += 1
+            if n_files > limits.files:
+                many = f"More than {limits.files} files; send them in several requests."
+                raise Refused(413, "too_many_files", many)
+            yield name or f"recording {n_files}", body[middle + 4 : end]
+        start = end + 2
+
+
+def _names(head):
+    """The names of a field and of its file, of the headers of a part of a form."""
+    for line in head.decode("utf-8", "replace").split("\r\n"):
+        if line.lower().startswith("content-disposition:"):
+            message = Message()
+            message["Content-Disposition"] = line.partition(":")[2].strip()
+            names = (message.get_param(key, "", "content-disposition") for key in ("name",))
+            name = message.get_filename("")
+            return str(next(names)), "".join(c for c in name if c.isprintable())[:LONGEST_NAME]
+    return "", ""
+
+
+def decoded(name, data, limits, mono=True, abandoned=None):
+    """Decode a recording: Sound.
+
+    Parameters
+    ----------
+    name : str
+    data : bytes
+    limits : Limits
+    mono : bool, default True
+        Mix the channels.
+    abandoned : threading.Event, optional
+        See `Sound`.
+
+    Raises
+    ------
+    AudioError
+        If it can't be read.
+    Refused
+        If it is too long, or has too many channels.
+    """
+    import io
+
+    class Named(io.BytesIO):
+        pass
+
+    source, faults, pieces, n_samples = Named(data), {}, [], 0
+    source.name = name
+    for y in stream_audio(source, mono=mono, faults=faults):
+        n_samples += len(y)
+        if n_samples > limits.seconds * SAMPLE_RATE:
+            raise Refused(413, "too_long", f"{name} is longer than {limits.seconds:g} s; cut it.")
+        pieces.append(y.reshape(len(y), -1))
+    if not pieces:
+        raise AudioError(f"{name!r}: holds no samples; record it again or leave it out")
+    return Sound(name, np.concatenate(pieces), faults, abandoned or threading.Event())
