@@ -5,10 +5,10 @@ import { Live } from "./live.js";
 import { startRecording } from "./microphone.js";
 import { Panel, save } from "./panel.js";
 import { coloursOf } from "./picture.js";
-import { Refused, ask, askJson } from "./server.js";
+import { Refused, ask, askJson, limits, sizes } from "./server.js";
 import { decode, spectrogram } from "./sound.js";
 import { Voice } from "./voice.js";
-import { clock, emotionName, percent, preferredLanguage, say, sentenceOf, setLanguage } from "./words.js";
+import { clock, emotionName, percent, preferredLanguage, say, sentenceOf, setLanguage, timeOfDay } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -20,7 +20,6 @@ const $ = (id) => document.getElementById(id);
 const clips = [];
 let shown = []; // one clip, or two that are compared
 let panels = [];
-let limits = {};
 let recording = null;
 let live = null;
 const voice = new Voice($("reading"), adaptationChanged);
@@ -46,9 +45,12 @@ async function analyse(clip) {
   showList();
   try {
     if (clip.blob.size > limits.bytes) {
-      throw new Refused("too_large", "", { megabytes: Math.floor(limits.bytes / 1e6) });
+      throw new Refused("too_large");
     }
     const [[found], [over]] = await Promise.all([question("predict", clip), question("timeline", clip)]);
+    if (!found.probabilities) {
+      throw new Refused("numbers");
+    }
     const samples = await decode(clip.blob);
     const pictures = { samples, spectrogram: samples && spectrogram(samples), effects: [] };
     const { rows, duration } = over;
@@ -56,9 +58,20 @@ async function analyse(clip) {
     announce(`${clip.name}: ${resultOf(clip)}`);
   } catch (error) {
     refuse(error, clip);
+  } finally {
+    clip.busy = false;
+    showList();
   }
-  clip.busy = false;
-  showList();
+}
+
+/** One after the other, so that a server isn't asked for more at once than it has places. */
+async function analyseAll(some) {
+  for (const clip of some) {
+    await analyse(clip);
+    if (shown.includes(clip)) {
+      show(shown);
+    }
+  }
 }
 
 /** Ask about a clip with the adapted recognizer, or without it once the server has forgotten it. */
@@ -88,7 +101,7 @@ function refuse(error, clip) {
   clip.error = error;
   announce(`${clip.name}: ${sentenceOf(error)}`);
   if (error.code === "unreachable") {
-    notify(error, () => Promise.all(clips.filter((other) => other.error).map(analyse)));
+    notify(error, () => analyseAll(clips.filter((other) => other.error)));
   }
 }
 
@@ -131,8 +144,9 @@ function show(wanted) {
   shown = wanted;
   panels.forEach((panel) => panel.close());
   panels = shown.map((clip) => new Panel(clip, { explain, download }));
+  $("panels").className = panels.length > 1 ? "two" : "";
   $("panels").replaceChildren(...panels.map((panel) => panel.element));
-  $("empty").hidden = shown.length > 0 || live !== null;
+  $("empty").hidden = shown.length > 0 || !$("live").hidden;
   showList();
 }
 
@@ -190,6 +204,7 @@ async function listen() {
   try {
     await live.start(voice.recognizer);
     $("live-stop").hidden = false;
+    $("live-close").hidden = true;
     $("live-stop").focus();
   } catch (error) {
     listened(error);
@@ -200,6 +215,7 @@ function listened(error) {
   live = null;
   $("listen").disabled = $("record").disabled = false;
   $("live-stop").hidden = true;
+  $("live-close").hidden = false;
   if (error?.code === "unknown_recognizer") {
     voice.recognizer = null;
     showVoice();
@@ -213,17 +229,12 @@ function listened(error) {
 
 function adaptationChanged() {
   showVoice();
-  clips.forEach(async (clip) => {
-    await analyse(clip);
-    if (shown.includes(clip)) {
-      show(shown);
-    }
-  });
+  analyseAll([...clips]);
 }
 
 function showVoice() {
   const adapted = voice.recognizer !== null;
-  const until = voice.until?.toLocaleTimeString(document.documentElement.lang, { timeStyle: "short" });
+  const until = voice.until && timeOfDay(voice.until, "short");
   $("voice-state").hidden = $("forget").hidden = !adapted;
   $("voice-state").textContent = say("voice.adapted", { until });
   $("voice-why").hidden = adapted;
@@ -264,7 +275,7 @@ async function speak(language) {
     button.setAttribute("aria-pressed", button.dataset.language === language);
   });
   $("limits").textContent = limits.seconds
-    ? say("limits.size", { minutes: Math.floor(limits.seconds / 60), megabytes: Math.floor(limits.bytes / 1e6) })
+    ? say("limits.size", sizes())
     : "";
   recordingChanged(recording);
   showVoice();
@@ -284,6 +295,10 @@ function listenToPeople() {
   $("record").addEventListener("click", () => attempt(record));
   $("listen").addEventListener("click", listen);
   $("live-stop").addEventListener("click", () => live.stop());
+  $("live-close").addEventListener("click", () => {
+    $("live").hidden = true;
+    show(shown);
+  });
   $("adapt").addEventListener("click", () => voice.open());
   $("forget").addEventListener("click", () => attempt(() => voice.forget()));
   $("compare").addEventListener("change", ({ target }) => show([shown[0], ...(target.value ? [clips[target.value]] : [])]));
@@ -306,9 +321,9 @@ async function begin() {
   await speak(preferredLanguage());
   listenToPeople();
   await attempt(async () => {
-    limits = await askJson("v1/limits", { method: "GET" });
+    Object.assign(limits, await askJson("v1/limits", { method: "GET" }));
+    await speak(document.documentElement.lang);
   });
-  await speak(document.documentElement.lang);
 }
 
 begin();

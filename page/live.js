@@ -4,7 +4,7 @@ import { showBars, showEmotion, swatch } from "./bars.js";
 import { level, openMicrophone, showLevel, toPcm } from "./microphone.js";
 import { coloursOf } from "./picture.js";
 import { Refused, listenTo } from "./server.js";
-import { clock, emotionName, percent, say } from "./words.js";
+import { emotionName, percent, say, seconds, timeOfDay } from "./words.js";
 
 const BEHIND = 2 ** 20; // bytes that wait for a server that can't keep up
 
@@ -23,6 +23,7 @@ export class Live {
   /** @throws {Refused} */
   async start(recognizer) {
     this.waiting = [];
+    this.began = Date.now();
     this.microphone = await openMicrophone((block) => this.hear(block));
     const query = { rate: this.microphone.rate, encoding: "pcm_s16le", recognizer };
     this.socket = listenTo(query);
@@ -46,15 +47,19 @@ export class Live {
   stop() {
     this.stopping = true;
     this.microphone.close();
-    if (this.socket.readyState === WebSocket.OPEN) {
+    if (this.socket?.readyState === WebSocket.OPEN) {
       this.socket.send(JSON.stringify({ type: "end" }));
+    } else {
+      this.end(null);
     }
   }
 
   end(error) {
     this.microphone.close();
-    this.socket.onclose = null;
-    this.socket.close();
+    if (this.socket) {
+      this.socket.onclose = null;
+      this.socket.close();
+    }
     showLevel(this.meter, -60);
     this.onEnd(error);
   }
@@ -73,7 +78,7 @@ export class Live {
   add({ start, end, emotion, confidence, probabilities, warnings }) {
     const item = document.createElement("li");
     const texts = [
-      `${clock(start)} – ${clock(end)}`,
+      `${timeOfDay(this.began + 1000 * start)}, ${seconds(end - start)}`,
       `${emotionName(emotion)} ${emotion ? percent(confidence) : ""}`,
       ...Object.entries(warnings ?? {}).map(([code, sentence]) => say(`warning.${code}`, {}, sentence)),
     ];

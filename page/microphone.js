@@ -25,7 +25,9 @@ export async function openMicrophone(onBlock) {
   await context.resume();
   const close = () => {
     stream.getTracks().forEach((track) => track.stop());
-    context.close();
+    if (context.state !== "closed") {
+      context.close();
+    }
   };
   return { rate: context.sampleRate, close };
 }

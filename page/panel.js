@@ -218,7 +218,9 @@ export class Panel {
     this.part(".why").hidden = false;
     this.part(".why h3").textContent = say("why", { emotion: emotionName(emotion), start: clock(start), end: clock(end) });
     showEffects(this.part(".effects"), effects);
-    this.clip.effects = effects.filter(({ kind }) => kind === "seconds");
+    this.clip.effects = effects
+      .filter(({ kind }) => kind === "seconds")
+      .map((span) => ({ ...span, start: start + span.start, end: start + span.end }));
     this.draw();
   }
 

@@ -10,8 +10,7 @@ export const HEIGHT = Object.values(HEIGHTS).reduce((sum, height) => sum + heigh
 
 /** A colour of page.css by its name. */
 export function colour(name) {
-  const value = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`);
-  return value || (name.startsWith("other") ? colour("ink") : "");
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
 
 /**
@@ -33,7 +32,7 @@ export function coloursOf(emotions) {
  * @param {{samples: Float32Array, spectrogram: Object, duration: number, rows: Array, emotions: Array}} clip
  */
 export function drawClip(context, width, clip) {
-  const x = (seconds) => (seconds / clip.duration) * width;
+  const x = (seconds) => Math.round((seconds / clip.duration) * width);
   const parts = { waveform: drawWaveform, spectrogram: drawSpectrogram, probabilities: drawProbabilities, emotions: drawEmotions, axis: drawAxis };
   let top = 0;
   for (const [name, height] of Object.entries(HEIGHTS)) {
@@ -80,7 +79,7 @@ function drawSpectrogram(context, width, height, { spectrogram }) {
   const { columns, bins, values } = spectrogram;
   const image = new ImageData(columns, bins);
   const [red, green, blue] = channels(colour("spectrum"));
-  values.forEach((value, i) => image.data.set([red, green, blue, 255 * value ** 1.6], 4 * i));
+  values.forEach((value, i) => image.data.set([red, green, blue, 255 * value ** 1.3], 4 * i));
   const small = new OffscreenCanvas(columns, bins);
   small.getContext("2d").putImageData(image, 0, 0);
   context.imageSmoothingQuality = "high";
@@ -90,7 +89,7 @@ function drawSpectrogram(context, width, height, { spectrogram }) {
 }
 
 function channels(hex) {
-  return [1, 3, 5].map((i) => parseInt(hex.trim().slice(i, i + 2), 16));
+  return [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
 }
 
 function drawProbabilities(context, width, height, { rows, emotions }, x) {
@@ -154,7 +153,7 @@ function drawAxis(context, width, height, { duration }) {
     context.fillStyle = colour("faint");
     context.fillRect(left, 0, 1, 5);
     if (left < width - 30) {
-      write(context, clock(k * step), left + 4, 12, "faint");
+      write(context, clock(k * step, step < 1), left + 4, 12, "faint");
     }
   }
 }

@@ -1,5 +1,8 @@
 /** Questions to the server that serves the page, and to no other. */
 
+/** What the server takes: seconds and bytes of a recording; empty until it has answered. */
+export const limits = {};
+
 const token = new URLSearchParams(location.search).get("token");
 
 /** What the server, or this page, has against a request. */
@@ -7,13 +10,21 @@ export class Refused extends Error {
   /**
    * @param {string} code a key of the words that begin with "error."
    * @param {string} message the server's own sentence
-   * @param {Object} values what the words have in braces
    */
-  constructor(code, message = code, values = {}) {
+  constructor(code, message = code) {
     super(message);
     this.code = code;
-    this.values = { message, ...values };
   }
+
+  /** What the words have in braces. */
+  get values() {
+    return { message: this.message, ...sizes() };
+  }
+}
+
+/** The limits in words: whole minutes and megabytes. */
+export function sizes() {
+  return { minutes: Math.floor(limits.seconds / 60), megabytes: Math.floor(limits.bytes / 2 ** 20) };
 }
 
 /**

@@ -48,6 +48,9 @@ export class Voice {
   }
 
   refuse(error) {
+    if (error.code === "no_speech") {
+      this.read = [];
+    }
     this.show();
     this.part("#reading-error").textContent = sentenceOf(error);
   }
@@ -92,10 +95,13 @@ export class Voice {
 
   /** Forget the voice, here and on the server. */
   async forget() {
-    const { recognizer } = this;
+    await ask(`v1/adapt/${this.recognizer}`, { method: "DELETE" }).catch((error) => {
+      if (error.code !== "unknown_recognizer") {
+        throw error;
+      }
+    });
     this.recognizer = null;
     this.kept = [];
     this.onChange();
-    await ask(`v1/adapt/${recognizer}`, { method: "DELETE" });
   }
 }

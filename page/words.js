@@ -51,13 +51,25 @@ export function percent(share) {
   return new Intl.NumberFormat(language, { style: "percent" }).format(share);
 }
 
-/** Seconds as minutes and seconds, 1:02.5. */
-export function clock(seconds) {
-  const tenths = Math.round(seconds * 10);
-  return `${Math.floor(tenths / 600)}:${((tenths % 600) / 10).toFixed(1).padStart(4, "0")}`;
+/** Seconds as minutes and seconds, 1:02.5 or 1:02. */
+export function clock(seconds, tenths = true) {
+  const rounded = Math.round(seconds * 10);
+  const rest = ((rounded % 600) / 10).toFixed(tenths ? 1 : 0);
+  return `${Math.floor(rounded / 600)}:${rest.padStart(tenths ? 4 : 2, "0")}`;
+}
+
+/** A length, 2.3 s. */
+export function seconds(length) {
+  const style = { style: "unit", unit: "second", unitDisplay: "narrow", maximumFractionDigits: 1 };
+  return new Intl.NumberFormat(language, style).format(length);
+}
+
+/** The time of day of a moment. */
+export function timeOfDay(moment, timeStyle = "medium") {
+  return new Intl.DateTimeFormat(language, { timeStyle }).format(moment);
 }
 
 /** What went wrong, in a sentence for people. */
 export function sentenceOf(error) {
-  return say(`error.${error.code}`, error.values, say("error.other", { message: error.message }));
+  return say(`error.${error.code}`, error.values, say("error.other", error.values));
 }
