@@ -178,14 +178,18 @@ async function record() {
     await add([{ name: `${name}.wav`, blob }]);
     return;
   }
-  recordingChanged(
-    await startRecording($("recording"), (seconds) => {
-      $("record").textContent = say("recording", { time: clock(seconds) });
-      if (seconds >= limits.seconds - 1) {
-        record();
-      }
-    }),
-  );
+  const onTime = (seconds) => {
+    $("record").textContent = say("recording", { time: clock(seconds) });
+    if (seconds >= limits.seconds - 1) {
+      record();
+    }
+  };
+  $("record").disabled = true; // while the browser asks whether the page may listen
+  try {
+    recordingChanged(await startRecording($("recording"), onTime));
+  } finally {
+    $("record").disabled = false;
+  }
 }
 
 function recordingChanged(now) {

@@ -14,16 +14,20 @@ export async function openMicrophone(onBlock) {
   if (!navigator.mediaDevices) {
     throw new Refused("insecure"); // browsers lend it to https and to this machine only
   }
+  const context = new AudioContext();
+  await context.audioWorklet.addModule("page/worklet.js").catch(() => {
+    throw new Refused("unreachable");
+  });
   const stream = await navigator.mediaDevices.getUserMedia({ audio: PLAIN }).catch((error) => {
     throw new Refused(error.name === "NotAllowedError" ? "denied" : "no_microphone");
   });
-  const context = new AudioContext();
-  await context.audioWorklet.addModule("page/worklet.js");
-  const blocks = new AudioWorkletNode(context, "blocks", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
+  const mono = { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" };
+  const blocks = new AudioWorkletNode(context, "blocks", mono);
   blocks.port.onmessage = ({ data }) => onBlock(data);
   context.createMediaStreamSource(stream).connect(blocks);
   await context.resume();
   const close = () => {
+    blocks.port.onmessage = null;
     stream.getTracks().forEach((track) => track.stop());
     if (context.state !== "closed") {
       context.close();

@@ -2,7 +2,7 @@
 
 import { startRecording } from "./microphone.js";
 import { ask, askJson } from "./server.js";
-import { say, sentenceOf } from "./words.js";
+import { clock, say, sentenceOf } from "./words.js";
 
 const SENTENCES = 3;
 
@@ -36,7 +36,7 @@ export class Voice {
 
   show() {
     const n = Math.min(this.read.length + 1, SENTENCES);
-    const word = this.recording ? "voice.read" : this.complete ? "retry" : "record";
+    const word = this.recording ? "stop" : this.complete ? "retry" : "record";
     this.part("#reading-step").textContent = say("voice.step", { n, of: SENTENCES });
     this.part("#sentence").textContent = say(`voice.sentence.${n}`);
     this.part("#reading-record").textContent = say(word);
@@ -60,12 +60,26 @@ export class Voice {
     if (this.recording) {
       this.read.push({ name: `${this.read.length + 1}.wav`, blob: this.stop() });
     } else if (!this.complete) {
-      this.recording = await startRecording(this.part(".meter"));
+      await this.start();
     }
     this.show();
     if (this.complete) {
       await this.adapt(this.read);
       this.dialog.close();
+    }
+  }
+
+  async start() {
+    const button = this.part("#reading-record");
+    const onTime = (seconds) => (button.textContent = say("voice.read", { time: clock(seconds) }));
+    button.disabled = true;
+    try {
+      this.recording = await startRecording(this.part(".meter"), onTime);
+    } finally {
+      button.disabled = false;
+    }
+    if (!this.dialog.open) {
+      this.stop(); // closed while the browser asked whether the page may listen
     }
   }
 

@@ -2,7 +2,7 @@
 
 const LANGUAGES = ["en", "zh"];
 let words = {};
-let language = "en";
+let locale = "en"; // the language as the browser's people write numbers and times
 
 /** The language of the last visit, or the browser's first one that the page has. */
 export function preferredLanguage() {
@@ -14,7 +14,7 @@ export function preferredLanguage() {
 /** Load the words of a language, and write them all over the page. */
 export async function setLanguage(wanted) {
   words = await (await fetch(`page/words.${wanted}.json`)).json();
-  language = wanted;
+  locale = navigator.languages.find((tag) => tag.startsWith(wanted)) ?? wanted;
   localStorage.setItem("language", wanted);
   document.documentElement.lang = wanted;
   document.title = say("title");
@@ -48,7 +48,7 @@ export function emotionName(emotion) {
 
 /** A probability in percent. */
 export function percent(share) {
-  return new Intl.NumberFormat(language, { style: "percent" }).format(share);
+  return new Intl.NumberFormat(locale, { style: "percent" }).format(share);
 }
 
 /** Seconds as minutes and seconds, 1:02.5 or 1:02. */
@@ -61,12 +61,12 @@ export function clock(seconds, tenths = true) {
 /** A length, 2.3 s. */
 export function seconds(length) {
   const style = { style: "unit", unit: "second", unitDisplay: "narrow", maximumFractionDigits: 1 };
-  return new Intl.NumberFormat(language, style).format(length);
+  return new Intl.NumberFormat(locale, style).format(length);
 }
 
 /** The time of day of a moment. */
 export function timeOfDay(moment, timeStyle = "medium") {
-  return new Intl.DateTimeFormat(language, { timeStyle }).format(moment);
+  return new Intl.DateTimeFormat(locale, { timeStyle }).format(moment);
 }
 
 /** What went wrong, in a sentence for people. */
