@@ -281,6 +281,7 @@ async function speak(language) {
   $("limits").textContent = limits.seconds
     ? say("limits.size", sizes())
     : "";
+  announce("");
   recordingChanged(recording);
   showVoice();
   show(shown);

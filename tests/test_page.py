@@ -229,7 +229,7 @@ def test_pictures_are_drawn_of_the_sound_and_the_emotions(visit, talk):
     page.wait(f"() => ({drawn})()[40] > 1")
     n_colours = page.page.evaluate(drawn)
     assert max(n_colours[84:200]) > 50  # the spectrogram
-    assert max(n_colours[208:292]) >= 8  # the probabilities
+    assert max(n_colours[208:292]) >= 5  # the probabilities
 
 
 @pytest.mark.slow
@@ -386,7 +386,7 @@ def test_when_the_server_goes_away_nothing_is_lost(visit, talk):
         found = page.text("#list .found")
     page.upload(bundled_clip("angry"), n=2)
     assert page.text("#notice p") == WORDS["en"]["error.unreachable"]
-    assert page.text("#list .error") == WORDS["en"]["error.unreachable"]
+    assert page.text("#list .error:visible") == WORDS["en"]["error.unreachable"]
     assert page.text("#list .found") == found and page.locator("article").count() == 1
     page.page.click("#listen")
     page.locator("#listen:enabled").wait_for()
@@ -435,6 +435,7 @@ def focus(page):
 def test_everything_is_done_by_the_keyboard(visit, talk):
     page = visit()
     press = page.page.keyboard.press
+    page.page.on("filechooser", lambda _: None)  # from now on no dialog of the system opens
 
     def tab_to(wanted):
         for _ in range(40):
