@@ -36,8 +36,9 @@ from commands import COMMANDS
 from formats import FORMATS
 from live import Live
 from parameters import SAMPLE_RATE
+from processes import Abandoned
 from results import predicted
-from uploads import Abandoned, Limits, Refused, decoded, files_of
+from uploads import Limits, Refused, decoded, files_of
 
 PAGE = Path(__file__).parent / "page"
 TEXTS = {

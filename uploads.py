@@ -4,20 +4,27 @@ for name, data in files_of("audio/wav", body, limits): ...
 sound = decoded(name, data, limits)             # a source for audio.load_audio, and all above
 """
 
+import json
+import os
+import tempfile
 import threading
 from dataclasses import dataclass, field, replace
 from email.message import Message
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from audio import BLOCK_SAMPLES, AudioError, stream_audio
+from audio import BLOCK_SAMPLES, AudioError, blocks_of, stream_audio
 from parameters import SAMPLE_RATE
+from processes import Abandoned, Copies, limit_process
 
 RAW = "audio/", "video/", "application/octet-stream"
 """How the content types of a body begin that is one recording."""
 HEAD = 4096  # bytes of the headers of a file in a form
 LONGEST_NAME = 200  # characters
+SECONDS, PATIENCE = 30, 60  # of processor and of clock that decoding may take
+MEMORY = 2**31  # bytes that it may take
 
 
 class Limits(NamedTuple):
@@ -37,10 +44,6 @@ class Refused(Exception):
     def __init__(self, status, code, message, **headers):
         super().__init__(message)
         self.status, self.code, self.headers = status, code, headers
-
-
-class Abandoned(Exception):
-    """Nobody waits for the answer any more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,8 +161,11 @@ def _names(head):
     return "", ""
 
 
+# decoding, in a process with limits
+
+
 def decoded(name, data, limits, mono=True, abandoned=None):
-    """Decode a recording: Sound.
+    """Decode a recording in another process: Sound.
 
     Parameters
     ----------
@@ -177,19 +183,76 @@ def decoded(name, data, limits, mono=True, abandoned=None):
         If it can't be read.
     Refused
         If it is too long, or has too many channels.
+    Abandoned
     """
-    import io
+    abandoned = abandoned or threading.Event()
+    if not hasattr(_own, "copies"):
+        _own.copies = Copies("uploads:decode")
+    asked = {"name": name, "mono": mono, "seconds": limits.seconds, "channels": limits.channels}
+    request = b"\n".join([json.dumps(asked).encode(), data])
+    answer, said = _own.copies.ask(request, PATIENCE, abandoned.is_set)
+    if said:
+        raise AudioError(f"{name!r}: gives no sound with {SECONDS} s and {MEMORY / 2**30:g} GB")
+    line, _, samples = answer.partition(b"\n")
+    found = json.loads(line)
+    if "refused" in found:
+        raise Refused(413, *found["refused"])
+    if "error" in found:
+        raise AudioError(found["error"])
+    y = np.frombuffer(samples, np.float32).reshape(-1, found["channels"])
+    return Sound(name, y, found["faults"], abandoned)
 
-    class Named(io.BytesIO):
-        pass
 
-    source, faults, pieces, n_samples = Named(data), {}, [], 0
-    source.name = name
-    for y in stream_audio(source, mono=mono, faults=faults):
-        n_samples += len(y)
-        if n_samples > limits.seconds * SAMPLE_RATE:
-            raise Refused(413, "too_long", f"{name} is longer than {limits.seconds:g} s; cut it.")
-        pieces.append(y.reshape(len(y), -1))
-    if not pieces:
-        raise AudioError(f"{name!r}: holds no samples; record it again or leave it out")
-    return Sound(name, np.concatenate(pieces), faults, abandoned or threading.Event())
+_own = threading.local()  # a process for each thread that decodes
+
+
+def decode(request):
+    """Decode a recording in this process, which is spent by that: bytes.
+
+    Parameters
+    ----------
+    request : bytes
+        Name and limits in a line of JSON; the recording.
+    """
+    limit_process(SECONDS, MEMORY)
+    line, _, data = request.partition(b"\n")
+    asked = json.loads(line)
+    faults, pieces, n_samples = {}, [], 0
+    try:
+        for y in stream_audio(_Upload(asked["name"], data), mono=asked["mono"], faults=faults):
+            n_samples += len(y)
+            pieces.append(y.reshape(len(y), -1))
+            if n_samples > asked["seconds"] * SAMPLE_RATE:
+                long = f"{asked['name']} is longer than {asked['seconds']:g} s; send a part of it."
+                return _line(refused=("too_long", long))
+            if pieces[0].shape[1] > asked["channels"]:
+                many = f"{asked['name']} has {pieces[0].shape[1]} channels; mix them."
+                return _line(refused=("too_many_channels", many))
+    except AudioError as error:
+        return _line(error=str(error))
+    return b"".join([_line(faults=faults, channels=pieces[0].shape[1]), *map(np.ravel, pieces)])
+
+
+def _line(**found):
+    return json.dumps(found).encode() + b"\n"
+
+
+class _Upload:
+    """A recording in memory, as a source for `audio.load_audio`; str is its name."""
+
+    def __init__(self, name, data):
+        self.name, self.data = name, data
+
+    def __str__(self):
+        return self.name
+
+    def blocks(self):
+        if not hasattr(os, "memfd_create"):
+            with tempfile.TemporaryDirectory(prefix="audio-") as folder:
+                Path(folder, "audio").write_bytes(self.data)
+                yield from blocks_of(Path(folder, "audio"))
+            return
+        with os.fdopen(os.memfd_create("upload"), "wb") as file:
+            file.write(self.data)
+            file.flush()
+            yield from blocks_of(f"/proc/{os.getpid()}/fd/{file.fileno()}")
