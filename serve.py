@@ -37,6 +37,7 @@ CONNECTIONS = 256  # at once
 UVICORN = {
     "ws": "websockets-sansio",
     "ws_max_size": 2**20,  # bytes of a message
+    "ws_per_message_deflate": False,
     "h11_max_incomplete_event_size": 2**16,  # bytes of headers
     "limit_concurrency": CONNECTIONS,
     "timeout_graceful_shutdown": 10,  # seconds that requests have to end in when the server does

@@ -18,7 +18,7 @@ import numpy as np
 from audio import BLOCK_SAMPLES, AudioError, blocks_of, find_ffmpeg, stream_audio
 from gate import Refused
 from parameters import SAMPLE_RATE
-from processes import Copies, limit_process
+from processes import SHARED_MEMORY, Copies, limit_process
 
 RAW = "audio/", "video/", "application/octet-stream"
 """How the content types of a body begin that is one recording."""
@@ -223,6 +223,8 @@ def decode(request):
         Name and limits in a line of JSON; the recording.
     """
     limit_process(SECONDS, MEMORY)
+    if os.access(SHARED_MEMORY, os.W_OK):  # what ffmpeg says of it stays in memory, too
+        tempfile.tempdir = str(SHARED_MEMORY)
     line, _, data = request.partition(b"\n")
     asked = json.loads(line)
     faults, pieces, n_samples = {}, [], 0
