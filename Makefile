@@ -14,7 +14,7 @@ INSTALLED := $(VENV)/installed$(if $(LOCKED),-locked)
 
 PULSE := pulseaudio pulseaudio-utils libasound2-plugins
 
-.PHONY: help run test test-slow bench lint lock tutorial mic recordings clean
+.PHONY: help run serve test test-slow bench lint lock tutorial mic recordings clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ help:  ## list the targets
 run: $(INSTALLED)  ## train and score on the bundled recordings, and predict one (LOCKED=1: as locked)
 	$(PYTHON) emotion_recognition.py --data-dir data --corpora custom \
 	    data/test-custom/v21_s6_happy.wav
+
+serve: $(INSTALLED)  ## install what the server needs, and open its page at http://127.0.0.1:8000
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-serve.txt
+	$(PYTHON) serve.py
 
 test: $(VENV)/installed-dev  ## run the tests that are quick (some minutes)
 	$(PYTEST) -m "not slow"

@@ -2,19 +2,21 @@
 
     app = make_app(load_recognizer(), Settings(token="secret"))     # a FastAPI application
 
-Needs the packages of requirements-serve.txt. See `serve.py` for people.
+It needs the packages of requirements-serve.txt. `serve.py` puts a gate before it, and runs it.
 """
 
 import asyncio
+import copy
 import json
+import mimetypes
 import secrets
 import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from functools import partial
+from html import escape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Literal
@@ -23,10 +25,11 @@ import numpy as np
 import soxr
 from fastapi import FastAPI, Query, Request, WebSocket, WebSocketDisconnect
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from adaptation import NoSpeech
 from audio import AudioError
@@ -34,12 +37,17 @@ from batch import recognise_recording
 from checks import check_name
 from commands import COMMANDS
 from formats import FORMATS
+from gate import Counts, Gate, Places, Refused, Settings
 from live import Live
 from parameters import SAMPLE_RATE
+from processes import Abandoned
 from results import predicted
-from uploads import Abandoned, Limits, Refused, decoded, files_of
+from uploads import OPUS_RATE, decoded, files_of, limit_other, opus_command
 
 PAGE = Path(__file__).parent / "page"
+TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css"}
+TYPES |= {".svg": "image/svg+xml", ".webmanifest": "application/manifest+json"}
+TYPES |= {".woff2": "font/woff2", ".png": "image/png", ".html": "text/html"}
 TEXTS = {
     "application/x-subrip": "srt",
     "text/vtt": "vtt",
@@ -49,23 +57,9 @@ TEXTS = {
 """Content types that a timeline may be asked for in, by Accept, to formats."""
 DEFAULTS = {"report": True, "rank": None, "form": "json", "adapt": [], "vad": True, "set": None}
 DEFAULTS |= {"segments": None, "reference": None, "emotion": None, "abstain": None}
-DEFAULTS |= {"window": 3.0, "hop": 1.0, "smooth": 1, "channels": "mix"}
 """The options of command lines that a request doesn't give; see `commands`."""
-PERIOD = 30.0  # seconds that a live client may keep silent
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a server treats its clients."""
-
-    limits: Limits = field(default_factory=Limits)
-    token: str | None = None
-    hosts: tuple = ("localhost", "127.0.0.1", "[::1]")  # names that it answers to
-    n_jobs: int = 2  # requests that are worked on at once
-    n_waiting: int = 32  # more that may wait for that
-    n_live: int = 8  # live streams at once
-    n_adapted: int = 16  # adapted recognizers that are kept
-    lifetime: float = 3600.0  # seconds that one is kept since its latest use
+IDLE = 30.0  # seconds that a live client may keep silent, or not read
+CHUNK = 2**16  # bytes of samples that are taken from a decoder at a time
 
 
 # options
@@ -75,26 +69,26 @@ class Choices(BaseModel, extra="forbid"):
     """Options of all requests."""
 
     emotions: str | None = Field(None, description="choose among these, comma-separated")
-    recognizer: str | None = Field(None, description="of an answer of /v1/adapt")
+    recognizer: str | None = Field(None, description="an adapted one, of /v1/adapt")
 
-    def among(self, rec):
-        """The emotions to choose among: list of str, or None for all."""
+    def args(self, rec):
+        """The options as a command line has them: SimpleNamespace."""
         chosen = self.emotions and [name.strip() for name in self.emotions.split(",")]
         for name in chosen or ():
             check_name(name, rec.emotions, "emotion")
-        return chosen or None
+        return SimpleNamespace(**DEFAULTS | self.model_dump() | {"emotions": chosen or None})
 
 
 class Predicting(Choices):
     abstain: float | None = Field(None, ge=0, le=1, description="below it the answer is unsure")
-    set: float | None = Field(None, ge=0, le=1, description="probability of a set of emotions")
+    set: float | None = Field(None, ge=0, le=1, description="also the set of so much probability")
 
 
 class Lasting(Choices):
-    window: float = Field(3.0, description="seconds that a row looks back", le=60)
+    window: float = Field(3.0, le=60, description="seconds that a row looks back")
     hop: float = Field(1.0, ge=0.1, description="seconds from row to row")
     smooth: int = Field(1, ge=1, le=1000, description="rows that are averaged")
-    channels: Literal["mix", "split"] = "mix"
+    channels: Literal["mix", "split"] = Field("mix", description="split: one for each channel")
 
 
 class Explaining(Choices):
@@ -104,26 +98,14 @@ class Explaining(Choices):
 
 
 class Adapting(Choices):
-    labels: str | None = Field(None, description='the emotion of all of them, such as "neutral"')
+    labels: str | None = Field(None, description="the emotion of all recordings, such as neutral")
 
 
-# what is bounded
-
-
-class Places:
-    """So many requests may be here at once; more are refused."""
-
-    def __init__(self, n, what, retry):
-        self.n, self.n_taken, self.what, self.retry = n, 0, what, retry
-
-    def take(self):
-        if self.n_taken >= self.n:
-            busy = f"The server is busy with {self.n} {self.what}; try again later."
-            raise Refused(429, "busy", busy, retry_after=str(self.retry))
-        self.n_taken += 1
-
-    def free(self, *_):
-        self.n_taken -= 1
+class Listening(Choices):
+    rate: int = Field(SAMPLE_RATE, ge=8000, le=192000)
+    encoding: Literal["pcm_s16le", "opus"] = "pcm_s16le"
+    hop: float = Field(0.5, ge=0.1, le=3)
+    abstain: float | None = Field(None, ge=0, le=1)
 
 
 class Adapted:
@@ -133,35 +115,27 @@ class Adapted:
         self._n, self._lifetime, self._kept = settings.n_adapted, settings.lifetime, {}
 
     def __len__(self):
-        self._forget()
-        return len(self._kept)
-
-    def _forget(self):
         now = time.monotonic()
         self._kept = {key: own for key, own in self._kept.items() if own[1] > now}
+        return len(self._kept)
 
-    def keep(self, rec):
+    def keep(self, rec, key=None):
         """Keep a recognizer: str, its id, which nobody can guess."""
-        self._forget()
-        while len(self._kept) >= self._n:
+        while len(self) >= self._n:
             del self._kept[next(iter(self._kept))]
-        key = secrets.token_urlsafe(16)
+        key = key or secrets.token_urlsafe(16)
         self._kept[key] = rec, time.monotonic() + self._lifetime
         return key
 
-    def get(self, key):
+    def get(self, key, keep=True):
         """The recognizer of an id, which is kept as long again."""
-        self._forget()
-        if key not in self._kept:
-            unknown = "There is no such recognizer, or no more; adapt again."
+        if not len(self) or key not in self._kept:
+            unknown = "There is no such recognizer, or no longer; adapt again."
             raise Refused(404, "unknown_recognizer", unknown)
         rec, _ = self._kept.pop(key)
-        self._kept[key] = rec, time.monotonic() + self._lifetime
+        if keep:
+            self.keep(rec, key)
         return rec
-
-    def forget(self, key):
-        self.get(key)
-        del self._kept[key]
 
 
 # the API
@@ -177,12 +151,11 @@ class Api:
     """
 
     def __init__(self, rec, settings):
-        self.rec, self.settings, self.limits = rec, settings, settings.limits
+        self.rec, self.settings, self.limits = copy.copy(rec), settings, settings.limits
         self.rec.n_jobs, self.rec.verbose = 1, 0  # nothing is parallel inside a request
-        n_places = settings.n_jobs + settings.n_waiting
-        self.places = Places(n_places, "requests", 1)
+        self.places = Places(settings.n_jobs + settings.n_waiting, "requests", 1)
         self.live = Places(settings.n_live, "live streams", 10)
-        self.adapted = Adapted(settings)
+        self.adapted, self.counts = Adapted(settings), Counts()
         self.pool = ThreadPoolExecutor(settings.n_jobs, "recognise")
 
     def recognizer(self, choices):
@@ -191,162 +164,162 @@ class Api:
     # from a request to an answer
 
     async def answer(self, request, work, mono=True):
-        """The result of `work(sounds)` in a thread, for the recordings of a request.
+        """The result of `work(sounds, abandoned)` in a thread, for the recordings of a request.
 
-        A sound that can't be read is its AudioError in the list.
+        A place is taken from the first byte until the thread has ended, whatever the client does.
         """
         self.places.take()
-        abandoned, task = threading.Event(), None
+        task, abandoned = None, threading.Event()
         try:
-            body = await asyncio.wait_for(self._body(request), self.limits.patience)
+            body = await _within(self.limits.patience, self._body(request))
             files = files_of(request.headers.get("content-type", ""), body, self.limits)
-            do = partial(self._work, files, work, mono, abandoned)
+            do = partial(self._work, files, work, mono, abandoned.is_set)
             task = asyncio.get_running_loop().run_in_executor(self.pool, do)
+            del files, body
             gone = asyncio.ensure_future(_gone(request))
-            await asyncio.wait(
-                [task, gone], timeout=self.limits.patience, return_when="FIRST_COMPLETED"
-            )
+            ends = {"timeout": self.limits.patience, "return_when": asyncio.FIRST_COMPLETED}
+            await asyncio.wait([task, gone], **ends)
+            if gone.done() and not task.done():
+                raise ClientDisconnect
             gone.cancel()
             if not task.done():
-                raise Refused(503, "too_slow", "It takes too long; send less at a time.")
+                raise Refused(503, "too_slow", "This takes too long; send less at a time.")
             return task.result()
-        except (TimeoutError, asyncio.TimeoutError):
-            slow = f"The body wasn't there after {self.limits.patience:g} s; send less at a time."
-            raise Refused(408, "too_slow", slow) from None
         finally:
             abandoned.set()
             if task is None or task.done() or task.cancel():
                 self.places.free()
-            else:  # the thread ends soon: what it reads says that nobody waits
-                task.add_done_callback(self.places.free)
+            else:
+                task.add_done_callback(self._ended)
+
+    def _ended(self, task):
+        self.places.free()
+        task.exception()  # nobody waits for it
 
     async def _body(self, request):
         """The body of a request, within its limit: bytes."""
         if request.headers.get("content-encoding", "identity") != "identity":
-            raise Refused(415, "wrong_encoding", "Send the recording as it is, not compressed.")
+            raise Refused(415, "wrong_encoding", "Send the recording as it is, without encoding.")
         most = self.limits.bytes
-        large = Refused(
-            413, "too_large", f"More than {most:,} bytes; cut the recording, or send MP3."
-        )
-        declared = request.headers.get("content-length", "0")
-        if declared.isdigit() and int(declared) > most:
-            raise large
+        large = f"More than {most:,} bytes; send a part of the recording, or an MP3 of it."
+        declared = request.headers.get("content-length", "")
         body = bytearray()
+        if declared.isdigit() and int(declared) > most:
+            raise Refused(413, "too_large", large)
         async for data in request.stream():
             body += data
             if len(body) > most:
-                raise large
+                raise Refused(413, "too_large", large)
         return bytes(body)
 
     def _work(self, files, work, mono, abandoned):
-        """Decode files and do something with the sounds, in a thread."""
+        """Decode files and do something with the sounds, or their AudioErrors, in a thread."""
         sounds = []
         for name, data in files:
-            if abandoned.is_set():
-                raise Abandoned
             try:
                 sounds.append((name, decoded(name, data, self.limits, mono, abandoned)))
             except AudioError as error:
                 sounds.append((name, error))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return work(sounds)
+            return work(sounds, abandoned)
 
-    def _each(self, rec, sounds, one):
-        """The documents `one(name, sound)` yields, as --json has them: list of dict."""
-        how, documents, n_failed = rec.adaptation_, [], 0
-        for name, sound in sounds:
-            try:
-                if isinstance(sound, AudioError):
-                    raise sound
-                found = [*one(name, sound)]
-            except AudioError as error:
-                found, n_failed = [{"path": name, "error": str(error)}], n_failed + 1
-            documents += [document | {"adapted": how and str(how)} for document in found]
-        if n_failed == len(sounds):
-            raise AudioError(documents[0]["error"])
-        return documents
+    async def documents(self, request, choices, one, **how):
+        """What `one(rec, name, sound)` yields for each recording, as --json has it."""
+        rec = self.recognizer(choices)
+        adapted = rec.adaptation_ and str(rec.adaptation_)
+
+        def work(sounds, abandoned):
+            watched, documents, n_failed = _watched(rec, abandoned), [], 0
+            for name, sound in sounds:
+                try:
+                    if isinstance(sound, AudioError):
+                        raise sound
+                    found = [*one(watched, name, sound)]
+                except AudioError as error:
+                    found, n_failed = [{"path": name, "error": str(error)}], n_failed + 1
+                documents.extend(document | {"adapted": adapted} for document in found)
+            if n_failed == len(sounds):
+                raise AudioError(documents[0]["error"])
+            return documents
+
+        return await self.answer(request, work, **how)
 
     # recordings
 
     async def predict(self, request: Request, choices: Annotated[Predicting, Query()]):
         """Recognise the emotion of each recording."""
-        rec = self.recognizer(choices)
-        args = SimpleNamespace(**DEFAULTS | choices.model_dump())
-        args.emotions = choices.among(rec)
-        found = {"emotions": args.emotions or rec.emotions or None}
-        found |= {"abstain": args.abstain, "coverage": args.set}
+        args = choices.args(self.rec)
+        emotions = args.emotions or self.rec.emotions or None
+        how = {"emotions": emotions, "abstain": args.abstain, "coverage": args.set}
 
-        def one(name, sound):
-            yield predicted(rec, name, recognise_recording(rec, sound, **found), args).document
+        def one(rec, name, sound):
+            found = recognise_recording(rec.predictor_, sound, **how)
+            yield predicted(rec, name, found, args).document
 
-        return _json(await self.answer(request, lambda sounds: self._each(rec, sounds, one)))
+        return _json(await self.documents(request, choices, one))
 
     async def timeline(self, request: Request, choices: Annotated[Lasting, Query()]):
-        """Emotion over time, in JSON or what Accept asks for."""
-        rec, form = self.recognizer(choices), _wanted(request.headers.get("accept", ""))
-        args = SimpleNamespace(**DEFAULTS | choices.model_dump())
-        args.emotions, tables = choices.among(rec), []
+        """Predict emotion over time; Accept may ask for SRT, WebVTT, CSV or TextGrid."""
+        args, form, tables = choices.args(self.rec), _form(request.headers.get("accept", "")), []
 
-        def one(name, sound):
+        def one(rec, name, sound):
             for result in COMMANDS["timeline"].results(rec, name, sound, args):
                 tables.append(result.table)
                 yield result.document
 
-        work = partial(self._each, rec, one=one)
-        found = await self.answer(request, work, mono=choices.channels == "mix")
+        mono = choices.channels == "mix"
+        documents = await self.documents(request, choices, one, mono=mono)
         if form is None:
-            return _json(found)
+            return _json(documents)
         if len(tables) != 1:
-            raise Refused(
-                406, "one_only", "Subtitles and tables are of one recording; ask for JSON."
-            )
+            alone = "Subtitles and tables are of one recording and channel; ask for JSON."
+            raise Refused(406, "one_only", alone)
         return Response(FORMATS[TEXTS[form]].to_text(tables[0]), media_type=form)
 
     async def explain(self, request: Request, choices: Annotated[Explaining, Query()]):
-        """Which features, and which seconds, contribute to an emotion."""
-        rec = self.recognizer(choices)
-        args = SimpleNamespace(**DEFAULTS | choices.model_dump())
-        args.emotions = choices.among(rec)
+        """Say which features, and which seconds, contribute to an emotion."""
+        args, most = choices.args(self.rec), self.limits.explained
 
-        def one(name, sound):
-            part, most = sound.between(choices.start, choices.end), self.limits.explained
+        def one(rec, name, sound):
+            part = sound.between(choices.start, choices.end)
             if part.duration > most:
-                long = f"{name} has {part.duration:.0f} s; give start and end, at most {most:g} s."
-                raise Refused(413, "too_long", long)
+                long = f"{name}: {part.duration:.0f} s; {most:g} s are explained at most: give "
+                raise Refused(413, "too_long", f"{long}start and end.")
             for result in COMMANDS["explain"].results(rec, name, part, args):
                 yield result.document
 
-        return _json(await self.answer(request, lambda sounds: self._each(rec, sounds, one)))
+        return _json(await self.documents(request, choices, one))
 
     async def adapt(self, request: Request, choices: Annotated[Adapting, Query()]):
-        """Adapt to the speaker of some recordings; the id is for `recognizer=`."""
+        """Adapt to the speaker of some recordings; the id is for the option recognizer."""
+        rec = self.rec
+        choices.args(rec)
 
-        def work(sounds):
+        def work(sounds, _):
             usable = [sound for _, sound in sounds if not isinstance(sound, AudioError)]
             if not usable:
                 raise sounds[0][1]
-            rec = self.recognizer(choices).adapt(usable, choices.labels)
             seconds = round(sum(sound.duration for sound in usable), 3)
-            return rec, {"clips": rec.adaptation_.n_used, "seconds": seconds}
+            return rec.adapt(usable, choices.labels), seconds
 
-        rec, facts = await self.answer(request, work)
-        expires = {"expires_in": self.settings.lifetime}
-        return _json({"recognizer": self.adapted.keep(rec)} | expires | facts)
+        own, seconds = await self.answer(request, work)
+        known = {"recognizer": self.adapted.keep(own), "expires_in": self.settings.lifetime}
+        return _json(known | {"clips": own.adaptation_.n_used, "seconds": seconds})
 
     async def forget(self, key: str):
         """Forget an adapted recognizer."""
-        self.adapted.forget(key)
+        self.adapted.get(key, keep=False)
         return Response(status_code=204)
 
     # facts
 
     async def models(self):
-        """The model, its emotions and how good it is."""
-        record = self.rec._record()
-        card = {key: record.get(key) for key in ("model", "hears", "protocol", "score")}
-        known = {"name": "bundled", "emotions": self.rec.emotions, "default": True}
-        return _json([known | {"adapted": False, "card": card}])
+        """The model: its emotions, and how good it is."""
+        rec = self.rec
+        own = {"name": rec.name, "emotions": rec.emotions, "targets": rec.targets}
+        card = {"protocol": rec.protocol_, "score": rec.score_, "text": rec.card()}
+        return _json([own | {"default": True, "adapted": False, "card": card}])
 
     async def bounds(self):
         """What a request may ask for."""
@@ -358,71 +331,78 @@ class Api:
         return _json({"status": "ok"})
 
     async def metrics(self):
-        """Counts for Prometheus."""
-        return Response("", media_type="text/plain; version=0.0.4")
+        """Numbers for Prometheus."""
+        gauges = {"requests_now": self.places.n_taken, "live_now": self.live.n_taken}
+        text = self.counts.text(**gauges, adapted_now=len(self.adapted))
+        return Response(text, media_type="text/plain; version=0.0.4")
 
     # live
 
     async def listen(self, socket: WebSocket):
         """Sound in, binary; levels, windows and utterances out, JSON."""
-        await socket.accept()
+        offered = socket.scope.get("subprotocols") or [None]
+        await socket.accept(offered[0])
         try:
             self.live.take()
             try:
                 await self._listen(socket)
             finally:
                 self.live.free()
-        except Refused as error:
-            with suppress(Exception):
-                facts = {"type": "error", "code": error.code, "message": str(error)}
-                await socket.send_text(json.dumps(facts))
-                await socket.close(1008)
         except WebSocketDisconnect:
-            pass
+            return
+        except (Refused, ValidationError, ValueError) as error:
+            code, message = getattr(error, "code", "wrong_option"), str(error)
+            if isinstance(error, ValidationError):
+                message = _in_words(error)
+            with suppress(Exception):
+                await _send(socket, {"type": "error", "code": code, "message": message})
+        with suppress(Exception):
+            await socket.close()
 
     async def _listen(self, socket):
-        query = dict(socket.query_params)
-        query.pop("token", None)
-        try:
-            rate = int(query.pop("rate", SAMPLE_RATE))
-            hop = float(query.pop("hop", 0.5))
-            encoding = query.pop("encoding", "pcm_s16le")
-            check_name(encoding, ("pcm_s16le", "opus"), "encoding")
-            if not 8000 <= rate <= 192000:
-                raise ValueError(f"rate is from 8000 to 192000 Hz; got {rate}")
-            choices = Choices(**query)
-            rec = self.recognizer(choices)
-            live = Live(rec, hop=hop, emotions=choices.among(rec))
-        except ValueError as error:
-            raise Refused(400, "wrong_option", str(error)) from None
-        loop, resampler = asyncio.get_running_loop(), soxr.ResampleStream(rate, SAMPLE_RATE, 1)
+        query = {key: value for key, value in socket.query_params.items() if key != "token"}
+        choices = Listening(**query)
+        args, rec = choices.args(self.rec), self.recognizer(choices)
+        live = Live(rec, hop=choices.hop, emotions=args.emotions, abstain=choices.abstain)
+        opus = choices.encoding == "opus"
+        rate = OPUS_RATE if opus else choices.rate
+        resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1) if rate != SAMPLE_RATE else None
 
-        def heard(data):
-            y = np.frombuffer(data, "<i2").astype(np.float32) / 32768
-            return live.push(y if rate == SAMPLE_RATE else resampler.resample_chunk(y))
+        def heard(y, last=False):
+            y = resampler.resample_chunk(y, last=last) if resampler else y
+            return live.push(y) + (live.finish() if last else [])
 
-        def rest():
-            y = np.empty(0, np.float32)
-            y = y if rate == SAMPLE_RATE else resampler.resample_chunk(y, last=True)
-            return live.push(y) + live.finish()
-
-        while True:
-            try:
-                message = await asyncio.wait_for(socket.receive(), PERIOD)
-            except (TimeoutError, asyncio.TimeoutError):
-                raise Refused(408, "idle", f"No sound came for {PERIOD:g} s.") from None
-            if message["type"] == "websocket.disconnect":
-                return
-            data = message.get("bytes")
-            if data is not None and len(data) % 2:
-                raise Refused(400, "wrong_sound", "pcm_s16le has two bytes for each sample.")
-            work = rest if data is None else partial(heard, data)
-            for event in await loop.run_in_executor(self.pool, work):
+        async def tell(y, last=False):
+            run = asyncio.get_running_loop().run_in_executor
+            for event in await run(self.pool, heard, y, last):
                 event.pop("y", None)
-                await socket.send_text(json.dumps(event))
-            if data is None:
-                await socket.close()
-                return
+                await _send(socket, event)
+
+        async for y in (_of_opus if opus else _of_pcm)(_received(socket)):
+            await tell(y)
+        await tell(np.empty(0, np.float32), last=True)
+
+
+def _watched(rec, abandoned):
+    """A recognizer that raises `Abandoned` in the next window when nobody waits any more."""
+    rec, plain = copy.copy(rec), rec.predictor_
+    rec.predictor_ = copy.copy(plain)
+
+    def features(y):
+        if abandoned():
+            raise Abandoned
+        return plain.features(y)
+
+    object.__setattr__(rec.predictor_, "features", features)  # its class is frozen
+    return rec
+
+
+async def _within(seconds, awaitable):
+    try:
+        return await asyncio.wait_for(awaitable, seconds)
+    except asyncio.TimeoutError:  # in Python 3.10 not yet TimeoutError
+        slow = f"Nothing more came for {seconds:g} s, or not all; send it faster, or less."
+        raise Refused(408, "too_slow", slow) from None
 
 
 async def _gone(request):
@@ -431,28 +411,214 @@ async def _gone(request):
         pass
 
 
-def _wanted(accept):
+async def _send(socket, event):
+    await _within(IDLE, socket.send_text(json.dumps(event)))
+
+
+async def _received(socket):
+    """Yield the binary messages of a live client, until it says that this is the end."""
+    while True:
+        message = await _within(IDLE, socket.receive())
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code") or 1006)
+        if message.get("bytes") is None:
+            return
+        yield message["bytes"]
+
+
+async def _of_pcm(messages):
+    """Yield the samples of messages of 16 bits a sample; a sample may be cut in two."""
+    rest = b""
+    async for data in messages:
+        data = rest + data
+        n_whole = len(data) - len(data) % 2
+        rest = data[n_whole:]
+        yield np.frombuffer(data[:n_whole], "<i2").astype(np.float32) / 2**15
+
+
+async def _of_opus(messages):
+    """Yield the samples of a stream of Opus, decoded by a process with limits."""
+    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+    pipes["stderr"] = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*opus_command(), **pipes)
+    limit_other(process.pid)
+
+    async def feed():
+        async for data in messages:
+            process.stdin.write(data)
+            await process.stdin.drain()
+        process.stdin.close()
+
+    feeding, rest, n_bytes = asyncio.ensure_future(feed()), b"", 0
+    try:
+        while data := await process.stdout.read(CHUNK):
+            n_bytes += len(data)
+            data = rest + data
+            n_whole = len(data) - len(data) % 4
+            rest = data[n_whole:]
+            yield np.frombuffer(data[:n_whole], "<f4")
+        if not feeding.done() or feeding.exception() or not n_bytes:
+            if feeding.done() and isinstance(feeding.exception(), (Refused, WebSocketDisconnect)):
+                raise feeding.exception()
+            raise Refused(422, "unreadable", "This is no stream of Opus in WebM or Ogg.")
+    finally:
+        feeding.cancel()
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def _form(accept):
     """The content type of `TEXTS` that comes first in a header Accept; None for JSON."""
-    for kind in accept.split(","):
-        kind = kind.partition(";")[0].strip().lower()
-        if kind in ("application/json", "*/*"):
-            return None
-        if kind in TEXTS:
-            return kind
-    return None
+    kinds = [kind.partition(";")[0].strip().lower() for kind in accept.split(",")]
+    first = next((kind for kind in kinds if kind in (*TEXTS, "application/json", "*/*")), None)
+    return first if first in TEXTS else None
+
+
+# answers
 
 
 def _json(found):
-    return Response(json.dumps(found, indent=1), media_type="application/json")
+    return Response(f"{json.dumps(found, indent=1)}\n", media_type="application/json")
 
 
-def _error(status, code, message, headers=None):
-    body = {"error": {"code": code, "message": message}}
-    return JSONResponse(body, status, {k.replace("_", "-"): v for k, v in (headers or {}).items()})
+def _in_words(error):
+    """What is wrong with an option, of pydantic's errors: str."""
+    first = error.errors()[0]
+    name = first["loc"][-1] if first["loc"] else "it"
+    return f"Option {name}: {first['msg']}; /docs has all options."
+
+
+ERRORS = {
+    Refused: lambda error: error,
+    AudioError: lambda error: Refused(422, "unreadable", str(error)),
+    NoSpeech: lambda error: Refused(422, "no_speech", str(error)),
+    ValueError: lambda error: Refused(400, "wrong_option", str(error)),
+    RequestValidationError: lambda error: Refused(400, "wrong_option", _in_words(error)),
+    ClientDisconnect: lambda error: Refused(499, "gone", "The client has gone."),
+    Abandoned: lambda error: Refused(499, "gone", "The client has gone."),
+    HTTPException: lambda error: Refused(
+        error.status_code, "wrong_address", f"{error.detail}; /docs has all addresses."
+    ),
+}
+"""What may be raised on the way to an answer, to what the client is told."""
+
+
+# the application
+
+
+ROUTES = (
+    ("POST", "/v1/predict", "predict"),
+    ("POST", "/v1/timeline", "timeline"),
+    ("POST", "/v1/explain", "explain"),
+    ("POST", "/v1/adapt", "adapt"),
+    ("DELETE", "/v1/adapt/{key}", "forget"),
+    ("GET", "/v1/models", "models"),
+    ("GET", "/v1/limits", "bounds"),
+    ("GET", "/healthz", "health"),
+    ("GET", "/metrics", "metrics"),
+)
+"""Method, path, and the method of `Api` that answers."""
+
+ABOUT = """Send recordings as the field `files` of a form, one or many, or one as the body with its
+content type. Answers are those of the command lines with --json; an error is
+{"error": {"code": ..., "message": ...}}. A token, where the server has one, goes in the header
+Authorization: Bearer TOKEN. Live: WebSocket /v1/listen?rate=16000&encoding=pcm_s16le (or opus, in
+WebM or Ogg), binary messages of sound in, JSON of type level, window, utterance or error out; the
+text {"type": "end"} asks for the rest."""
+
+SHARES = {"angry": 0.07, "happy": 0.85, "neutral": 0.08}
+EXAMPLES = {
+    "/v1/predict": [
+        {
+            "path": "clip.wav",
+            "emotion": "happy",
+            "confidence": 0.85,
+            "probabilities": SHARES,
+            "novelty": 0.62,
+            "warnings": {"short": "0.4 s of speech; a second or more is recognised better"},
+            "adapted": None,
+        }
+    ],
+    "/v1/timeline": [
+        {
+            "path": "call.wav",
+            "duration": 12.3,
+            "warnings": {},
+            "rows": [{"start": 0.4, "end": 1.0, "emotion": "happy", "confidence": 0.85} | SHARES],
+            "adapted": None,
+        }
+    ],
+    "/v1/explain": [
+        {
+            "path": "clip.wav",
+            "emotion": "happy",
+            "unit": "log-odds of happy",
+            "predicted": 1.73,
+            "average": -2.08,
+            "duration": 1.1,
+            "method": "features: ...; seconds: ...",
+            "warnings": {},
+            "effects": [
+                {"kind": "features", "name": "prosody", "effect": 0.8},
+                {"kind": "seconds", "name": "0.00 to 0.27 s", "start": 0, "end": 0.27, "effect": 1},
+            ],
+            "adapted": None,
+        }
+    ],
+    "/v1/adapt": {"recognizer": "D1djdZBlRAIV", "expires_in": 3600, "clips": 5, "seconds": 21.5},
+    "/v1/limits": {"seconds": 600, "bytes": 67108864, "files": 16, "token": False},
+    "/healthz": {"status": "ok"},
+}
+"""What /docs shows; a test compares their keys with answers."""
+
+CSS = """body{font:16px/1.5 system-ui,sans-serif;max-width:50em;margin:2em auto;padding:0 1em;
+color-scheme:light dark}pre{overflow:auto;padding:.7em;border:1px solid;border-radius:.4em}
+td{padding:0 1em 0 0;vertical-align:top}"""
+
+
+def _described(path):
+    """What FastAPI can't know of an endpoint: its body, and an example of its answer."""
+    found = {}
+    if path in ("/v1/predict", "/v1/timeline", "/v1/explain", "/v1/adapt"):
+        binary = {"type": "string", "format": "binary"}
+        files = {"type": "object", "properties": {"files": {"type": "array", "items": binary}}}
+        content = {"multipart/form-data": {"schema": files}, "audio/*": {"schema": binary}}
+        found["requestBody"] = {"required": True, "content": content}
+    if path in EXAMPLES:
+        content = {"application/json": {"example": EXAMPLES[path]}}
+        found["responses"] = {"200": {"description": "as in the example", "content": content}}
+    return found
+
+
+def _docs(schema):
+    """The page about an OpenAPI schema: str of HTML, which needs nothing from elsewhere."""
+    parts = [f"<h1>{escape(schema['info']['title'])}</h1><p>{escape(ABOUT)}</p>"]
+    parts.append('<p><a href="/openapi.json">openapi.json</a></p>')
+    for path, method, facts in (
+        (path, method, facts)
+        for path, own in schema["paths"].items()
+        for method, facts in own.items()
+    ):
+        parts.append(
+            f"<h2>{method.upper()} {escape(path)}</h2><p>{escape(facts['description'])}</p>"
+        )
+        files = " -F files=@clip.wav" * ("requestBody" in facts)
+        verb = "" if files or method == "get" else f" -X {method.upper()}"
+        parts.append(f"<pre>curl{verb}{files} http://127.0.0.1:8000{escape(path)}</pre><table>")
+        for own in facts.get("parameters", ()):
+            about = own["schema"].get("description", own.get("description", ""))
+            parts.append(f"<tr><td><code>{escape(own['name'])}</code><td>{escape(about)}</tr>")
+        example = EXAMPLES.get(path)
+        text = f"<pre>{escape(json.dumps(example, indent=1))}</pre>" if example else ""
+        parts.append(f"</table>{text}")
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    head += '<title>API</title><link rel="stylesheet" href="/docs.css">'
+    return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>'
 
 
 def make_app(rec, settings=None):
-    """The application of a server: FastAPI.
+    """The application of a server, behind its `Gate`: ASGI application.
 
     Parameters
     ----------
@@ -466,40 +632,28 @@ def make_app(rec, settings=None):
         yield
         api.pool.shutdown(wait=False, cancel_futures=True)
 
-    app = FastAPI(
-        title="Speech emotion recognition", docs_url=None, redoc_url=None, lifespan=lifespan
-    )
-    for path, method, call in (
-        ("/v1/predict", "POST", api.predict),
-        ("/v1/timeline", "POST", api.timeline),
-        ("/v1/explain", "POST", api.explain),
-        ("/v1/adapt", "POST", api.adapt),
-        ("/v1/adapt/{key}", "DELETE", api.forget),
-        ("/v1/models", "GET", api.models),
-        ("/v1/limits", "GET", api.bounds),
-        ("/healthz", "GET", api.health),
-        ("/metrics", "GET", api.metrics),
-    ):
-        app.add_api_route(path, call, methods=[method], response_model=None)
+    about = {"title": "Speech emotion recognition", "description": ABOUT, "version": "1"}
+    app = FastAPI(docs_url=None, redoc_url=None, lifespan=lifespan, **about)
+    for method, path, call in ROUTES:
+        how = {"methods": [method], "response_model": None, "openapi_extra": _described(path)}
+        app.add_api_route(path, getattr(api, call), **how)
     app.add_api_websocket_route("/v1/listen", api.listen)
-    app.add_exception_handler(Refused, lambda _, e: _error(e.status, e.code, str(e), e.headers))
-    app.add_exception_handler(AudioError, lambda _, e: _error(422, "unreadable", str(e)))
-    app.add_exception_handler(NoSpeech, lambda _, e: _error(422, "no_speech", str(e)))
-    app.add_exception_handler(ValueError, lambda _, e: _error(400, "wrong_option", str(e)))
-    app.add_exception_handler(RequestValidationError, _wrong_option)
-    app.add_exception_handler(
-        HTTPException, lambda _, e: _error(e.status_code, "wrong_address", str(e.detail))
-    )
+    for kind, told in ERRORS.items():
+        app.add_exception_handler(kind, partial(_refused, told))
+    plain = {"methods": ["GET"], "include_in_schema": False}
+    app.add_api_route("/docs", lambda: HTMLResponse(_docs(app.openapi())), **plain)
+    app.add_api_route("/docs.css", lambda: Response(CSS, media_type="text/css"), **plain)
+    for ending, kind in TYPES.items():  # the system's table may lack them, or have others
+        mimetypes.add_type(kind, ending)
     if PAGE.is_dir():
+        app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"), **plain)
         app.mount("/page", StaticFiles(directory=PAGE))
-        index = (PAGE / "index.html").read_bytes
-        app.add_api_route(
-            "/", lambda: Response(index(), media_type="text/html"), include_in_schema=False
-        )
-    return app
+    else:
+        app.add_api_route("/", lambda: RedirectResponse("/docs"), **plain)
+    return Gate(app, api.settings, api.counts)
 
 
-def _wrong_option(_, error):
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"][1:])
-    return _error(400, "wrong_option", f"{name}: {first['msg']}. See /docs for what there is.")
+async def _refused(told, _, error):
+    """The answer to a request that raised one of `ERRORS`."""
+    error = told(error)
+    return Response(error.body, error.status, error.all_headers)

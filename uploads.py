@@ -4,43 +4,28 @@ for name, data in files_of("audio/wav", body, limits): ...
 sound = decoded(name, data, limits)             # a source for audio.load_audio, and all above
 """
 
+import json
+import os
+import tempfile
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from email.message import Message
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
 
-from audio import BLOCK_SAMPLES, AudioError, stream_audio
+from audio import BLOCK_SAMPLES, AudioError, blocks_of, find_ffmpeg, stream_audio
+from gate import Refused
 from parameters import SAMPLE_RATE
+from processes import SHARED_MEMORY, Copies, limit_process
 
 RAW = "audio/", "video/", "application/octet-stream"
 """How the content types of a body begin that is one recording."""
 HEAD = 4096  # bytes of the headers of a file in a form
 LONGEST_NAME = 200  # characters
-
-
-class Limits(NamedTuple):
-    """What a request may ask for."""
-
-    seconds: float = 600.0  # of a recording
-    bytes: int = 64 * 2**20  # of all files together
-    files: int = 16
-    channels: int = 8  # that are predicted apart
-    explained: float = 60.0  # seconds that are explained at once
-    patience: float = 120.0  # seconds from the first byte of a request to its answer
-
-
-class Refused(Exception):
-    """A request that isn't answered: the HTTP status, a code for programs, and what to do."""
-
-    def __init__(self, status, code, message, **headers):
-        super().__init__(message)
-        self.status, self.code, self.headers = status, code, headers
-
-
-class Abandoned(Exception):
-    """Nobody waits for the answer any more."""
+SECONDS, PATIENCE = 30, 60  # of processor and of clock that decoding may take
+MEMORY = 2**31  # bytes that it may take
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,14 +38,11 @@ class Sound:
     y : ndarray (n_samples, n_channels) float32 at 16 kHz
     faults : dict of str to str
         See `audio.load_audio`.
-    abandoned : threading.Event
-        When it is set, reading the sound raises `Abandoned`.
     """
 
     name: str
     y: np.ndarray
     faults: dict = field(default_factory=dict)
-    abandoned: threading.Event = field(default_factory=threading.Event)
 
     def __str__(self):
         return self.name
@@ -74,8 +56,6 @@ class Sound:
         """Yield rate and samples; see `audio.blocks_of`."""
         size = max(1, BLOCK_SAMPLES // self.y.shape[1])
         for first in range(0, len(self.y), size):
-            if self.abandoned.is_set():
-                raise Abandoned
             yield SAMPLE_RATE, self.y[first : first + size]
 
     def between(self, start=None, end=None):
@@ -147,19 +127,54 @@ def _parts(mark, body, limits):
 
 
 def _names(head):
-    """The names of a field and of its file, of the headers of a part of a form."""
+    """The names of a field and of its file, by the headers of a part of a form."""
     for line in head.decode("utf-8", "replace").split("\r\n"):
-        if line.lower().startswith("content-disposition:"):
+        key, _, value = line.partition(":")
+        if key.strip().lower() == "content-disposition":
             message = Message()
-            message["Content-Disposition"] = line.partition(":")[2].strip()
-            names = (message.get_param(key, "", "content-disposition") for key in ("name",))
-            name = message.get_filename("")
-            return str(next(names)), "".join(c for c in name if c.isprintable())[:LONGEST_NAME]
+            message[key] = value.strip()
+            field, name = message.get_param("name", "", key), message.get_filename("")
+            return str(field), "".join(filter(str.isprintable, name))[:LONGEST_NAME]
     return "", ""
 
 
-def decoded(name, data, limits, mono=True, abandoned=None):
-    """Decode a recording: Sound.
+# decoding, in processes with limits
+
+OPUS = (
+    "{ffmpeg} -nostdin -hide_banner -v error -threads 1 -fflags nobuffer -probesize 4096"
+    " -analyzeduration 0 -format_whitelist matroska,webm,ogg -protocol_whitelist pipe -i pipe:0"
+    " -map 0:a:0 -vn -map_metadata -1 -c:a pcm_f32le -ac 1 -ar {rate} -flush_packets 1"
+    " -f f32le pipe:1"
+)
+OPUS_RATE = 48000  # Hz, Opus has no other
+OPUS_SECONDS, OPUS_MEMORY = 600, 2**29  # of processor, and bytes, that a live stream may take
+
+
+def opus_command():
+    """What decodes a stream of Opus in Ogg or WebM, from stdin to stdout: list of str.
+
+    It gives mono floats of 32 bits at `OPUS_RATE`.
+    """
+    names = {"ffmpeg": find_ffmpeg("a stream of Opus"), "rate": OPUS_RATE}
+    return [part.format(**names) for part in OPUS.split()]
+
+
+def limit_other(pid):
+    """Limit another process that decodes a live stream, where the system can.
+
+    Parameters
+    ----------
+    pid : int
+    """
+    with suppress(ImportError, AttributeError, ProcessLookupError):
+        import resource
+
+        for kind, most in (("CPU", OPUS_SECONDS), ("AS", OPUS_MEMORY)):
+            resource.prlimit(pid, getattr(resource, f"RLIMIT_{kind}"), (most, most))
+
+
+def decoded(name, data, limits, mono=True, abandoned=bool):
+    """Decode a recording in another process: Sound.
 
     Parameters
     ----------
@@ -168,8 +183,8 @@ def decoded(name, data, limits, mono=True, abandoned=None):
     limits : Limits
     mono : bool, default True
         Mix the channels.
-    abandoned : threading.Event, optional
-        See `Sound`.
+    abandoned : callable, optional
+        Whether nobody waits any more: bool.
 
     Raises
     ------
@@ -177,19 +192,77 @@ def decoded(name, data, limits, mono=True, abandoned=None):
         If it can't be read.
     Refused
         If it is too long, or has too many channels.
+    processes.Abandoned
     """
-    import io
+    if not hasattr(_own, "copies"):
+        _own.copies = Copies("uploads:decode")
+    asked = {"name": name, "mono": mono, "seconds": limits.seconds, "channels": limits.channels}
+    request = b"\n".join([json.dumps(asked).encode(), data])
+    answer, said = _own.copies.ask(request, PATIENCE, abandoned)
+    if said:
+        raise AudioError(f"{name!r}: gives no sound with {SECONDS} s and {MEMORY / 2**30:g} GB")
+    line, _, samples = answer.partition(b"\n")
+    found = json.loads(line)
+    if "refused" in found:
+        raise Refused(413, *found["refused"])
+    if "error" in found:
+        raise AudioError(found["error"])
+    y = np.frombuffer(samples, np.float32).reshape(-1, found["channels"])
+    return Sound(name, y, found["faults"])
 
-    class Named(io.BytesIO):
-        pass
 
-    source, faults, pieces, n_samples = Named(data), {}, [], 0
-    source.name = name
-    for y in stream_audio(source, mono=mono, faults=faults):
-        n_samples += len(y)
-        if n_samples > limits.seconds * SAMPLE_RATE:
-            raise Refused(413, "too_long", f"{name} is longer than {limits.seconds:g} s; cut it.")
-        pieces.append(y.reshape(len(y), -1))
-    if not pieces:
-        raise AudioError(f"{name!r}: holds no samples; record it again or leave it out")
-    return Sound(name, np.concatenate(pieces), faults, abandoned or threading.Event())
+_own = threading.local()  # a process for each thread that decodes
+
+
+def decode(request):
+    """Decode a recording in this process, which is spent by that: bytes.
+
+    Parameters
+    ----------
+    request : bytes
+        Name and limits in a line of JSON; the recording.
+    """
+    limit_process(SECONDS, MEMORY)
+    if os.access(SHARED_MEMORY, os.W_OK):  # what ffmpeg says of it stays in memory, too
+        tempfile.tempdir = str(SHARED_MEMORY)
+    line, _, data = request.partition(b"\n")
+    asked = json.loads(line)
+    faults, pieces, n_samples = {}, [], 0
+    try:
+        for y in stream_audio(_Upload(asked["name"], data), mono=asked["mono"], faults=faults):
+            n_samples += len(y)
+            pieces.append(y.reshape(len(y), -1))
+            if n_samples > asked["seconds"] * SAMPLE_RATE:
+                long = f"{asked['name']} is longer than {asked['seconds']:g} s; send a part of it."
+                return _line(refused=("too_long", long))
+            if pieces[0].shape[1] > asked["channels"]:
+                many = f"{asked['name']} has {pieces[0].shape[1]} channels; mix them."
+                return _line(refused=("too_many_channels", many))
+    except AudioError as error:
+        return _line(error=str(error))
+    return b"".join([_line(faults=faults, channels=pieces[0].shape[1]), *map(np.ravel, pieces)])
+
+
+def _line(**found):
+    return json.dumps(found).encode() + b"\n"
+
+
+class _Upload:
+    """A recording in memory, as a source for `audio.load_audio`; str is its name."""
+
+    def __init__(self, name, data):
+        self.name, self.data = name, data
+
+    def __str__(self):
+        return self.name
+
+    def blocks(self):
+        if not hasattr(os, "memfd_create"):
+            with tempfile.TemporaryDirectory(prefix="audio-") as folder:
+                Path(folder, "audio").write_bytes(self.data)
+                yield from blocks_of(Path(folder, "audio"))
+            return
+        with os.fdopen(os.memfd_create("upload"), "wb") as file:
+            file.write(self.data)
+            file.flush()
+            yield from blocks_of(f"/proc/{os.getpid()}/fd/{file.fileno()}")

@@ -98,7 +98,7 @@ def sounds():
     with tempfile.TemporaryDirectory() as folder:
         for ending in ("m4a", "webm", "mka", "aac"):
             path = Path(folder, f"sound.{ending}")
-            command = [audio._ffmpeg(""), "-v", "error", "-i", "-", str(path)]
+            command = [audio.find_ffmpeg(""), "-v", "error", "-i", "-", str(path)]
             subprocess.run(command, input=found[0], check=True)
             found.append(path.read_bytes())
     return found
