@@ -36,6 +36,8 @@ test-slow: $(VENV)/installed-dev  ## run the other tests: networks, command line
 	@command -v pulseaudio >/dev/null && $(PYTHON) -c "import pyaudio" 2>/dev/null || \
 	    echo "PulseAudio or PyAudio isn't installed: the tests that speak into a virtual microphone" \
 	    "are skipped. To run them, type: make mic && $(call INSTALL_HINT,$(PULSE),pulseaudio)"
+	@command -v chromium >/dev/null || echo "Chromium isn't installed: the tests of the page are" \
+	    "skipped. To run them, type: $(call INSTALL_HINT,chromium,--cask chromium)"
 	$(PYTEST) -m slow
 	$(PYTHON) tests/fuzzing.py --minutes 5
 

@@ -14,18 +14,25 @@ from pathlib import Path
 
 import numpy as np
 import soundfile as sf
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from audio import load_audio
-from checks import replacing
+from checks import guarded, make_parser, replacing
 from parameters import SAMPLE_RATE
 
-REPO = Path(__file__).resolve().parents[1]
-CLIPS = REPO / "data" / "test-custom"
-VOICE = "v24"
-SIZE = {"width": 1200, "height": 800}
-PAUSE = np.zeros(SAMPLE_RATE // 2, np.float32)
+FOLDER = Path(__file__).resolve().parent
+CLIPS = FOLDER.parent / "data" / "test-custom"
+TALK = [
+    CLIPS / f"{name}.wav"
+    for name in ("v22_s8_neutral", "v24_s8_angry", "v23_s8_fear", "v24_s8_neutral")
+]
+OTHERS = [CLIPS / "v24_s8_angry.wav", CLIPS / "v23_s8_fear.wav"]
+N_COLOURS = 256
+BROWSERS = "chromium", "chromium-browser", "google-chrome"
+SIZE = {"width": 1200, "height": 900}
+PAUSE = np.zeros(SAMPLE_RATE, np.float32)
 
 
 @contextmanager
@@ -38,19 +45,24 @@ def served(port=0):
         0 is a free one.
     """
     command = [sys.executable, "-u", "serve.py", "--port", str(port)]
-    with subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=FOLDER.parent, stdout=subprocess.PIPE, text=True) as process:
         try:
-            address = process.stdout.readline().strip()
+            address = process.stdout.readline().split()
             if not address:
                 raise OSError("serve.py didn't start; what it printed says why.")
-            yield address, process
+            yield address[0], process
         finally:
             process.kill()
 
 
+def find_chromium():
+    """The Chromium of this system: path, or None."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 @contextmanager
 def chromium(sound=None):
-    """Open Debian's Chromium: yield a Browser of Playwright.
+    """Open the system's Chromium: yield a Browser of Playwright.
 
     Parameters
     ----------
@@ -62,7 +74,7 @@ def chromium(sound=None):
     flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     flags += [f"--use-file-for-fake-audio-capture={sound}"] if sound else []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=flags)
         yield browser
         browser.close()
 
@@ -88,21 +100,36 @@ def draw(path):
     path : path
         PNG.
     """
-    clips = [CLIPS / f"{VOICE}_{name}.wav" for name in NAMES]
+    talk = {"name": "talk.wav", "mimeType": "audio/wav", "buffer": wav_of(TALK)}
+    others = [{"name": p.name, "mimeType": "audio/wav", "buffer": p.read_bytes()} for p in OTHERS]
     with served() as (address, _), chromium() as browser:
         page = browser.new_page(viewport=SIZE, locale="en-GB")
         page.goto(address)
-        page.set_input_files(
-            "#files",
-            [
-                {"name": "talk.wav", "mimeType": "audio/wav", "buffer": wav_of(clips)},
-                *map(str, OTHERS),
-            ],
-        )
-        page.locator("article").wait_for()
-        page.wait_for_function(
-            "() => [...document.querySelectorAll('.found')].every(e => e.textContent !== '…')"
-        )
-        page.locator(".picture").hover()
-        with replacing(path) as temporary:
-            shrunk(page.screenshot()).save(temporary, format="PNG", optimize=True)
+        page.set_input_files("#files", [talk, *others])
+        page.locator("#list .found").filter(has_text="%").nth(len(others)).wait_for()
+        page.locator(".picture").click(position={"x": 330, "y": 40})
+        picture = Image.open(io.BytesIO(page.screenshot()))
+    with replacing(path) as temporary:
+        picture.quantize(N_COLOURS, dither=Image.Dither.NONE).save(temporary, "PNG", optimize=True)
+
+
+def _run(args):
+    draw(args.output)
+    print(args.output)
+
+
+def main(argv=None):
+    """Run the command line, see the module's docstring: int, the exit code.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Default: the program's.
+    """
+    parser = make_parser("draw_page.py", __doc__)
+    parser.add_argument("--output", default=FOLDER / "page.png", type=Path, help="PNG")
+    return guarded("draw_page.py", _run, parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
