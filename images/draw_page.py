@@ -36,21 +36,21 @@ PAUSE = np.zeros(SAMPLE_RATE, np.float32)
 
 
 @contextmanager
-def served(port=0):
-    """Run serve.py: yield its address and its process.
+def served(*options):
+    """Run serve.py, at a free port: yield its address.
 
     Parameters
     ----------
-    port : int, default 0
-        0 is a free one.
+    *options : str
+        Of its command line; they come last.
     """
-    command = [sys.executable, "-u", "serve.py", "--port", str(port)]
+    command = [sys.executable, "-u", "serve.py", "--port", "0", *options]
     with subprocess.Popen(command, cwd=FOLDER.parent, stdout=subprocess.PIPE, text=True) as process:
         try:
             address = process.stdout.readline().split()
             if not address:
                 raise OSError("serve.py didn't start; what it printed says why.")
-            yield address[0], process
+            yield address[0]
         finally:
             process.kill()
 
@@ -102,7 +102,7 @@ def draw(path):
     """
     talk = {"name": "talk.wav", "mimeType": "audio/wav", "buffer": wav_of(TALK)}
     others = [{"name": p.name, "mimeType": "audio/wav", "buffer": p.read_bytes()} for p in OTHERS]
-    with served() as (address, _), chromium() as browser:
+    with served() as address, chromium() as browser:
         page = browser.new_page(viewport=SIZE, locale="en-GB")
         page.goto(address)
         page.set_input_files("#files", [talk, *others])

@@ -34,6 +34,7 @@ async function add(files) {
     await analyse(clip);
     if (!clip.error && !shown.some((other) => added.includes(other))) {
       show([clip]);
+      comeIntoView($("panels"));
     }
   }
 }
@@ -129,7 +130,10 @@ function itemOf(clip) {
   part(".found").textContent = clip.busy ? say("busy") : known ? resultOf(clip) : "";
   part(".open").disabled = !clip.rows;
   part(".open").setAttribute("aria-current", shown.includes(clip));
-  part(".open").addEventListener("click", () => show([clip]));
+  part(".open").addEventListener("click", () => {
+    show([clip]);
+    comeIntoView($("panels"));
+  });
   part(".error").hidden = !clip.error;
   part(".error").textContent = clip.error ? sentenceOf(clip.error) : "";
   part(".again").hidden = !clip.error;
@@ -210,6 +214,7 @@ async function listen() {
     $("live-stop").hidden = false;
     $("live-close").hidden = true;
     $("live-stop").focus();
+    comeIntoView($("live"));
   } catch (error) {
     listened(error);
   }
@@ -250,12 +255,20 @@ function announce(text) {
   $("status").textContent = text;
 }
 
+/** On a phone what is new may be further down. */
+function comeIntoView(element) {
+  if (matchMedia("(max-width: 56rem)").matches) {
+    element.scrollIntoView();
+  }
+}
+
 /** Say what went wrong, until it works or is dismissed. */
 function notify(error, again) {
   const [retry, dismiss] = $("notice").querySelectorAll("button");
   const message = error instanceof Refused ? sentenceOf(error) : String(error);
   $("notice").querySelector("p").textContent = message;
   $("notice").hidden = false;
+  comeIntoView($("notice"));
   dismiss.onclick = () => ($("notice").hidden = true);
   retry.hidden = !again;
   retry.onclick = async () => {
@@ -308,7 +321,7 @@ function listenToPeople() {
   $("forget").addEventListener("click", () => attempt(() => voice.forget()));
   $("compare").addEventListener("change", ({ target }) => show([shown[0], ...(target.value ? [clips[target.value]] : [])]));
   document.querySelectorAll("[data-language]").forEach((button) => {
-    button.addEventListener("click", () => speak(button.dataset.language));
+    button.addEventListener("click", () => attempt(() => speak(button.dataset.language)));
   });
   document.addEventListener("dragover", (event) => {
     event.preventDefault();

@@ -152,7 +152,7 @@ function drawAxis(context, width, height, { duration }) {
     const left = ((k * step) / duration) * width;
     context.fillStyle = colour("faint");
     context.fillRect(left, 0, 1, 5);
-    if (left < width - 30) {
+    if (left < width - 40) {
       write(context, clock(k * step, step < 1), left + 4, 12, "faint");
     }
   }

@@ -1,5 +1,7 @@
 /** The words of the page, in the language of the browser or the chosen one. */
 
+import { askJson } from "./server.js";
+
 const LANGUAGES = ["en", "zh"];
 let words = {};
 let locale = "en"; // the language as the browser's people write numbers and times
@@ -13,7 +15,7 @@ export function preferredLanguage() {
 
 /** Load the words of a language, and write them all over the page. */
 export async function setLanguage(wanted) {
-  words = await (await fetch(`page/words.${wanted}.json`)).json();
+  words = await askJson(`page/words.${wanted}.json`, { method: "GET" });
   locale = navigator.languages.find((tag) => tag.startsWith(wanted)) ?? wanted;
   localStorage.setItem("language", wanted);
   document.documentElement.lang = wanted;

@@ -91,7 +91,7 @@ def server():
         lacks = "no Chromium: sudo apt-get install chromium, and pip install playwright"
         assert not os.environ.get("SER_PAGE_TESTS"), lacks
         pytest.skip(lacks)
-    with draw_page.served() as (address, _):
+    with draw_page.served() as address:
         yield address
 
 
@@ -240,6 +240,31 @@ def test_pictures_are_drawn_of_the_sound_and_the_emotions(visit, talk):
 
 
 @pytest.mark.slow
+def test_files_are_dropped(visit, talk):
+    page = visit()
+    files = page.page.evaluate_handle(
+        """(numbers) => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(numbers)], "dropped.wav"));
+            return data;
+        }""",
+        [*talk.read_bytes()],
+    )
+    page.page.dispatch_event("#drop", "drop", {"dataTransfer": files})
+    page.locator("article").wait_for()
+    assert page.text("article h2") == "dropped.wav"
+
+
+@pytest.mark.slow
+def test_a_format_that_only_the_server_knows(visit, talk, tmp_path):
+    encode(talk, tmp_path / "a.aiff")
+    page = visit()
+    page.upload(tmp_path / "a.aiff")
+    assert page.text("article .unplayable") == WORDS["en"]["unplayable"]
+    assert page.locator(".play").is_hidden() and page.locator("article .bars li").count() == 8
+
+
+@pytest.mark.slow
 def test_a_recording_of_the_microphone(visit):
     page = visit()
     page.hear("#record", 4)
@@ -248,6 +273,37 @@ def test_a_recording_of_the_microphone(visit):
     assert page.text("article h2") == "Recording 1.wav"
     assert page.text("#list .found").split()[0] in WORDS["en"].values()
     assert page.text("#record") == "Record"
+
+
+@pytest.mark.slow
+def test_a_recording_ends_where_the_server_s_limit_is(visit):
+    with draw_page.served("--max-seconds", "6") as address:
+        page = visit(address)
+        page.page.click("#record")
+        page.locator("article").wait_for()
+        assert re.match(r"0:00.0 / 0:0[56]", page.text("article .time"))
+        assert page.text("#record") == "Record"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "fault, code", [("NotAllowedError", "denied"), ("NotFoundError", "no_microphone")]
+)
+def test_without_a_microphone_the_page_says_what_to_do(visit, fault, code):
+    page = visit()
+    page.page.evaluate(
+        """(name) => {
+            const refuse = () => Promise.reject(new DOMException("", name));
+            navigator.mediaDevices.getUserMedia = refuse;
+        }""",
+        fault,
+    )
+    for button in ("#record", "#listen"):
+        page.page.click(button)
+        page.locator("#notice").wait_for()
+        assert page.text("#notice p") == WORDS["en"][f"error.{code}"]
+        page.page.click("#notice button >> nth=1")
+        assert page.locator(f"{button}:enabled").count() == 1
 
 
 @pytest.mark.slow
@@ -387,7 +443,7 @@ def test_five_minutes(visit, talk, tmp_path):
 
 @pytest.mark.slow
 def test_when_the_server_goes_away_nothing_is_lost(visit, talk):
-    with draw_page.served() as (address, _):
+    with draw_page.served() as address:
         page = visit(address)
         page.upload(talk)
         found = page.text("#list .found")
@@ -397,7 +453,7 @@ def test_when_the_server_goes_away_nothing_is_lost(visit, talk):
     assert page.text("#list .found") == found and page.locator("article").count() == 1
     page.page.click("#listen")
     page.locator("#listen:enabled").wait_for()
-    with draw_page.served(urlparse(address).port):
+    with draw_page.served("--port", str(urlparse(address).port)):
         page.locator(".again:visible").click()
         page.settle()
         assert page.locator("#list .found").nth(1).inner_text()
