@@ -172,10 +172,9 @@ class Api:
         task, abandoned = None, threading.Event()
         try:
             body = await _within(self.limits.patience, self._body(request))
-            files = files_of(request.headers.get("content-type", ""), body, self.limits)
-            do = partial(self._work, files, work, mono, abandoned.is_set)
+            kind = request.headers.get("content-type", "")
+            do = partial(self._work, kind, body, work, mono, abandoned.is_set)
             task = asyncio.get_running_loop().run_in_executor(self.pool, do)
-            del files, body
             gone = asyncio.ensure_future(_gone(request))
             ends = {"timeout": self.limits.patience, "return_when": asyncio.FIRST_COMPLETED}
             await asyncio.wait([task, gone], **ends)
@@ -212,10 +211,10 @@ class Api:
                 raise Refused(413, "too_large", large)
         return bytes(body)
 
-    def _work(self, files, work, mono, abandoned):
+    def _work(self, kind, body, work, mono, abandoned):
         """Decode files and do something with the sounds, or their AudioErrors, in a thread."""
         sounds = []
-        for name, data in files:
+        for name, data in files_of(kind, body, self.limits):
             try:
                 sounds.append((name, decoded(name, data, self.limits, mono, abandoned)))
             except AudioError as error:

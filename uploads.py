@@ -6,11 +6,11 @@ sound = decoded(name, data, limits)             # a source for audio.load_audio,
 
 import json
 import os
+import re
 import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from email.message import Message
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,9 @@ from processes import SHARED_MEMORY, Copies, limit_process
 
 RAW = "audio/", "video/", "application/octet-stream"
 """How the content types of a body begin that is one recording."""
+PARAMETER = re.compile(r';\s*([\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s";]*))')
 HEAD = 4096  # bytes of the headers of a file in a form
+OTHERS = 16  # fields of a form that aren't files
 LONGEST_NAME = 200  # characters
 SECONDS, PATIENCE = 30, 60  # of processor and of clock that decoding may take
 MEMORY = 2**31  # bytes that it may take
@@ -85,9 +87,8 @@ def files_of(content_type, body, limits):
     Refused
         For anything else, and for too many files.
     """
-    head = Message()
-    head["Content-Type"] = content_type[:HEAD]
-    kind, boundary = head.get_content_type(), head.get_boundary()
+    kind = content_type.partition(";")[0].strip().lower()
+    boundary = _parameters(content_type[:HEAD]).get("boundary")
     if kind.startswith(RAW):
         files = [("recording", body)] if body else []
     elif kind == "multipart/form-data" and boundary:
@@ -108,10 +109,10 @@ def files_of(content_type, body, limits):
 def _parts(mark, body, limits):
     """Yield name and bytes of each file of a form."""
     start, n_files = body.find(mark), 0
-    while start >= 0:
+    for _ in range(limits.files + OTHERS):
         start += len(mark)
         end = body.find(b"\r\n" + mark, start)
-        if body.startswith(b"--", start) or end < 0:
+        if start < len(mark) or body.startswith(b"--", start) or end < 0:
             return
         middle = body.find(b"\r\n\r\n", start, min(end, start + HEAD))
         if middle < 0:
@@ -120,22 +121,27 @@ def _parts(mark, body, limits):
         if field_name == "files":
             n_files += 1
             if n_files > limits.files:
-                many = f"More than {limits.files} files; send them in several requests."
-                raise Refused(413, "too_many_files", many)
+                break
             yield name or f"recording {n_files}", body[middle + 4 : end]
         start = end + 2
+    many = f"More than {limits.files} files; send them in several requests."
+    raise Refused(413, "too_many_files", many)
 
 
 def _names(head):
     """The names of a field and of its file, by the headers of a part of a form."""
     for line in head.decode("utf-8", "replace").split("\r\n"):
-        key, _, value = line.partition(":")
-        if key.strip().lower() == "content-disposition":
-            message = Message()
-            message[key] = value.strip()
-            field, name = message.get_param("name", "", key), message.get_filename("")
-            return str(field), "".join(filter(str.isprintable, name))[:LONGEST_NAME]
-    return "", ""
+        if line.lower().startswith("content-disposition:"):
+            own = _parameters(line)
+            name = "".join(filter(str.isprintable, own.get("filename", "")))
+            return own.get("name"), name.strip()[:LONGEST_NAME]
+    return None, ""
+
+
+def _parameters(header):
+    """The parameters of a header: dict of str to str. Forms have no other encodings (RFC 7578)."""
+    found = PARAMETER.findall(header)
+    return {key.lower(): re.sub(r"\\(.)", r"\1", quoted) or plain for key, quoted, plain in found}
 
 
 # decoding, in processes with limits
