@@ -8,7 +8,16 @@ import { coloursOf } from "./picture.js";
 import { Refused, ask, askJson, limits, sizes } from "./server.js";
 import { decode, spectrogram } from "./sound.js";
 import { Voice } from "./voice.js";
-import { clock, emotionName, percent, preferredLanguage, say, sentenceOf, setLanguage, timeOfDay } from "./words.js";
+import {
+  clock,
+  emotionName,
+  percent,
+  preferredLanguage,
+  say,
+  sentenceOf,
+  setLanguage,
+  timeOfDay,
+} from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -30,13 +39,7 @@ async function add(files) {
   const added = files.map(({ name, blob }) => ({ name, blob, url: URL.createObjectURL(blob) }));
   clips.push(...added);
   showList();
-  for (const clip of added) {
-    await analyse(clip);
-    if (!clip.error && !shown.some((other) => added.includes(other))) {
-      show([clip]);
-      comeIntoView($("panels"));
-    }
-  }
+  await analyseAll(added);
 }
 
 /** Ask the server for all of a clip; what is wrong is written next to its name. */
@@ -48,14 +51,23 @@ async function analyse(clip) {
     if (clip.blob.size > limits.bytes) {
       throw new Refused("too_large");
     }
-    const [[found], [over]] = await Promise.all([question("predict", clip), question("timeline", clip)]);
+    const [[found], [over]] = await Promise.all([
+      question("predict", clip),
+      question("timeline", clip),
+    ]);
     if (!found.probabilities) {
       throw new Refused("numbers");
     }
     const samples = await decode(clip.blob);
     const pictures = { samples, spectrogram: samples && spectrogram(samples), effects: [] };
     const { rows, duration } = over;
-    Object.assign(clip, pictures, { ...found, name: clip.name, rows, duration, emotions: Object.keys(found.probabilities) });
+    Object.assign(clip, pictures, {
+      ...found,
+      name: clip.name,
+      rows,
+      duration,
+      emotions: Object.keys(found.probabilities),
+    });
     announce(`${clip.name}: ${resultOf(clip)}`);
   } catch (error) {
     refuse(error, clip);
@@ -65,21 +77,35 @@ async function analyse(clip) {
   }
 }
 
-/** One after the other, so that a server isn't asked for more at once than it has places. */
+/**
+ * One after the other, so that a server isn't asked for more at once than it has places. The first
+ * one that is recognised is shown.
+ */
 async function analyseAll(some) {
   for (const clip of some) {
     await analyse(clip);
     if (shown.includes(clip)) {
       show(shown);
+    } else if (clips.includes(clip) && !clip.error && !shown.some((one) => some.includes(one))) {
+      open(clip);
     }
   }
+}
+
+/** Show a clip, and nothing beside it. */
+function open(clip) {
+  show([clip]);
+  comeIntoView($("panels"));
 }
 
 /** Ask about a clip with the adapted recognizer, or without it once the server has forgotten it. */
 async function question(what, clip, query = {}) {
   const files = [clip];
   try {
-    return await askJson(`v1/${what}`, { files, query: { recognizer: voice.recognizer, ...query } });
+    return await askJson(`v1/${what}`, {
+      files,
+      query: { recognizer: voice.recognizer, ...query },
+    });
   } catch (error) {
     if (error.code !== "unknown_recognizer") {
       throw error;
@@ -114,10 +140,16 @@ function remove(clip) {
 
 function showList() {
   $("clips").hidden = clips.length === 0;
+  const buttons = () => [...$("list").querySelectorAll("button")];
+  const focused = buttons().indexOf(document.activeElement);
   $("list").replaceChildren(...clips.map(itemOf));
+  buttons()[focused]?.focus(); // who uses the keyboard stays there
   const others = clips.filter((clip) => clip.rows && clip !== shown[0]);
   $("comparing").hidden = !shown.length || !others.length;
-  const options = others.map((clip) => new Option(`${clip.name} (${resultOf(clip)})`, clips.indexOf(clip), false, clip === shown[1]));
+  const options = others.map(
+    (clip) =>
+      new Option(`${clip.name} (${resultOf(clip)})`, clips.indexOf(clip), false, clip === shown[1]),
+  );
   $("compare").replaceChildren(new Option(say("compare.none"), ""), ...options);
 }
 
@@ -130,15 +162,12 @@ function itemOf(clip) {
   part(".found").textContent = clip.busy ? say("busy") : known ? resultOf(clip) : "";
   part(".open").disabled = !clip.rows;
   part(".open").setAttribute("aria-current", shown.includes(clip));
-  part(".open").addEventListener("click", () => {
-    show([clip]);
-    comeIntoView($("panels"));
-  });
+  part(".open").addEventListener("click", () => open(clip));
   part(".error").hidden = !clip.error;
   part(".error").textContent = clip.error ? sentenceOf(clip.error) : "";
   part(".again").hidden = !clip.error;
   part(".again").textContent = say("retry");
-  part(".again").addEventListener("click", () => analyse(clip));
+  part(".again").addEventListener("click", () => analyseAll([clip]));
   part(".remove").setAttribute("aria-label", say("remove", { name: clip.name }));
   part(".remove").addEventListener("click", () => remove(clip));
   return item;
@@ -165,7 +194,11 @@ async function explain(clip, span) {
 
 async function download(clip, suffix, accept) {
   try {
-    const response = await ask("v1/timeline", { files: [clip], accept, query: { recognizer: clip.adapted && voice.recognizer } });
+    const response = await ask("v1/timeline", {
+      files: [clip],
+      accept,
+      query: { recognizer: clip.adapted && voice.recognizer },
+    });
     save(await response.blob(), `${clip.name}.${suffix}`);
   } catch (error) {
     notify(error);
@@ -201,7 +234,7 @@ function recordingChanged(now) {
   $("recording").hidden = !recording;
   $("record").setAttribute("aria-pressed", recording !== null);
   $("record").textContent = say(recording ? "stop" : "record");
-  $("listen").disabled = recording !== null;
+  $("listen").disabled = recording !== null || live !== null;
 }
 
 async function listen() {
@@ -223,8 +256,12 @@ async function listen() {
 function listened(error) {
   live = null;
   $("listen").disabled = $("record").disabled = false;
+  const focused = document.activeElement === $("live-stop");
   $("live-stop").hidden = true;
   $("live-close").hidden = false;
+  if (focused) {
+    $("live-close").focus();
+  }
   if (error?.code === "unknown_recognizer") {
     voice.recognizer = null;
     showVoice();
@@ -291,9 +328,7 @@ async function speak(language) {
   document.querySelectorAll("[data-language]").forEach((button) => {
     button.setAttribute("aria-pressed", button.dataset.language === language);
   });
-  $("limits").textContent = limits.seconds
-    ? say("limits.size", sizes())
-    : "";
+  $("limits").textContent = limits.seconds ? say("limits.size", sizes()) : "";
   announce("");
   recordingChanged(recording);
   showVoice();
@@ -316,10 +351,13 @@ function listenToPeople() {
   $("live-close").addEventListener("click", () => {
     $("live").hidden = true;
     show(shown);
+    $("listen").focus();
   });
   $("adapt").addEventListener("click", () => voice.open());
   $("forget").addEventListener("click", () => attempt(() => voice.forget()));
-  $("compare").addEventListener("change", ({ target }) => show([shown[0], ...(target.value ? [clips[target.value]] : [])]));
+  $("compare").addEventListener("change", ({ target }) =>
+    show([shown[0], ...(target.value ? [clips[target.value]] : [])]),
+  );
   document.querySelectorAll("[data-language]").forEach((button) => {
     button.addEventListener("click", () => attempt(() => speak(button.dataset.language)));
   });

@@ -37,21 +37,31 @@ export function showBars(list, { probabilities, emotion }) {
 
 /** Show the groups of features that spoke most for and against an emotion. */
 export function showEffects(list, effects) {
-  const found = effects.filter(({ kind, effect }) => kind === "features" && Math.abs(effect) >= FEWEST);
+  const found = effects.filter(
+    ({ kind, effect }) => kind === "features" && Math.abs(effect) >= FEWEST,
+  );
   const shown = found.sort((a, b) => Math.abs(b.effect) - Math.abs(a.effect)).slice(0, MOST);
   const longest = Math.max(...shown.map(({ effect }) => Math.abs(effect)));
   list.replaceChildren(
     ...shown.map(({ name, effect }) => {
       const width = (50 * Math.abs(effect)) / longest;
       const number = `${effect > 0 ? "+" : "−"}${Math.abs(effect).toFixed(2)}`;
-      return row(say(`feature.${name}`, {}, name), number, colour(effect > 0 ? "for" : "against"), effect > 0 ? 50 : 50 - width, width);
+      return row(
+        say(`feature.${name}`, {}, name),
+        number,
+        colour(effect > 0 ? "for" : "against"),
+        effect > 0 ? 50 : 50 - width,
+        width,
+      );
     }),
   );
 }
 
 function row(name, number, paint, left, width) {
   const item = document.createElement("li");
-  const [label, track, bar, value] = ["span", "span", "span", "span"].map((tag) => document.createElement(tag));
+  const [label, track, bar, value] = ["span", "span", "span", "span"].map((tag) =>
+    document.createElement(tag),
+  );
   label.textContent = name;
   track.className = "track";
   bar.style.setProperty("--paint", paint);

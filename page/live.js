@@ -80,9 +80,13 @@ export class Live {
     const texts = [
       `${timeOfDay(this.began + 1000 * start)}, ${seconds(end - start)}`,
       `${emotionName(emotion)} ${emotion ? percent(confidence) : ""}`,
-      ...Object.entries(warnings ?? {}).map(([code, sentence]) => say(`warning.${code}`, {}, sentence)),
+      ...Object.entries(warnings ?? {}).map(([code, sentence]) =>
+        say(`warning.${code}`, {}, sentence),
+      ),
     ];
-    const parts = texts.map((text) => Object.assign(document.createElement("span"), { textContent: text }));
+    const parts = texts.map((text) =>
+      Object.assign(document.createElement("span"), { textContent: text }),
+    );
     item.append(swatch(coloursOf(Object.keys(probabilities))[emotion]), ...parts);
     this.section.querySelector("ol").prepend(item);
   }

@@ -69,13 +69,20 @@ export class Panel {
   showTable() {
     const cells = (tag, texts) => {
       const line = document.createElement("tr");
-      line.append(...texts.map((text) => Object.assign(document.createElement(tag), { textContent: text })));
+      line.append(
+        ...texts.map((text) => Object.assign(document.createElement(tag), { textContent: text })),
+      );
       return line;
     };
     const titles = [say("from"), say("to"), say("emotion"), ...this.clip.emotions.map(emotionName)];
     this.part("thead").replaceChildren(cells("th", titles));
     const rows = this.clip.rows.map((row) =>
-      cells("td", [clock(row.start), clock(row.end), emotionName(row.emotion), ...this.clip.emotions.map((e) => percent(row[e]))]),
+      cells("td", [
+        clock(row.start),
+        clock(row.end),
+        emotionName(row.emotion),
+        ...this.clip.emotions.map((e) => percent(row[e])),
+      ]),
     );
     this.part("tbody").replaceChildren(...rows);
   }
@@ -83,9 +90,15 @@ export class Panel {
   listen() {
     const picture = this.part(".picture");
     this.part(".play").addEventListener("click", () => this.play());
-    this.part(".csv").addEventListener("click", () => this.actions.download(this.clip, "csv", "text/csv"));
-    this.part(".srt").addEventListener("click", () => this.actions.download(this.clip, "srt", "application/x-subrip"));
-    this.part(".png").addEventListener("click", async () => save(await pictureOf(this.clip), `${this.clip.name}.png`));
+    this.part(".csv").addEventListener("click", () =>
+      this.actions.download(this.clip, "csv", "text/csv"),
+    );
+    this.part(".srt").addEventListener("click", () =>
+      this.actions.download(this.clip, "srt", "application/x-subrip"),
+    );
+    this.part(".png").addEventListener("click", async () =>
+      save(await pictureOf(this.clip), `${this.clip.name}.png`),
+    );
     this.part(".span").addEventListener("submit", (event) => this.explain(event));
     this.part(".span").addEventListener("input", () => this.typed());
     picture.addEventListener("pointerdown", (event) => this.drag(event));
@@ -136,7 +149,8 @@ export class Panel {
   drag(event) {
     const picture = this.part(".picture");
     const box = picture.getBoundingClientRect();
-    const time = ({ clientX }) => (Math.max(0, Math.min(1, (clientX - box.left) / box.width))) * this.duration;
+    const time = ({ clientX }) =>
+      Math.max(0, Math.min(1, (clientX - box.left) / box.width)) * this.duration;
     const first = time(event);
     const moved = (now) => this.select(...[first, time(now)].sort((a, b) => a - b));
     picture.setPointerCapture(event.pointerId);
@@ -149,7 +163,14 @@ export class Panel {
   }
 
   key(event) {
-    const steps = { ArrowLeft: -STEP, ArrowRight: STEP, PageDown: -1, PageUp: 1, Home: -Infinity, End: Infinity };
+    const steps = {
+      ArrowLeft: -STEP,
+      ArrowRight: STEP,
+      PageDown: -1,
+      PageUp: 1,
+      Home: -Infinity,
+      End: Infinity,
+    };
     if (event.key === " ") {
       this.play();
     } else if (event.key === "Escape") {
@@ -216,7 +237,11 @@ export class Panel {
   showWhy({ emotion, effects }) {
     const [start, end] = this.selected ?? [0, this.duration];
     this.part(".why").hidden = false;
-    this.part(".why h3").textContent = say("why", { emotion: emotionName(emotion), start: clock(start), end: clock(end) });
+    this.part(".why h3").textContent = say("why", {
+      emotion: emotionName(emotion),
+      start: clock(start),
+      end: clock(end),
+    });
     showEffects(this.part(".effects"), effects);
     this.clip.effects = effects
       .filter(({ kind }) => kind === "seconds")
@@ -237,7 +262,10 @@ export class Panel {
 
 /** Let the browser keep a file. */
 export function save(blob, name) {
-  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
+  const link = Object.assign(document.createElement("a"), {
+    href: URL.createObjectURL(blob),
+    download: name,
+  });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }

@@ -21,7 +21,10 @@ export function colour(name) {
 export function coloursOf(emotions) {
   let others = 0;
   return Object.fromEntries(
-    emotions.map((emotion) => [emotion, colour(`emotion-${emotion}`) || colour(`other-${others++ % 4}`)]),
+    emotions.map((emotion) => [
+      emotion,
+      colour(`emotion-${emotion}`) || colour(`other-${others++ % 4}`),
+    ]),
   );
 }
 
@@ -33,7 +36,13 @@ export function coloursOf(emotions) {
  */
 export function drawClip(context, width, clip) {
   const x = (seconds) => Math.round((seconds / clip.duration) * width);
-  const parts = { waveform: drawWaveform, spectrogram: drawSpectrogram, probabilities: drawProbabilities, emotions: drawEmotions, axis: drawAxis };
+  const parts = {
+    waveform: drawWaveform,
+    spectrogram: drawSpectrogram,
+    probabilities: drawProbabilities,
+    emotions: drawEmotions,
+    axis: drawAxis,
+  };
   let top = 0;
   for (const [name, height] of Object.entries(HEIGHTS)) {
     context.save();
@@ -120,7 +129,14 @@ function drawEmotions(context, width, height, { rows, emotions }, x) {
       context.beginPath();
       context.rect(left, 0, right - left - 2, height);
       context.clip();
-      write(context, emotionName(emotion), left + 6, height / 2 + 5, readableOn(colours[emotion]), 13);
+      write(
+        context,
+        emotionName(emotion),
+        left + 6,
+        height / 2 + 5,
+        readableOn(colours[emotion]),
+        13,
+      );
       context.restore();
     }
   }
@@ -147,7 +163,10 @@ export function readableOn(hex = "#ffffff") {
 }
 
 function drawAxis(context, width, height, { duration }) {
-  const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800].find((s) => (s / duration) * width > 60) ?? 3600;
+  const step =
+    [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800].find(
+      (s) => (s / duration) * width > 60,
+    ) ?? 3600;
   for (let k = 0; k * step <= duration; k++) {
     const left = ((k * step) / duration) * width;
     context.fillStyle = colour("faint");

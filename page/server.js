@@ -24,7 +24,10 @@ export class Refused extends Error {
 
 /** The limits in words: whole minutes and megabytes. */
 export function sizes() {
-  return { minutes: Math.floor(limits.seconds / 60), megabytes: Math.floor(limits.bytes / 2 ** 20) };
+  return {
+    minutes: Math.floor(limits.seconds / 60),
+    megabytes: Math.floor(limits.bytes / 2 ** 20),
+  };
 }
 
 /**
@@ -34,7 +37,10 @@ export function sizes() {
  * @returns {Promise<Response>}
  * @throws {Refused}
  */
-export async function ask(path, { method = "POST", files = [], query = {}, accept = "application/json" } = {}) {
+export async function ask(
+  path,
+  { method = "POST", files = [], query = {}, accept = "application/json" } = {},
+) {
   const headers = { Accept: accept, ...(token && { Authorization: `Bearer ${token}` }) };
   const body = new FormData();
   files.forEach(({ name, blob }) => body.append("files", blob, name));
@@ -47,7 +53,10 @@ export async function ask(path, { method = "POST", files = [], query = {}, accep
   }
   if (!response.ok) {
     const { error = {} } = await response.json().catch(() => ({}));
-    throw new Refused(error.code ?? "status", error.message ?? `${response.status} ${response.statusText}`);
+    throw new Refused(
+      error.code ?? "status",
+      error.message ?? `${response.status} ${response.statusText}`,
+    );
   }
   return response;
 }

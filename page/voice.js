@@ -18,7 +18,9 @@ export class Voice {
     this.recognizer = null;
     this.read = []; // in the dialog
     this.kept = []; // of the recognizer
-    this.part("#reading-record").addEventListener("click", () => this.next().catch((error) => this.refuse(error)));
+    this.part("#reading-record").addEventListener("click", () =>
+      this.next().catch((error) => this.refuse(error)),
+    );
     this.part("#reading-cancel").addEventListener("click", () => dialog.close());
     dialog.addEventListener("close", () => this.stop());
   }

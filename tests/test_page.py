@@ -515,6 +515,9 @@ def test_everything_is_done_by_the_keyboard(visit, talk):
     chooser.value.set_files([str(talk)])
     page.locator("article").wait_for()
     page.settle()
+    tab_to("open")
+    press("Enter")
+    assert focus(page)["id"] == "open"  # though the list was drawn anew
     tab_to("picture")
     for _ in range(3):
         press("ArrowRight")
