@@ -536,7 +536,7 @@ EXAMPLES = {
             "probabilities": SHARES,
             "novelty": 0.62,
             "warnings": {"short": "0.4 s of speech; a second or more is recognised better"},
-            "adapted": None,
+            "adapted": "one speaker by 5 recordings: 1 recognised otherwise than before",
         }
     ],
     "/v1/timeline": [
@@ -545,7 +545,7 @@ EXAMPLES = {
             "duration": 12.3,
             "warnings": {},
             "rows": [{"start": 0.4, "end": 1.0, "emotion": "happy", "confidence": 0.85} | SHARES],
-            "adapted": None,
+            "adapted": "one speaker by 5 recordings: 1 recognised otherwise than before",
         }
     ],
     "/v1/explain": [
@@ -562,7 +562,7 @@ EXAMPLES = {
                 {"kind": "features", "name": "prosody", "effect": 0.8},
                 {"kind": "seconds", "name": "0.00 to 0.27 s", "start": 0, "end": 0.27, "effect": 1},
             ],
-            "adapted": None,
+            "adapted": "one speaker by 5 recordings: 1 recognised otherwise than before",
         }
     ],
     "/v1/adapt": {"recognizer": "D1djdZBlRAIV", "expires_in": 3600, "clips": 5, "seconds": 21.5},
