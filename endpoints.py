@@ -47,6 +47,7 @@ from uploads import OPUS_RATE, decoded, files_of, limit_other, opus_command
 PAGE = Path(__file__).parent / "page"
 TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css"}
 TYPES |= {".svg": "image/svg+xml", ".webmanifest": "application/manifest+json"}
+TYPES |= {".json": "application/json"}
 TYPES |= {".woff2": "font/woff2", ".png": "image/png", ".html": "text/html"}
 TEXTS = {
     "application/x-subrip": "srt",

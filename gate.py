@@ -5,18 +5,21 @@
 It knows no sound and no model.
 """
 
+import asyncio
 import json
 import secrets
 import sys
 import time
 import traceback
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 BUCKETS = 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0  # seconds
+LINGER = 2.0  # seconds in which a body is read that nobody wants
 OPEN = "/", "/docs", "/docs.css", "/openapi.json", "/healthz", "/v1/limits"
 """What is answered without the token: it is the same for all, and nothing of anybody."""
 METHODS = "GET", "HEAD", "POST", "DELETE", "OPTIONS"
@@ -145,16 +148,23 @@ class Gate:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        started, status, fault = time.monotonic(), 0, ""
+        started, status, fault, ended = time.monotonic(), 0, "", False
+
+        async def take():
+            nonlocal ended
+            message = await receive()
+            ended = message["type"] != "http.request" or not message.get("more_body", False)
+            return message
 
         async def answer(message):
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
-                known = {name.lower() for name, _ in message["headers"]}
+                status, headers = message["status"], dict(message["headers"])
                 own = ((name.lower().encode(), text.encode()) for name, text in HEADERS.items())
-                new = [pair for pair in own if pair[0] not in known]
-                message = message | {"headers": [*message["headers"], *new]}
+                headers = dict(own) | headers
+                if status >= 400 and not ended and not await self._drained(take):
+                    headers[b"connection"] = b"close"
+                message = message | {"headers": [*headers.items()]}
             elif message["type"] == "websocket.accept":
                 status = 101
             await send(message)
@@ -164,7 +174,7 @@ class Gate:
                 status = 403
                 await refuse(error, scope, answer)
             else:
-                await self.app(scope, receive, answer)
+                await self.app(scope, take, answer)
         except Exception as error:  # with no word of what was sent
             place = traceback.extract_tb(error.__traceback__)[-1]
             fault = f" {type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
@@ -177,6 +187,17 @@ class Gate:
         self.counts.add(method, route, status, seconds)
         line = f"{method} {route} {status} {1000 * seconds:.0f} ms{fault}"
         print(line, file=sys.stderr, flush=True)
+
+    async def _drained(self, take):
+        """Whether a body that nobody wants ends soon; who still sends doesn't read an answer."""
+        n_left, until = self.settings.limits.bytes, time.monotonic() + LINGER
+        with suppress(asyncio.TimeoutError):
+            while n_left > 0 and (patience := until - time.monotonic()) > 0:
+                message = await asyncio.wait_for(take(), patience)
+                if not message.get("more_body", False):
+                    return True
+                n_left -= len(message["body"])
+        return False
 
     def refusal(self, scope):
         """Why a request isn't let in: Refused, or None.

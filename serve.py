@@ -27,9 +27,7 @@ import webbrowser
 from joblib import cpu_count
 
 from checks import guarded, make_parser
-from emotion_recognition import load_recognizer
 from gate import Limits, Settings
-from utils import encoder_option
 
 LOOPBACK = "localhost", "127.0.0.1", "[::1]"
 HEADERS_WITHIN = 15.0  # seconds for the headers of a request, and between two of them
@@ -58,7 +56,7 @@ def _parse_args(argv):
     add, number = parser.add_argument, {"type": int, "metavar": "N"}
     add("-m", "--model", metavar="FILE", help="a .ser file (default: the bundled model)")
     where = "where the encoder of that model is on this machine"
-    add("--encoder", type=encoder_option, metavar="PATH", help=where)
+    add("--encoder", metavar="PATH", help=where)
     add("--host", default="127.0.0.1", help="address to listen at; default: this machine only")
     add("--port", default=8000, help="default 8000; 0: any that is free", **number)
     names = "a name that the server answers to, beside those of this machine; may be repeated"
@@ -147,6 +145,7 @@ def _run(args):
     try:
         import uvicorn
 
+        from emotion_recognition import load_recognizer
         from endpoints import make_app
     except ModuleNotFoundError as error:
         if error.name not in ("uvicorn", "fastapi", "pydantic", "starlette", "websockets"):

@@ -220,6 +220,7 @@ __getattr__ = moved(
         "emotion_recognition": "hear named_recognizer",
         "listening": "DeviceError",
         "parameters": "AVAILABLE_EMOTIONS CLASSIFIERS DEFAULT_EMOTIONS",
+        "timeline": "Timeline",
     },
 )
 

@@ -147,13 +147,13 @@ class Server:
         What it has logged so far.
     """
 
-    def __init__(self, *arguments, env=None, **how):
+    def __init__(self, *arguments, command=None, cwd=REPO, env=None):
         import httpx
 
-        command = [sys.executable, "serve.py", "--port", "0", *map(str, arguments)]
+        command = command or [sys.executable, "serve.py", "--port", "0", *map(str, arguments)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        env = os.environ | {"OMP_NUM_THREADS": "1"} | (env or {})
-        self.process = subprocess.Popen(command, **{"cwd": REPO, "env": env} | pipes | how)
+        env = env or os.environ | {"OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(command, cwd=cwd, env=env, **pipes)
         self.lines = []
         read = (self.lines.append(line.rstrip()) for line in self.process.stderr)
         self._reader = threading.Thread(target=list, args=[read], daemon=True)

@@ -96,7 +96,10 @@ def called(app, request):
     async def send(message):
         sent.append(message)
 
-    asyncio.run(Gate(app, Settings(), counts := Counts())(request, None, send))
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    asyncio.run(Gate(app, Settings(), counts := Counts())(request, receive, send))
     return sent, counts.text(requests_now=0)
 
 
