@@ -14,7 +14,7 @@ INSTALLED := $(VENV)/installed$(if $(LOCKED),-locked)
 
 PULSE := pulseaudio pulseaudio-utils libasound2-plugins
 
-.PHONY: help run test test-slow bench lint lock tutorial mic recordings clean
+.PHONY: help run serve test test-slow bench lint lock tutorial mic recordings clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ help:  ## list the targets
 run: $(INSTALLED)  ## train and score on the bundled recordings, and predict one (LOCKED=1: as locked)
 	$(PYTHON) emotion_recognition.py --data-dir data --corpora custom \
 	    data/test-custom/v21_s6_happy.wav
+
+serve: $(INSTALLED)  ## install what the server needs, and open its page at http://127.0.0.1:8000
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-serve.txt
+	$(PYTHON) serve.py
 
 test: $(VENV)/installed-dev  ## run the tests that are quick (some minutes)
 	$(PYTEST) -m "not slow"
@@ -32,6 +36,8 @@ test-slow: $(VENV)/installed-dev  ## run the other tests: networks, command line
 	@command -v pulseaudio >/dev/null && $(PYTHON) -c "import pyaudio" 2>/dev/null || \
 	    echo "PulseAudio or PyAudio isn't installed: the tests that speak into a virtual microphone" \
 	    "are skipped. To run them, type: make mic && $(call INSTALL_HINT,$(PULSE),pulseaudio)"
+	@command -v chromium >/dev/null || echo "Chromium isn't installed: the tests of the page are" \
+	    "skipped. To run them, type: $(call INSTALL_HINT,chromium,--cask chromium)"
 	$(PYTEST) -m slow
 	$(PYTHON) tests/fuzzing.py --minutes 5
 

@@ -279,6 +279,7 @@ def _chunks(source, sr, orig_sr, faults, mono=True):
             yield chunk
         if not n_samples:
             raise AudioError("holds no samples; record it again or leave it out")
+        faults |= getattr(source, "faults", {})  # of what was decoded before
 
 
 def _checked(blocks, faults):
@@ -603,7 +604,7 @@ def _from_ffmpeg(path, reason, strict=True):
     `strict` makes damaged or missing packets an error, and so the end of an undeclared length.
     """
     source = f"file:{path.absolute()}"  # neither an option nor a protocol, whatever the name
-    names = {"ffmpeg": _ffmpeg(reason), "formats": FFMPEG_FORMATS, "source": source}
+    names = {"ffmpeg": find_ffmpeg(reason), "formats": FFMPEG_FORMATS, "source": source}
     command = [part.format(**names) for part in FFMPEG_COMMAND.split()]
     command[1:1] = ["-xerror"] * strict
     with tempfile.TemporaryFile() as log, _running(command, log) as process:
@@ -657,8 +658,14 @@ def _read(process, n_bytes):
         watchdog.cancel()
 
 
-def _ffmpeg(reason):
-    """Return the ffmpeg on the PATH, else the one that the package imageio-ffmpeg brings."""
+def find_ffmpeg(reason):
+    """The ffmpeg on the PATH, else the one that the package imageio-ffmpeg brings: str.
+
+    Parameters
+    ----------
+    reason : str
+        Why it is needed, for the AudioError where there is none.
+    """
     if found := shutil.which("ffmpeg"):
         return found
     try:

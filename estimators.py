@@ -7,22 +7,15 @@ are opened, and models that never end.
     try_out([(model, Z)])            # refuses what takes too much time or memory
 """
 
-import atexit
 import inspect
 import json
 import math
 import os
 import pickle
-import select
-import signal
-import subprocess
-import sys
-import threading
 from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
 from operator import attrgetter
-from pathlib import Path
 from types import FunctionType
 
 import joblib
@@ -50,13 +43,12 @@ from allowed import (
     WORDS,
     is_number,
 )
+from processes import Copies, limit_process
 
 MOST_OBJECTS, DEEPEST = 2**15, 8  # objects of a model, and how many are inside each other
 USES = 8  # bytes of arrays in use for each byte there is
 SECONDS, PATIENCE = 60, 300  # of processor and of clock that answers for some clips may take
 MEMORY = 2**31  # bytes that they may take
-IDLE = 60  # seconds that a process of some 100 MB waits for the next model
-FORKS = sys.platform == "linux"  # elsewhere a forked process may not use the system's libraries
 
 
 class ModelFileError(ValueError):
@@ -518,8 +510,7 @@ def try_out(pairs):
     """
     if not pairs:
         return
-    data = pickle.dumps(pairs)
-    said = _trials(os.getpid()).ask(data) if FORKS else _try_apart(data)
+    _, said = _trials(os.getpid()).ask(pickle.dumps(pairs), PATIENCE)
     if said:
         raise ModelFileError(
             f"its model gives no answers with {SECONDS} seconds and {MEMORY / 2**30:.0f} GB "
@@ -527,109 +518,10 @@ def try_out(pairs):
         )
 
 
-def _child(work, **options):
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import estimators; "
-    command = [sys.executable, "-c", f"{code}estimators.{work}"]
-    options["env"] = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    return command, options
-
-
-def _try_apart(data):
-    """Why pickled pairs have no answers, by a process that starts for them: str, "" if they do."""
-    command, options = _child("answer(sys.stdin.buffer.read())", capture_output=True)
-    try:
-        done = subprocess.run(command, input=data, timeout=PATIENCE, **options)
-    except subprocess.TimeoutExpired:
-        return f"nothing in {PATIENCE} seconds"
-    return _last_line(done.stderr) if done.returncode else ""
-
-
-def _last_line(said):
-    return (said.decode(errors="replace").strip().splitlines() or ["killed"])[-1]
-
-
 @lru_cache(maxsize=1)
 def _trials(pid):
-    """The `_Trials` of this process; one that is forked needs its own."""
-    return _Trials()
-
-
-class _Trials:
-    """A process that has imported scikit-learn, and makes a copy of itself for each trial.
-
-    The copy has the limits and ends with the trial: a model may spoil it, and the next one doesn't
-    meet it. The process itself has one thread and no model, so that it can be copied, as this one,
-    with threads of libraries, can't. It ends with this one, or after some time without a trial.
-    """
-
-    def __init__(self):
-        self._lock, self._process = threading.Lock(), None
-        atexit.register(self._end)
-
-    def ask(self, data):
-        """Why pickled pairs have no answers: str, "" if they do."""
-        with self._lock:
-            try:
-                for _ in range(2):  # it may have ended just now
-                    if (said := self._asked(data)) is not None:
-                        return said
-                    self._end()
-            except BaseException:  # its answer must not be taken for that to the next
-                self._end()
-                raise
-        return "killed"
-
-    def _asked(self, data):
-        if self._process is None:
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-            pipes |= {"stderr": subprocess.DEVNULL, "start_new_session": True}  # no Ctrl-C
-            command, options = _child("serve()", **pipes)
-            self._process = subprocess.Popen(command, **options)
-        with suppress(BrokenPipeError):
-            self._process.stdin.write(f"{len(data)} {PATIENCE}\n".encode() + data)
-            self._process.stdin.flush()
-            if line := self._process.stdout.readline():
-                return json.loads(line)
-        return None
-
-    def _end(self):
-        if self._process is not None:
-            if self._process.poll() is None:
-                os.killpg(self._process.pid, signal.SIGKILL)  # with the trial
-            self._process.communicate()
-            self._process = None
-
-
-def serve():
-    """What the process of `_Trials` does: a trial for each line of size and patience, and data."""
-    requests = sys.stdin.buffer
-    while select.select([requests], [], [], IDLE)[0] and (line := requests.readline()):
-        size, patience = line.split()
-        data = requests.read(int(size))
-        print(json.dumps(_try_in_copy(data, float(patience))), flush=True)
-
-
-def _try_in_copy(data, patience):
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if not pid:
-        code = 1
-        try:
-            for number in (1, 2):
-                os.dup2(writing, number)
-            signal.setitimer(signal.ITIMER_REAL, patience)  # a signal ends it
-            answer(data)
-            code = 0
-        except BaseException as error:
-            os.write(2, f"\n{type(error).__name__}: {error}".encode(errors="replace"))
-        finally:
-            os._exit(code)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        said = pipe.read()
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    late = status == -signal.SIGALRM
-    return f"nothing in {patience:g} seconds" if late else _last_line(said) if status else ""
+    """What tries models in this process; one that is forked needs its own."""
+    return Copies("estimators:answer")
 
 
 def answer(data):
@@ -641,26 +533,9 @@ def answer(data):
         From `try_out`.
     """
     pairs = pickle.loads(data)  # the models are checked
-    with suppress(ImportError, ValueError, OSError):
-        limit_process()
+    limit_process(SECONDS, MEMORY)
     methods = "predict_proba", "decision_function", "predict"
     for model, Z in pairs:
         method = next(name for name in methods if hasattr(model, name))
         with joblib.parallel_config("sequential"):
             getattr(model, method)(Z)
-
-
-def limit_process():
-    """Limit the time and the memory of this process.
-
-    Raises
-    ------
-    ImportError, ValueError, OSError
-        Where the system can't.
-    """
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    most = pages * resource.getpagesize() + MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))

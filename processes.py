@@ -1,20 +1,26 @@
-"""Processes: parallel work, here or on a cluster, and how all of it ends.
+"""Processes: parallel work, here or on a cluster, work that strangers ask for, and how all ends.
 
 Worker processes end with the process that started them, however that ended. What was left by one
 that was killed outright is removed when the next one starts workers.
 """
 
+import atexit
 import errno
 import functools
 import os
 import re
+import select
 import shutil
 import signal
+import struct
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 import warnings
 from contextlib import contextmanager, nullcontext, suppress
+from importlib import import_module
 from multiprocessing import resource_tracker
 from pathlib import Path
 from pickle import PicklingError
@@ -24,6 +30,8 @@ from joblib.parallel import BACKENDS, get_active_backend
 
 from checks import SIGNALS, show_own_warnings
 
+FORKS = sys.platform == "linux"  # elsewhere a forked process may not use the system's libraries
+IDLE = 60  # seconds that a process of some 100 MB waits for the next task of `Copies`
 CLUSTER_TIMEOUT = 10  # seconds for a scheduler to answer
 POLL = 0.5  # seconds between a worker's looks at whether its parent lives
 SHARED_MEMORY = Path("/dev/shm")
@@ -274,3 +282,206 @@ def _shares_memory_with_strangers():
     # the numbers of the first namespaces are constants of Linux (include/linux/proc_ns.h)
     first = ipc.exists() and ipc.stat().st_ino == 0xEFFFFFFF
     return first and pid.stat().st_ino != 0xEFFFFFFC
+
+
+# work that strangers ask for
+
+
+class Abandoned(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class Copies:
+    """A process that has imported a module, and makes a copy of itself for each task.
+
+    The copy ends with its task: what is asked for may spoil it, and the next task doesn't meet it.
+    The process itself has one thread and no task, so that it can be copied, as this one, with
+    threads of libraries, can't. It ends with this one, or after some time without a task. Where
+    processes can't be copied, each task has a new one.
+
+    Parameters
+    ----------
+    function : str
+        "module:function", of the project: from bytes to bytes or None. It limits itself, see
+        `limit_process`.
+    """
+
+    def __init__(self, function):
+        self._function, self._lock, self._process = function, threading.Lock(), None
+        atexit.register(self.end)
+
+    def ask(self, data, patience, abandoned=bool):
+        """Have a copy call the function.
+
+        Parameters
+        ----------
+        data : bytes
+        patience : float
+            Seconds that it may take.
+        abandoned : callable, optional
+            Whether nobody waits any more: bool.
+
+        Returns
+        -------
+        result : bytes
+        said : str
+            Why there is none, in a line; else "".
+
+        Raises
+        ------
+        Abandoned
+        """
+        if not FORKS:
+            return _done_apart(self._function, data, patience)
+        with self._lock:
+            try:
+                for _ in range(2):  # it may have ended just now
+                    with suppress(BrokenPipeError, EOFError):
+                        return self._asked(data, patience, abandoned)
+                    self.end()
+            except BaseException:  # its answer must not be taken for that to the next
+                self.end()
+                raise
+        return b"", "killed"
+
+    def _asked(self, data, patience, abandoned):
+        if self._process is None:
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0}
+            pipes |= {"stderr": subprocess.DEVNULL, "start_new_session": True}  # no Ctrl-C
+            self._process = subprocess.Popen(
+                _own("copies", self._function), env=_one_thread(), **pipes
+            )
+        answers = self._process.stdout
+        with memoryview(struct.pack("!Qd", len(data), patience) + data) as rest:
+            while rest := rest[self._process.stdin.write(rest) :]:
+                pass
+        while not select.select([answers], [], [], POLL)[0]:
+            if abandoned():
+                raise Abandoned
+        n_said, n_bytes = struct.unpack("!QQ", _read(answers, 16))
+        return _read(answers, n_bytes), _read(answers, n_said).decode(errors="replace")
+
+    def end(self):
+        """End the process, with a task."""
+        if self._process is not None:
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.communicate()
+            self._process = None
+
+
+def _one_thread():
+    """The environment of a process that may be copied."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def _own(what, function):
+    """The command of a process that does a function of this module."""
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import processes; "
+    return [sys.executable, "-c", f"{code}processes.{what}({function!r})"]
+
+
+def _read(pipe, n_bytes):
+    """So many bytes of an unbuffered pipe, or EOFError."""
+    data = bytearray()
+    while len(data) < n_bytes:
+        if not (more := pipe.read(min(n_bytes - len(data), 2**20))):
+            raise EOFError
+        data += more
+    return bytes(data)
+
+
+def _function(name):
+    module, _, name = name.partition(":")
+    return getattr(import_module(module), name)
+
+
+def copies(name):
+    """What the process of `Copies` does: a copy for each size, patience, and data.
+
+    Parameters
+    ----------
+    name : str
+        See `Copies`.
+    """
+    function, requests = _function(name), sys.stdin.buffer.raw
+    while select.select([requests], [], [], IDLE)[0]:
+        size, patience = struct.unpack("!Qd", _read(requests, 16))
+        said, result = _done_in_copy(function, _read(requests, size), patience)
+        said = said.encode(errors="replace")
+        for data in (struct.pack("!QQ", len(said), len(result)), result, said):
+            sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+def _done_in_copy(function, data, patience):
+    (reading, writing), results = os.pipe(), os.memfd_create("result")
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            for number in (1, 2):
+                os.dup2(writing, number)
+            signal.setitimer(signal.ITIMER_REAL, patience)  # a signal ends it
+            with open(results, "wb") as file:  # noqa: PTH123
+                file.write(function(data) or b"")
+            code = 0
+        except BaseException as error:
+            os.write(2, f"\n{type(error).__name__}: {error}".encode(errors="replace"))
+        finally:
+            os._exit(code)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe, os.fdopen(results, "rb") as file:
+        said = pipe.read()
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        file.seek(0)
+        result = b"" if status else file.read()
+    late = status == -signal.SIGALRM
+    said = f"nothing in {patience:g} seconds" if late else _last_line(said) if status else ""
+    return said, result
+
+
+def _done_apart(function, data, patience):
+    command, how = _own("apart", function), {"capture_output": True, "env": _one_thread()}
+    try:
+        done = subprocess.run(command, input=data, timeout=patience, **how)
+    except subprocess.TimeoutExpired:
+        return b"", f"nothing in {patience:g} seconds"
+    return (b"", _last_line(done.stderr)) if done.returncode else (done.stdout, "")
+
+
+def apart(name):
+    """Do a function with stdin and write what it returns to stdout; what it prints, to stderr.
+
+    Parameters
+    ----------
+    name : str
+        See `Copies`.
+    """
+    output = os.dup(1)
+    os.dup2(2, 1)
+    result = _function(name)(sys.stdin.buffer.read())
+    with open(output, "wb") as file:  # noqa: PTH123
+        file.write(result or b"")
+
+
+def _last_line(said):
+    return (said.decode(errors="replace").strip().splitlines() or ["killed"])[-1]
+
+
+def limit_process(seconds, memory):
+    """Limit the time of the processor and, on Linux, the memory of this process and its children.
+
+    Parameters
+    ----------
+    seconds : int
+    memory : int
+        Bytes beyond what it has.
+    """
+    with suppress(ImportError, ValueError, OSError):  # where the system can't
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = pages * resource.getpagesize() + memory
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))

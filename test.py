@@ -28,14 +28,13 @@ import soundfile as sf
 
 from audio import stream_audio
 from checks import guarded, make_parser, moved, printable, replacing
-from commands import adapted, add_abstain, add_adapt, add_model, among, recognizer
-from confidence import decided
+from commands import adapted, add_abstain, add_adapt, add_model, recognizer
 from listening import Microphone, NothingHeard, Recorder, list_devices
+from live import Live
 from parameters import SAMPLE_RATE
 from plotting import bars
 from predictor import recognise
 from results import NO_SPEECH
-from timeline import Timeline
 
 HOP = 0.2  # seconds between the labels of the continuous mode
 METER = 10  # steps of the level meter, of 6 dB each
@@ -146,38 +145,38 @@ def _save(y, emotion, folder):
 
 def _predict_on(rec, source, args):
     """Predict emotions while somebody speaks, in a line that a terminal writes over again."""
-    recorder, blocks = Recorder(timeout=args.timeout), iter(source)
+    blocks = iter(source)
     rec = _first_adapted(rec, iter(Recorder(blocks, timeout=args.timeout)), args)
-    stream = Timeline(rec, hop=HOP, adapt=args.adapt == ["running"])
-    on_terminal = sys.stdout.isatty()
-    power, time, next_line = [], 0.0, 0.0
-    for block in blocks:
-        power.append(float(np.mean(np.square(block))) if len(block) else 0.0)
-        time += len(block) / SAMPLE_RATE
-        rows = stream.push(block)
-        if rows or (time >= next_line and on_terminal):
-            row = among(rows[-1], args.emotions or rec.emotions) if rows else None
-            if rows:
-                shares = dict(list(row.items())[4:])
-                row["emotion"] = decided(shares, args.abstain, stream.novelties[-1])
-            print(_line(time, row, power), end="\r" if on_terminal else "\n", flush=True)
-            power, next_line = [], time + HOP
-        for utterance in recorder.push(block) if args.save or args.timeout else ():
-            if args.save:
-                settings = {"emotions": args.emotions, "abstain": args.abstain}
-                found = recognise(stream.current, utterance.y, **settings)
-                _save(utterance.y, found["emotion"] or NO_SPEECH, args.save)
+    settings = {"hop": HOP, "emotions": args.emotions, "abstain": args.abstain}
+    settings |= {"adapt": args.adapt == ["running"], "utterances": bool(args.save)}
+    live, level, on_terminal = Live(rec, timeout=args.timeout, **settings), {}, sys.stdout.isatty()
+    for event in itertools.chain.from_iterable(_events(live, blocks)):
+        if event["type"] == "utterance":
+            _save(event["y"], event["emotion"] or NO_SPEECH, args.save)
+            continue
+        level = event if event["type"] == "level" else level
+        if event is not level or on_terminal:
+            print(_line(level, event), end="\r" if on_terminal else "\n", flush=True)
 
 
-def _line(time, row, power):
+def _events(live, blocks):
+    """Yield what is found in each block, and what the end leaves."""
+    yield from map(live.push, blocks)
+    yield live.finish()
+
+
+def _line(level, event):
     """One line: time, level, emotion, probabilities."""
-    level = 10 * np.log10(np.mean(power or [0.0]) + 1e-10)
-    steps = int(np.clip(METER + level / 6, 0, METER))
+    steps = int(np.clip(METER + level.get("dbfs", -np.inf) / 6, 0, METER))
     meter = "▮" * steps + "▯" * (METER - steps)
-    if row is None:
-        return f"{time:8.1f} s  {meter}  {'':90s}"
-    shares = "  ".join(f"{emotion} {share:.2f}" for emotion, share in list(row.items())[4:])
-    return f"{row['end']:8.1f} s  {meter}  {row['emotion']:8s} {shares}"
+    if event["type"] == "level":
+        return f"{event['time']:8.1f} s  {meter}  {'':90s}"
+    if "numbers" in event:
+        emotion, shares = "", event["numbers"]
+    else:
+        emotion, shares = event["emotion"], event["probabilities"]
+    shares = "  ".join(f"{name} {share:.2f}" for name, share in shares.items())
+    return f"{event['end']:8.1f} s  {meter}  {emotion:8s} {shares}"
 
 
 def _run(args):
@@ -221,6 +220,7 @@ __getattr__ = moved(
         "emotion_recognition": "hear named_recognizer",
         "listening": "DeviceError",
         "parameters": "AVAILABLE_EMOTIONS CLASSIFIERS DEFAULT_EMOTIONS",
+        "timeline": "Timeline",
     },
 )
 

@@ -5,6 +5,10 @@ bundled recordings. No test may change them: a test that has to, trains its own.
 """
 
 import os
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -127,6 +131,62 @@ def loaded(monkeypatch):
 
     monkeypatch.setattr(utils, "load_audio", counting)
     return paths
+
+
+# a server
+
+
+class Server:
+    """A running serve.py with the bundled model, on a port of its own.
+
+    Attributes
+    ----------
+    url : str
+    client : httpx.Client
+    lines : list of str
+        What it has logged so far.
+    """
+
+    def __init__(self, *arguments, command=None, cwd=REPO, env=None):
+        import httpx
+
+        command = command or [sys.executable, "serve.py", "--port", "0", *map(str, arguments)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        env = env or os.environ | {"OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(command, cwd=cwd, env=env, **pipes)
+        self.lines = []
+        read = (self.lines.append(line.rstrip()) for line in self.process.stderr)
+        self._reader = threading.Thread(target=list, args=[read], daemon=True)
+        self._reader.start()
+        self.url = self.process.stdout.readline().partition(" ")[0].strip()
+        assert self.url.startswith("http"), self.end(signal.SIGKILL)
+        self.port = int(self.url.rpartition(":")[2])
+        self.client = httpx.Client(base_url=self.url, timeout=300, trust_env=False)
+
+    def end(self, number=signal.SIGTERM):
+        """The exit code after a signal, and all lines of its log."""
+        self.process.send_signal(number)
+        code = self.process.wait(120)
+        self._reader.join(60)
+        self.process.stdout.close()
+        self.process.stderr.close()
+        return code, self.lines
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.end()
+        self.client.close()
+
+
+@pytest.fixture(scope="session")
+def server():
+    """A server with its usual settings; no test may end it."""
+    pytest.importorskip("uvicorn", reason="pip install -r requirements-serve.txt")
+    with Server() as own:
+        yield own
 
 
 # trained recognizers

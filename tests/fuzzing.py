@@ -50,9 +50,11 @@ import annotations
 import audio
 import download_data
 import encoder
+import gate
 import grid_search
 import model_file
 import tables
+import uploads
 import utils
 from corpus_records import Part
 from emotion_recognition import load_recognizer
@@ -98,7 +100,7 @@ def sounds():
     with tempfile.TemporaryDirectory() as folder:
         for ending in ("m4a", "webm", "mka", "aac"):
             path = Path(folder, f"sound.{ending}")
-            command = [audio._ffmpeg(""), "-v", "error", "-i", "-", str(path)]
+            command = [audio.find_ffmpeg(""), "-v", "error", "-i", "-", str(path)]
             subprocess.run(command, input=found[0], check=True)
             found.append(path.read_bytes())
     return found
@@ -319,6 +321,27 @@ def lay_out(path):
         download_data.lay_out(path, data_dir=folder, verbose=0)
 
 
+def forms():
+    """Bodies of requests, each after a line with its content type."""
+    head = b'Content-Disposition: form-data; name="files"; filename="%s"\r\n\r\nRIFF\r\n'
+    parts = b"".join(b"--b\r\n" + head % name for name in (b"a.wav", 'żal \\" .wav'.encode()))
+    plain = parts.replace(b'"files"', b"files").replace(b"--b", b"\r\n--b c")
+    return [
+        b"multipart/form-data; boundary=b\n" + parts + b"--b--\r\n",
+        b'multipart/form-data; charset=utf-8; boundary="b c"\n' + plain + b"--b c--",
+    ]
+
+
+def take_apart(path):
+    kind, _, body = path.read_bytes().partition(b"\n")
+    try:
+        files = uploads.files_of(kind.decode("latin-1"), body, gate.Limits(files=3))
+    except gate.Refused as error:
+        raise ValueError(f"{path}: {error}") from error
+    assert 0 < len(files) <= 3 and all(name.isprintable() for name, _ in files)
+    assert sum(len(data) for _, data in files) <= len(body)
+
+
 TARGETS = {
     "audio": Target(".wav", sounds, hear, (audio.AudioError,)),
     "model": Target(".ser", whole_models, load_model, (model_file.ModelFileError,)),
@@ -332,6 +355,7 @@ TARGETS = {
     "rttm": Target(".csv", segments, read_segments, (ValueError,)),
     "labelstudio": Target(".json", exports, read_export, (ValueError,)),
     "listing": Target(".json", listings, list_files, (download_data.DownloadError,)),
+    "form": Target(".form", forms, take_apart, (ValueError,)),
     "archive": Target(".zip", archives, lay_out, (ValueError,)),
 }
 
@@ -499,7 +523,7 @@ def _guided(atheris, try_it, seeds, seed, folder):
     """Let atheris choose the inputs; it doesn't return."""
     for module in (audio, model_file, encoder, make_encoder, utils, grid_search, tables):
         _instrument(atheris, module)
-    for module in (download_data, zipfile, pickle):
+    for module in (download_data, uploads, zipfile, pickle):
         _instrument(atheris, module)
     corpus = Path(folder, "corpus")
     corpus.mkdir()

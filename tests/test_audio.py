@@ -50,7 +50,7 @@ def wav_bytes(y=None, sr=16000, **options):
 
 
 def ffmpeg(*arguments):
-    command = [audio._ffmpeg("test"), "-nostdin", "-v", "error", "-y", *map(str, arguments)]
+    command = [audio.find_ffmpeg("test"), "-nostdin", "-v", "error", "-y", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True)
 
 
@@ -213,7 +213,7 @@ PIPED = {
 def test_streams_that_do_not_know_their_length_lose_nothing(tmp_path, form):
     sf.write(tmp_path / "a.wav", speechlike(seconds=3), 16000)
     how = ["-v", "error", "-i", str(tmp_path / "a.wav"), "-f", form, *PIPED[form], "-"]
-    piped = subprocess.run([audio._ffmpeg("test"), *how], capture_output=True)
+    piped = subprocess.run([audio.find_ffmpeg("test"), *how], capture_output=True)
     if piped.returncode and not piped.stdout:
         pytest.skip(f"this ffmpeg can't pipe {form}: {piped.stderr.decode().splitlines()[0]}")
     y = load_audio(io.BytesIO(piped.stdout), faults=(faults := {}))
@@ -223,7 +223,16 @@ def test_streams_that_do_not_know_their_length_lose_nothing(tmp_path, form):
 
 def test_flac_written_to_a_pipe(tmp_path):
     (tmp_path / "a.wav").write_bytes(wav_bytes())
-    command = [audio._ffmpeg("test"), "-v", "error", "-i", tmp_path / "a.wav", "-f", "flac", "-"]
+    command = [
+        audio.find_ffmpeg("test"),
+        "-v",
+        "error",
+        "-i",
+        tmp_path / "a.wav",
+        "-f",
+        "flac",
+        "-",
+    ]
     piped = subprocess.run(command, capture_output=True, check=True).stdout
     assert snr(speechlike(), load_audio(io.BytesIO(piped))) > 70
 
@@ -797,7 +806,7 @@ def impostors(rng):
     yield from [b"ID3\4\0\0" + rng.bytes(50000), bytes(4) + b"ftypM4A " + rng.bytes(50000)]
     for options in (["-c:v", "png"], ["-c:v", "mjpeg"]):
         picture = ["-f", "lavfi", "-i", "testsrc=size=64x64", "-frames:v", "1", "-f", "image2pipe"]
-        command = [audio._ffmpeg("test"), "-v", "error", *picture, *options, "-"]
+        command = [audio.find_ffmpeg("test"), "-v", "error", *picture, *options, "-"]
         yield subprocess.run(command, capture_output=True, check=True).stdout
 
 

@@ -66,7 +66,7 @@ def test_all_roads_give_the_same_for_a_long_recording(bundled, long_clip):
 @pytest.mark.slow
 def test_folders_hold_all_that_can_be_decoded(tmp_path):
     for name in ("a.m4a", "b.mp4", "c.webm", "d.opus", "e.aac", "f.wav"):
-        make = [audio._ffmpeg("test"), "-v", "error", "-i", bundled_clip("sad")]
+        make = [audio.find_ffmpeg("test"), "-v", "error", "-i", bundled_clip("sad")]
         if name == "b.mp4":
             make += ["-f", "lavfi", "-i", "color=s=64x64:d=1", "-shortest"]
         subprocess.run([*make, str(tmp_path / name)], check=True)

@@ -24,7 +24,7 @@ from tiny_encoder import write_tiny_encoder
 import batch
 import commands
 import results
-from audio import AudioWarning, _ffmpeg, load_audio
+from audio import AudioWarning, find_ffmpeg, load_audio
 from checks import printable
 from deep_emotion_recognition import named_recognizer
 from formats import FORMATS
@@ -575,7 +575,9 @@ def test_what_is_there_of_a_cut_recording_is_recognised(run, rec, tmp_path, endi
     whole, cut = tmp_path / "a.wav", tmp_path / f"cut{ending}"
     sf.write(whole, np.tile(load_audio(HAPPY), 4), SAMPLE_RATE)
     how = ["-movflags", "+faststart"] * (ending == ".m4a")
-    subprocess.run([_ffmpeg(""), "-v", "error", "-i", whole, *how, "-y", tmp_path / f"b{ending}"])
+    subprocess.run(
+        [find_ffmpeg(""), "-v", "error", "-i", whole, *how, "-y", tmp_path / f"b{ending}"]
+    )
     raw = (tmp_path / f"b{ending}").read_bytes()
     cut.write_bytes(raw[: len(raw) // 2 + 1])
     for command in COMMANDS:

@@ -30,7 +30,7 @@ def write(path, sr=16000, y=SPEECH, **options):
         return path
     wav = path.with_name("plain.wav")
     sf.write(wav, y, sr)
-    command = [audio._ffmpeg("test"), "-v", "error", "-i", wav, path]
+    command = [audio.find_ffmpeg("test"), "-v", "error", "-i", wav, path]
     subprocess.run(command, check=True)
     wav.unlink()
     return path

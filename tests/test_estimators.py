@@ -58,6 +58,7 @@ import allowed
 import estimators
 import model_file
 import models
+import processes
 from estimators import ModelFileError, build
 from parameters import CLASSIFIERS, REGRESSORS
 
@@ -577,12 +578,12 @@ def trial(function, argument):
     return ""
 
 
-on_linux = pytest.mark.skipif(not estimators.FORKS, reason="there each trial has its own process")
+on_linux = pytest.mark.skipif(not processes.FORKS, reason="there each trial has its own process")
 
 
 @pytest.mark.parametrize("forks", [False, pytest.param(True, marks=on_linux)])
 def test_models_are_tried_by_another_process(forks, monkeypatch):
-    monkeypatch.setattr(estimators, "FORKS", forks)
+    monkeypatch.setattr(processes, "FORKS", forks)
     estimators.try_out([(fitted(model), X[:8]) for model in (SVC(), SVR(), FOREST)])
     estimators.try_out([])
     with pytest.raises(ModelFileError, match=r"no answers.*StopIteration"):
@@ -644,11 +645,11 @@ def test_the_process_of_trials_ends_with_ours(number):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="others don't limit memory")
 def test_the_process_has_limits():
     code = (
-        "import estimators, numpy as np; estimators.limit_process()\n"
-        "print('limited'); x = np.ones(estimators.MEMORY // 4)"
+        "import processes, numpy as np; processes.limit_process(60, 2**31)\n"
+        "print('limited'); x = np.ones(2**29)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True)
     assert done.stdout == "limited\n" and "MemoryError" in done.stderr
-    code = "import estimators; estimators.SECONDS = 1; estimators.limit_process()\nwhile True: pass"
+    code = "import processes; processes.limit_process(1, 2**31)\nwhile True: pass"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True)
     assert done.returncode < 0
