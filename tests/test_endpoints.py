@@ -4,7 +4,7 @@ import asyncio
 import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import numpy as np
 import psutil
@@ -383,6 +383,27 @@ def test_a_stream_without_sound_ends(server):
     assert listened(server, []) == []
     error = listened(server, [], "encoding=opus")
     assert [event["code"] for event in error] == ["unreadable"]
+
+
+def test_live_streams_are_of_a_bounded_number(server):
+    async def talk():
+        url = f"{server.url.replace('http', 'ws')}/v1/listen"
+        async with AsyncExitStack() as stack:
+            for _ in range(Settings().n_live):
+                own = await stack.enter_async_context(websockets.connect(url, proxy=None))
+                await own.send(bytes(2 * SAMPLE_RATE))
+                assert json.loads(await own.recv())["type"] == "level"
+            async with websockets.connect(url, proxy=None) as more:
+                return json.loads(await more.recv())
+
+    assert asyncio.run(talk())["code"] == "busy"
+    assert listened(server, [bytes(2 * SAMPLE_RATE)])[-1]["type"] == "level"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("query", ["", "encoding=opus"])
+def test_a_client_that_sends_nothing_is_left(server, query):
+    assert [event["code"] for event in listened(server, [], query, end=False)] == ["idle"]
 
 
 @pytest.mark.slow
