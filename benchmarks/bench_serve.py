@@ -11,8 +11,7 @@ process, before: decoding and `recognise`, without HTTP.
 
 import os
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # as serve.py does
-    os.environ.setdefault(name, "1")
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as serve.py does
 
 import argparse
 import io
