@@ -450,10 +450,12 @@ async def _of_opus(messages):
     limit_other(process.pid)
 
     async def feed():
-        async for data in messages:
-            process.stdin.write(data)
-            await process.stdin.drain()
-        process.stdin.close()
+        try:
+            async for data in messages:
+                process.stdin.write(data)
+                await process.stdin.drain()
+        finally:  # also when the client has gone, or keeps silent: then ffmpeg ends, too
+            process.stdin.close()
 
     feeding, rest, n_bytes = asyncio.ensure_future(feed()), b"", 0
     try:
@@ -463,9 +465,10 @@ async def _of_opus(messages):
             n_whole = len(data) - len(data) % 4
             rest = data[n_whole:]
             yield np.frombuffer(data[:n_whole], "<f4")
+        await asyncio.wait([feeding], timeout=1)
+        if feeding.done() and isinstance(feeding.exception(), (Refused, WebSocketDisconnect)):
+            raise feeding.exception()
         if not feeding.done() or feeding.exception() or not n_bytes:
-            if feeding.done() and isinstance(feeding.exception(), (Refused, WebSocketDisconnect)):
-                raise feeding.exception()
             raise Refused(422, "unreadable", "This is no stream of Opus in WebM or Ogg.")
     finally:
         feeding.cancel()
