@@ -76,7 +76,7 @@ class Choices(BaseModel, extra="forbid"):
         """The options as a command line has them: SimpleNamespace."""
         chosen = self.emotions and [name.strip() for name in self.emotions.split(",")]
         for name in chosen or ():
-            check_name(name, rec.emotions, "emotion")
+            check_name(name, rec.emotions or (), "emotion")
         return SimpleNamespace(**DEFAULTS | self.model_dump() | {"emotions": chosen or None})
 
 
@@ -155,6 +155,7 @@ class Api:
         self.rec, self.settings, self.limits = copy.copy(rec), settings, settings.limits
         self.rec.n_jobs, self.rec.verbose = 1, 0  # nothing is parallel inside a request
         self.places = Places(settings.n_jobs + settings.n_waiting, "requests", 1)
+        self.memory = Places(settings.bytes, "bytes", 5)
         self.live = Places(settings.n_live, "live streams", 10)
         self.adapted, self.counts = Adapted(settings), Counts()
         self.pool = ThreadPoolExecutor(settings.n_jobs, "recognise")
@@ -170,9 +171,16 @@ class Api:
         A place is taken from the first byte until the thread has ended, whatever the client does.
         """
         self.places.take()
-        task, abandoned = None, threading.Event()
+        task, body, abandoned = None, bytearray(), threading.Event()
+
+        def free(task=None):
+            self.places.free()
+            self.memory.free(len(body))
+            if task is not None:
+                task.exception()  # nobody waits for it
+
         try:
-            body = await _within(self.limits.patience, self._body(request))
+            await _within(self.limits.patience, self._receive(request, body))
             kind = request.headers.get("content-type", "")
             do = partial(self._work, kind, body, work, mono, abandoned.is_set)
             task = asyncio.get_running_loop().run_in_executor(self.pool, do)
@@ -188,29 +196,24 @@ class Api:
         finally:
             abandoned.set()
             if task is None or task.done() or task.cancel():
-                self.places.free()
+                free()
             else:
-                task.add_done_callback(self._ended)
+                task.add_done_callback(free)
 
-    def _ended(self, task):
-        self.places.free()
-        task.exception()  # nobody waits for it
-
-    async def _body(self, request):
-        """The body of a request, within its limit: bytes."""
+    async def _receive(self, request, body):
+        """Take the body of a request, within its limit."""
         if request.headers.get("content-encoding", "identity") != "identity":
             raise Refused(415, "wrong_encoding", "Send the recording as it is, without encoding.")
         most = self.limits.bytes
         large = f"More than {most:,} bytes; send a part of the recording, or an MP3 of it."
         declared = request.headers.get("content-length", "")
-        body = bytearray()
         if declared.isdigit() and int(declared) > most:
             raise Refused(413, "too_large", large)
         async for data in request.stream():
-            body += data
-            if len(body) > most:
+            if len(body) + len(data) > most:
                 raise Refused(413, "too_large", large)
-        return bytes(body)
+            self.memory.take(len(data))
+            body += data
 
     def _work(self, kind, body, work, mono, abandoned):
         """Decode files and do something with the sounds, or their AudioErrors, in a thread."""
@@ -401,7 +404,7 @@ async def _within(seconds, awaitable):
     try:
         return await asyncio.wait_for(awaitable, seconds)
     except asyncio.TimeoutError:  # in Python 3.10 not yet TimeoutError
-        slow = f"Nothing more came for {seconds:g} s, or not all; send it faster, or less."
+        slow = f"This took over {seconds:g} s; send it faster, or less."
         raise Refused(408, "too_slow", slow) from None
 
 
@@ -418,7 +421,10 @@ async def _send(socket, event):
 async def _received(socket):
     """Yield the binary messages of a live client, until it says that this is the end."""
     while True:
-        message = await _within(IDLE, socket.receive())
+        try:
+            message = await _within(IDLE, socket.receive())
+        except Refused:
+            raise Refused(408, "idle", f"No sound came for {IDLE:g} s.") from None
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code") or 1006)
         if message.get("bytes") is None:
@@ -444,10 +450,12 @@ async def _of_opus(messages):
     limit_other(process.pid)
 
     async def feed():
-        async for data in messages:
-            process.stdin.write(data)
-            await process.stdin.drain()
-        process.stdin.close()
+        try:
+            async for data in messages:
+                process.stdin.write(data)
+                await process.stdin.drain()
+        finally:  # also when the client has gone, or keeps silent: then ffmpeg ends, too
+            process.stdin.close()
 
     feeding, rest, n_bytes = asyncio.ensure_future(feed()), b"", 0
     try:
@@ -457,9 +465,10 @@ async def _of_opus(messages):
             n_whole = len(data) - len(data) % 4
             rest = data[n_whole:]
             yield np.frombuffer(data[:n_whole], "<f4")
+        await asyncio.wait([feeding], timeout=1)
+        if feeding.done() and isinstance(feeding.exception(), (Refused, WebSocketDisconnect)):
+            raise feeding.exception()
         if not feeding.done() or feeding.exception() or not n_bytes:
-            if feeding.done() and isinstance(feeding.exception(), (Refused, WebSocketDisconnect)):
-                raise feeding.exception()
             raise Refused(422, "unreadable", "This is no stream of Opus in WebM or Ogg.")
     finally:
         feeding.cancel()

@@ -76,25 +76,37 @@ class Settings:
     hosts: tuple = ("localhost", "127.0.0.1", "[::1]")  # names that it answers to
     n_jobs: int = 2  # requests that are worked on at once
     n_waiting: int = 32  # more that may wait for that
+    bytes: int = 2**29  # of all bodies that are held at once
     n_live: int = 8  # live streams at once
     n_adapted: int = 16  # adapted recognizers that are kept
     lifetime: float = 3600.0  # seconds that one is kept since its latest use
 
 
 class Places:
-    """So many may be here at once; more are refused."""
+    """So much may be here at once; more is refused.
+
+    Parameters
+    ----------
+    n : int
+    what : str
+        Its name, for the message.
+    retry : int
+        Seconds after which to try again.
+    """
 
     def __init__(self, n, what, retry):
         self.n, self.n_taken, self.what, self.retry = n, 0, what, str(retry)
 
-    def take(self):
-        if self.n_taken >= self.n:
-            busy = f"The server has {self.n} {self.what} already; try again later."
+    def take(self, n=1):
+        """Take places, or raise `Refused`."""
+        if self.n_taken + n > self.n:
+            busy = f"The server has {self.n:,} {self.what} already; try again later."
             raise Refused(429, "busy", busy, retry_after=self.retry)
-        self.n_taken += 1
+        self.n_taken += n
 
-    def free(self, *_):
-        self.n_taken -= 1
+    def free(self, n=1):
+        """Give places back."""
+        self.n_taken -= n
 
 
 class Counts:

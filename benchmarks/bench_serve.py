@@ -9,9 +9,12 @@ has its answer, to a serve.py that this starts. What one core can do at best is 
 process, before: decoding and `recognise`, without HTTP.
 """
 
+import os
+
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as serve.py does
+
 import argparse
 import io
-import os
 import subprocess
 import sys
 import time
@@ -19,6 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import psutil
 import soundfile as sf
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -41,14 +45,14 @@ def clip(seconds):
 
 
 def at_best(data, model, duration):
-    """How many clips one thread recognises in a second: float."""
+    """Clips that one thread recognises in a second, and seconds of processor for each."""
     predictor, n = load_recognizer(model).predictor_, 0
     recognise(predictor, io.BytesIO(data))
-    until = time.perf_counter() + duration
+    until, worked = time.perf_counter() + duration, time.process_time()
     while time.perf_counter() < until:
         recognise(predictor, io.BytesIO(data))
         n += 1
-    return n / duration
+    return n / duration, (time.process_time() - worked) / n
 
 
 def ask(url, data, until):
@@ -64,6 +68,13 @@ def ask(url, data, until):
     return found
 
 
+def processor(pid):
+    """Seconds of processor that a process and its children have taken: float."""
+    own = psutil.Process(pid)
+    times = [process.cpu_times() for process in (own, *own.children(recursive=True))]
+    return sum(t.user + t.system + t.children_user + t.children_system for t in times)
+
+
 def main(argv=None):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -75,10 +86,9 @@ def main(argv=None):
     args = parser.parse_args(argv)
     data = clip(args.seconds)
     print(f"clips of {args.seconds:g} s, {len(data) / 1000:.0f} kB; {os.cpu_count()} cores")
-    best = at_best(data, args.model, args.duration)
-    print(
-        f"one thread without a server: {best:.1f} a second, {1000 / best:.0f} ms each", flush=True
-    )
+    best, work = at_best(data, args.model, args.duration)
+    took = f"{best:.1f} a second, {1000 * work:.0f} ms of processor each"
+    print(f"one thread without a server: {took}", flush=True)
     command = [sys.executable, "serve.py", "--port", "0", "--no-browser"]
     command += ["--model", args.model] if args.model else []
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
@@ -86,16 +96,19 @@ def main(argv=None):
         try:
             url = server.stdout.readline().partition(" ")[0]
             ask(url, data, time.time() + 3)  # every worker and decoder has started
-            print("clients  a second  median  99 %")
+            print("clients  a second  median    99 %  processor")
             for n in args.clients:
                 with ProcessPoolExecutor(n) as pool:
                     [*pool.map(time.sleep, [0.1] * n)]
                     until = time.time() + args.duration
+                    before = processor(server.pid)
                     every = [*pool.map(ask, [url] * n, [data] * n, [until] * n)]
+                    spent = processor(server.pid) - before
                 times = np.concatenate(every)
                 middle, worst = 1000 * np.quantile(times, (0.5, 0.99))
                 rate = len(times) / args.duration
-                print(f"{n:7d}  {rate:8.1f}  {middle:3.0f} ms  {worst:.0f} ms", flush=True)
+                each = f"{middle:4.0f} ms {worst:5.0f} ms  {1000 * spent / len(times):6.0f} ms"
+                print(f"{n:7d}  {rate:8.1f}  {each}", flush=True)
         finally:
             server.terminate()
 

@@ -157,3 +157,13 @@ def test_places_are_bounded():
     assert caught.value.status == 429 and caught.value.all_headers["retry-after"] == "7"
     places.free()
     places.take()
+
+
+def test_a_place_may_be_so_many_bytes():
+    places = Places(10, "bytes", 1)
+    places.take(6)
+    with pytest.raises(Refused):
+        places.take(5)
+    places.take(4)
+    places.free(10)
+    assert places.n_taken == 0
