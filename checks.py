@@ -526,12 +526,9 @@ def guarded(program, work, *args, advice=""):
         What to do after a signal.
     """
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns where $HOME is read-only
-    if Path(sys.argv[0]).resolve().parent == HERE:  # not in a test, whose warnings count
-        os.environ[OWN_WARNINGS] = "1"
-    show_own_warnings()
     if getattr(sys.stdout, "errors", None) == "strict":  # what it can't encode is escaped
         sys.stdout.reconfigure(errors="backslashreplace")
-    with _interrupted_by_signals() as received:
+    with _interrupted_by_signals() as received, _own_warnings():
         try:
             code = work(*args) or 0
             sys.stdout.flush()
@@ -555,6 +552,21 @@ def show_own_warnings():
     """
     if OWN_WARNINGS in os.environ:
         warnings.showwarning = _shown_if_own
+
+
+@contextmanager
+def _own_warnings():
+    """A block of a program of ours that shows its own warnings only."""
+    before, program = warnings.showwarning, Path(sys.argv[0]).resolve().parent == HERE
+    try:
+        if program:  # not in a test, whose warnings count
+            os.environ[OWN_WARNINGS] = "1"
+            show_own_warnings()
+        yield
+    finally:
+        if program:
+            os.environ.pop(OWN_WARNINGS, None)
+            warnings.showwarning = before
 
 
 def _shown_if_own(message, *_, **__):

@@ -28,6 +28,7 @@ import soundfile as sf
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from audio import load_audio
+from checks import guarded
 from emotion_recognition import load_recognizer
 from parameters import SAMPLE_RATE
 from predictor import recognise
@@ -114,4 +115,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(guarded("bench_serve.py", main))

@@ -113,23 +113,14 @@ def draw(path):
         picture.quantize(N_COLOURS, dither=Image.Dither.NONE).save(temporary, "PNG", optimize=True)
 
 
-def _run(args):
+def main():
+    """Run the script."""
+    parser = make_parser("draw_page.py", __doc__)
+    parser.add_argument("--output", default=FOLDER / "page.png", type=Path, help="PNG")
+    args = parser.parse_args()
     draw(args.output)
     print(args.output)
 
 
-def main(argv=None):
-    """Run the command line, see the module's docstring: int, the exit code.
-
-    Parameters
-    ----------
-    argv : list of str, optional
-        Default: the program's.
-    """
-    parser = make_parser("draw_page.py", __doc__)
-    parser.add_argument("--output", default=FOLDER / "page.png", type=Path, help="PNG")
-    return guarded("draw_page.py", _run, parser.parse_args(argv))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded("draw_page.py", main))

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,7 @@ OWN = {
     "estimators.py",
     "grid_search.py",
     "networks.py",
+    "processes.py",
 }
 """They read what they have written themselves, or what the system says."""
 
@@ -375,6 +377,7 @@ PROGRAMS = {
     "emotion_recognition.py": "emotion_recognition.py",
     "evaluation.py": "evaluation.py",
     "grid_search.py": "grid_search.py",
+    "serve.py": "serve.py",
     "test.py": "test.py",
 }
 
@@ -561,3 +564,11 @@ def test_users_of_commands_see_no_warnings_of_libraries(n_jobs, tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr.startswith("[!]"), done.stderr
     assert "Warning" not in done.stderr and "converged" not in done.stderr
+
+
+def test_warnings_count_again_once_a_command_line_has_ended(monkeypatch):
+    monkeypatch.setattr(sys, "argv", [str(REPO / "grid_search.py")])
+    assert guarded("grid_search.py", lambda: checks.OWN_WARNINGS not in os.environ) == 0
+    assert checks.OWN_WARNINGS not in os.environ
+    with pytest.warns(UserWarning, match="of a test"):
+        warnings.warn("of a test", stacklevel=1)

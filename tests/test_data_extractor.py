@@ -148,7 +148,8 @@ def test_two_jobs_give_what_one_gives(cache, tmp_path):
     assert set(rows_of(tmp_path / "cache1")) == set(rows_of(tmp_path / "cache2"))
 
 
-def test_progress_shows_the_clips_and_can_be_silenced(cache, clips, capfd):
+def test_progress_shows_the_clips_and_can_be_silenced(cache, clips, capfd, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     de.extract_features(clips, FEATURES, n_jobs=1, verbose=0)
     assert capfd.readouterr() == ("", "")
     de.extract_features(clips, FEATURES, n_jobs=1, verbose=1)

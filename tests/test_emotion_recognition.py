@@ -125,7 +125,8 @@ def test_the_same_seed_gives_the_same_numbers_and_another_one_others(forest):
     assert scores(0) != scores(1)
 
 
-def test_training_shows_its_progress_unless_it_is_told_to_be_quiet(few_svc, capfd):
+def test_training_shows_its_progress_unless_it_is_told_to_be_quiet(few_svc, capfd, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     few_svc.untrained(verbose=1).train()
     out, err = capfd.readouterr()
     assert "[+] SVC trained on 63 clips" in out and "Training" in err
