@@ -557,14 +557,15 @@ def show_own_warnings():
 @contextmanager
 def _own_warnings():
     """A block of a program of ours that shows its own warnings only."""
-    before, program = warnings.showwarning, Path(sys.argv[0]).resolve().parent == HERE
+    before, program = warnings.showwarning, Path(sys.argv[0]).resolve()
+    ours = program.is_file() and program.parent == HERE  # else it is a test, whose warnings count
     try:
-        if program:  # not in a test, whose warnings count
+        if ours:
             os.environ[OWN_WARNINGS] = "1"
             show_own_warnings()
         yield
     finally:
-        if program:
+        if ours:
             os.environ.pop(OWN_WARNINGS, None)
             warnings.showwarning = before
 

@@ -418,10 +418,10 @@ def _measured(paths, n_jobs=-1, verbose=0):
     """The digests, of copies and of samples, and the `FACTS` of recordings: DataFrame."""
     paths, found = list(paths), {}
     threads, groups = Parallel(n_jobs, prefer="threads", return_as="generator"), grouped(paths)
-    every = threads(delayed(_digests)([paths[i] for i in group]) for group in groups)
     style = {"unit": "clip", "disable": not verbose}
     with warnings.catch_warnings(), Progress(None, "Looking for leaks", len(paths), **style) as bar:
         warnings.simplefilter("ignore", AudioWarning)  # of silence
+        every = threads(delayed(_digests)([paths[i] for i in group]) for group in groups)
         for group, own in zip(groups, every, strict=True):
             found |= zip(group, own, strict=True)
             bar.update(len(group))

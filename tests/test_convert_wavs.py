@@ -295,7 +295,8 @@ def test_suffixes_are_declared_in_one_way():
     assert {".wav", ".flac", ".ogg", ".mp3", ".m4a", ".mp4", ".webm", ".amr"} <= AUDIO_SUFFIXES
 
 
-def test_progress_bar(recordings, tmp_path, capfd):
+def test_progress_bar(recordings, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     convert_audios(recordings, tmp_path / "quiet", verbose=0)
     assert capfd.readouterr() == ("", "")
     convert_audios(recordings, tmp_path / "loud")
@@ -353,7 +354,6 @@ def test_cli_converts_and_sums_up(recordings, tmp_path):
     done = cli(recordings, tmp_path / "wavs", "--jobs", 2)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "4 converted, 2 skipped (0 already converted, 2 not audio), 0 failed\n"
-    assert "4/4" in done.stderr  # the bar
 
 
 def test_cli_remove_is_a_flag(recordings, tmp_path):

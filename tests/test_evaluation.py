@@ -230,7 +230,8 @@ def test_the_model_may_be_given_a_name_and_the_bootstrap_a_seed(custom):
     assert first.scores()["uar_low"] != other.scores()["uar_low"]
 
 
-def test_progress_is_shown_only_if_wished(custom, capsys):
+def test_progress_is_shown_only_if_wished(custom, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     evaluate(Parrot(custom), "group-3", verbose=0)
     assert capsys.readouterr() == ("", "")
     evaluate(Parrot(custom), "group-3")

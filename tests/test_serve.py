@@ -294,7 +294,8 @@ def test_work_for_a_client_that_has_gone_ends(small):
     sf.write(file, np.resize(voice, 25 * rate), rate, format="OGG")
     data = file.getvalue()
     head = f"{HEAD.replace('predict', 'explain')}Content-Length: {len(data)}\r\n\r\n"
-    raw(small, head.encode() + data, read=False).close()
+    with raw(small, head.encode() + data, read=False):
+        wait_for(lambda: "ser_requests_now 1" in small.client.get("/metrics").text)
     found = wait_for(lambda: (own := predict(small)).status_code == 200 and own)
     assert found.json()[0]["emotion"]
     wait_for(lambda: any("/v1/explain 499 " in line for line in small.lines))
