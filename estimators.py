@@ -65,7 +65,7 @@ class ModelFileError(ValueError):
 
 PLAIN = {cls.__name__: cls for cls in (StandardScaler, Ridge)}
 """Classes whose objects are stored as plain values and arrays, which all versions can read."""
-HOMES = "models", "frame_models", "adaptation", "deep_emotion_recognition"
+HOMES = "models", "adaptation", "deep_emotion_recognition"
 """Modules with classes for `PLAIN`."""
 FORMER_HOMES = "emotion_recognition", "deep_emotion_recognition"  # their modules in older files
 
