@@ -14,6 +14,7 @@ import hashlib
 import importlib.metadata
 import json
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -290,9 +291,10 @@ class FrameNetwork(BaseEstimator):
         if "network_" not in state:
             return
         check_name(self.cell, CELLS, "cell")
-        units, dense = self._of_each("rnn_units", self.n_rnn_layers), self.layers()["dense_units"]
-        least = self.n_columns_ * PROJECTION + self.n_outputs_  # weights that there are at any rate
-        least += sum(n * n for n in (*units, *dense[1:])) + sum(dense[:1])
+        layers = self.layers()
+        dense = [PROJECTION, *layers["dense_units"]]
+        least = self.n_columns_ * PROJECTION  # weights that there are at any rate
+        least += sum(n * n for n in layers["rnn_units"]) + sum(a * b for a, b in pairwise(dense))
         if self.n_networks_ * least > model_file.n_weights(state["network_"]):
             raise model_file.ModelFileError("its network has fewer weights than its settings need")
         self._build()
