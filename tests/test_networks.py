@@ -136,13 +136,13 @@ def test_variations_erase_steps_and_columns_and_repeat_by_seed():
 def test_a_network_sees_the_order_of_frames(tmp_path):
     """The same frames in another order: nothing that is summed up over time tells them apart."""
     rng = np.random.default_rng(0)
-    y, X = np.tile(["up", "down"], 60), []
+    y, X, half = np.tile(["up", "down"], 160), [], 160
     for direction in y:
-        x = np.sort(rng.normal(size=(40, 1)), axis=0)[:: 1 if direction == "up" else -1]
+        x = np.sort(rng.normal(size=(40, 4)), axis=0)[:: 1 if direction == "up" else -1]
         X.append(x.astype(np.float32))
     settings = SMALL | {"n_rnn_layers": 1, "rnn_units": 8, "epochs": 15, "batch_size": 8}
-    X, half = ragged(X), 60
-    sums = np.array([[x.mean(), x.std()] for x in X])
+    settings |= {"n_networks": 1, "results_dir": str(tmp_path)}
+    X, sums = ragged(X), np.array([[*x.mean(axis=0), *x.std(axis=0)] for x in X])
     linear = LogisticRegression().fit(sums[:half], y[:half])
     assert linear.score(sums[half:], y[half:]) < 0.7
     settings |= {"n_networks": 1, "results_dir": str(tmp_path)}
