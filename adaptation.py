@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 import model_file
 from audio import AudioError, stream_audio
@@ -215,6 +216,43 @@ class SpeakerFrameScaler:
         return self.clips.diversity(self._summaries(X))
 
     transform = SpeakerScaler.transform
+
+
+@model_file.plain
+class FrameScaler(BaseEstimator):
+    """Standardises every column of frame matrices by the frames of the training clips.
+
+    Attributes
+    ----------
+    mean_, scale_ : ndarray (n_columns,)
+    n_features_in_ : int
+    """
+
+    def fit(self, X, y=None):
+        """Learn mean and deviation of each column.
+
+        Parameters
+        ----------
+        X : array (n_clips,) of ndarray (n_frames, n_columns)
+        y : ignored
+        """
+        n_frames = sum(map(len, X))
+        self.mean_ = sum(x.sum(axis=0, dtype=np.float64) for x in X) / n_frames
+        squares = sum(np.square(x - self.mean_).sum(axis=0) for x in X) / n_frames
+        self.scale_ = np.sqrt(squares) + 1e-6
+        self.n_features_in_ = len(self.mean_)
+        return self
+
+    def transform(self, X):
+        """Standardise frames and cut them off at `LIMIT`: array like X, of float32.
+
+        Parameters
+        ----------
+        X : array (n_clips,) of ndarray (n_frames, n_columns)
+        """
+        check_is_fitted(self)
+        scaled = [np.clip((x - self.mean_) / self.scale_, -LIMIT, LIMIT) for x in X]
+        return ragged([x.astype(np.float32) for x in scaled])
 
 
 def trust_in(predictor, X, labels=None):

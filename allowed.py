@@ -57,6 +57,10 @@ def _array(kinds, *n_dimensions):
     return rule
 
 
+def _one_or_several(rule):
+    return lambda value: _listed(rule)(value) or rule(value)
+
+
 def _listed(rule):
     """Lists and tuples of what another rule allows, or dicts with such values."""
 
@@ -171,20 +175,16 @@ RULES = {
     "KNeighborsRegressor._y": _array("iuf", 1, 2),
     "corpora_": _are_corpora,
     "weights_": _array("f", 1),
-    "RandomConvolutions.weights_": _array("f", 4),
-    "columns_": _array("i", 3),
     "offsets_": _listed(_array("f", 1)),
     "clips": _objects("SpeakerScaler"),
-    **_all("blocks columns", _listed(_within(0, 2**20))),
+    "blocks": _listed(_within(0, 2**20)),
     **_all("features left_out", _listed(_text)),
-    **_all("optimizer FrameNetwork.loss history_", _text),
+    "history_": _text,
     "network_": lambda value: isinstance(value, bytes),
-    "convolutions_": _objects("RandomConvolutions"),
-    "steps_scaler_": _objects("FrameScaler"),
-    "statistics_scaler_": _objects("StandardScaler"),
     **_all("n_networks n_networks_ n_rnn_layers n_dense_layers", _within(0, 64)),
-    **_all("rnn_units dense_units", _within(1, 2**14)),
-    **_all("n_columns_ n_statistics_", _within(1, 2**20)),
+    **_all("rnn_units dense_units", _one_or_several(_within(1, 2**14))),
+    **_all("center_ FrameNetwork.scale_", _array("f", 1)),
+    "n_columns_": _within(1, 2**20),
 }
 """What attributes may hold, beside None and `WORDS`; a class may have its own. Others: a number."""
 
@@ -345,9 +345,8 @@ OWN = {
     "SpeakerFrameScaler": "clips",
     "Adaptation": "",
     "FrameScaler": "mean_ scale_",
-    "RandomConvolutions": "columns_ weights_ thresholds_",
-    "FrameNetwork": "classes_ network_ share_ temperature_ history_ convolutions_ steps_scaler_ "
-    "statistics_scaler_ n_columns_ n_statistics_ n_networks_",
+    "FrameNetwork": "classes_ network_ temperature_ history_ n_columns_ n_outputs_ n_networks_ "
+    "center_ scale_",
 }
 """Classes of this project to fitted attributes."""
 

@@ -107,7 +107,7 @@ def add_model(parser, model=_MODEL, emotions=_EMOTIONS, corpora=_CORPORA):
     add("--encoder", type=encoder_option, default=AS_FEATURES, metavar="NAME|none", help=_ENCODER)
     add("--data-dir", metavar="FOLDER", help="the data folder; else $SER_DATA_DIR, else data/")
     add("--no-balance", action="store_true", help="use all clips of each emotion")
-    speeds = "learn from each clip at N other speeds, too, up to 4 (default 0; lstm, ensemble: 4)"
+    speeds = "learn from each clip at N other speeds, too, up to 4 (default 0; lstm 2, ensemble 4)"
     add("--speeds", help=speeds, **number)
     noisy = "learn from N copies of each clip, too, in noise, a room or a telephone line"
     add("--noisy", default=0, help=f"{noisy} (default 0)", **number)

@@ -29,6 +29,7 @@ SHARPER = 1.5  # than the calibrated average, for the probabilities that weights
 FEWEST_CLIPS = 50  # of a corpus that confidence is fitted on
 ROUNDING = 1e-9  # of sums of probabilities
 RANKINGS = "uncertainty", "novelty"
+N_STEPS, PRIOR = 100, 5  # of `mixture_weights`
 TOWARDS_ONE = 0.05  # nats a clip, for a power of the distance that is 0 or 2
 
 
@@ -152,6 +153,32 @@ def block_weights(scores, truth, groups):
 
     found = np.abs(minimize(error, factors / factors.sum() + 0.01, method="Nelder-Mead").x)
     return found / found.sum()
+
+
+def mixture_weights(shares, counts):
+    """The weights of members whose average makes the truth likeliest: ndarray (n_members,).
+
+    By expectation maximisation, with `PRIOR` clips more that speak for each member.
+
+    Parameters
+    ----------
+    shares : ndarray (n_members, n_clips)
+        The probability that each member gives to the true class.
+    counts : ndarray (n_clips,)
+        What the clips count.
+
+    Examples
+    --------
+    >>> shares = np.array([[0.9, 0.8] * 50, [0.2, 0.3] * 50])
+    >>> mixture_weights(shares, np.ones(100)).round(2).tolist()
+    [0.95, 0.05]
+    """
+    weights = np.full(len(shares), 1 / len(shares))
+    for _ in range(N_STEPS):
+        owners = weights[:, np.newaxis] * np.maximum(shares, 1e-9)
+        weights = PRIOR + (owners / owners.sum(axis=0)) @ counts
+        weights /= weights.sum()
+    return weights
 
 
 def n_blocks(model):

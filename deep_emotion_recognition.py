@@ -12,39 +12,36 @@ tensorboard --logdir logs                   # in the shell: every epoch of every
 import copy
 import hashlib
 import importlib.metadata
-import inspect
 import json
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 from sklearn.base import BaseEstimator
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
-import frame_models
 import model_file
-import models
 import utils
-from adaptation import SpeakerFrameScaler
-from augmentation import SPEEDS
+from adaptation import FrameScaler, SpeakerFrameScaler
 from checks import check_name, moved, renamed, replacing, writable
 from clip_tables import read_data
-from confidence import NetworkTraining, cross_entropy, temperature
-from data_extractor import Views
+from confidence import NetworkTraining, mixture_weights, temperature
+from data_extractor import Split, Views
 from emotion_recognition import ALIASES, SETTINGS, EmotionRecognizer, classic, recommended
 from features import FRAMES
 from networks import (
     CELLS,
+    PROJECTION,
     Clips,
     as_function,
     build_network,
-    joined_network,
+    mean_network,
     predict_batches,
-    segments,
+    steps_of,
     train_networks,
 )
 from parameters import CLASSIFIERS, RECIPES, REGRESSORS
@@ -53,53 +50,44 @@ from predictor import EnsemblePredictor
 from recognizer import Recognizer
 from sampling import speaker_folds
 
-DEEP_FEATURES = ("spectrum", "prosody", "quality")
+DEEP_FEATURES = ("encoder",)
+SPEECH_FEATURES = "spectrum", "prosody", "quality"  # without an encoder
+N_SPEEDS = 2  # copies of each clip
 SAME = ("emotions", "classification", "target", "balance", "corpora", "tess_ravdess", "emodb")
 SAME += ("custom_db", "data", "data_dir", "random_state", "normalize")  # in an ensemble
 
-VERSION = 1  # of the training; to be raised with a change that gives other weights
+VERSION = 2  # of the training; to be raised with a change that gives other weights
 HELD_OUT = 5  # a network leaves the fifth part of the speakers out
-SHARES = tuple(i / 10 for i in range(11))  # of the networks, beside the linear head
-SHARE_DIVISOR = 2  # of the best share, which held-out speakers overrate: they stopped the training
+MEMBER_FOLDS = 3  # of speakers, that the weights of an ensemble are fitted on
 CURVES = "curves.png"  # in the folder of a run in logs_dir
 
 
 @model_file.plain
 class FrameNetwork(BaseEstimator):
-    """An ensemble of recurrent networks as a scikit-learn estimator of frame matrices.
+    """Recurrent networks as a scikit-learn estimator of frame matrices.
 
-    Each network leaves another fifth of the training speakers out, who decide its learning rate
-    and when its training stops. Beside the networks there is a linear head on the same statistics
-    with a closed solution (`EmotionLDA`; ridge regression for numbers). The predictions for the
-    left-out speakers decide the weight of the networks beside it, half of what is best for them,
-    and the temperature of the probabilities (Guo et al. 2017).
+    `networks.build_network` says what a network is made of; a step of its recurrent layers is the
+    mean of `networks.STEP` frames. The answers of several are averaged. Each leaves another fifth
+    of the training speakers out, who decide its learning rate and when its training stops. The
+    predictions for them decide the temperature of the probabilities (Guo et al. 2017).
 
     Parameters
     ----------
-    classification : bool
-        Otherwise there is one output, a number.
-    features : list of str, optional
-        Names of the features that the columns belong to; see `frame_models.clip_statistics`.
-    n_networks : int
-        At most; no more than there are speakers, nor more than `HELD_OUT`.
     n_rnn_layers, n_dense_layers : int
         0 leaves them out.
-    rnn_units, dense_units : int
-        Of each layer; a bidirectional layer has twice as many.
+    rnn_units, dense_units : int or list of int
+        Of every layer, or of each; a recurrent layer is bidirectional and has twice as many.
     cell : {"LSTM", "GRU", "SimpleRNN"}
-    bidirectional : bool
     dropout : float or list of float
         Of every layer, or a rate for each, the recurrent ones first.
     batch_size, epochs : int
         Epochs at most; see `networks.PATIENCE`.
-    optimizer : str
-        Of Keras.
     learning_rate : float
         At the beginning.
-    loss : str, optional
-        Of Keras. Default: cross-entropy with smoothed labels; mean absolute error.
-    augment : bool
-        Train on variations of the clips, see `networks.varied`.
+    n_networks : int
+        At most; no more than there are speakers, nor more than `HELD_OUT`.
+    classification : bool
+        Otherwise it predicts numbers.
     mixed_precision : bool
         Train with 16 bits, which some GPUs do faster. The weights have 32.
     n_jobs : int
@@ -118,11 +106,13 @@ class FrameNetwork(BaseEstimator):
     classes_ : ndarray (n_classes,)
         Of a classifier.
     network_ : keras.Model
-        The mean of all networks and the linear head.
-    share_, temperature_ : float
-        Weight of the networks, the linear head has the rest; divisor of its decision values.
+        The mean of all networks.
+    temperature_ : float
+        Divisor of its log probabilities.
+    center_, scale_ : ndarray (n_outputs,)
+        Mean and deviation of numbers to predict.
     history_ : DataFrame
-        network, epoch, loss, val_loss, val_accuracy (or val_mae), learning_rate.
+        network, epoch, loss, uar (or mae), val_loss, val_uar (or val_mae), learning_rate.
     """
 
     not_saved = "n_jobs", "verbose", "results_dir", "logs_dir", "override"
@@ -130,22 +120,17 @@ class FrameNetwork(BaseEstimator):
     def __init__(
         self,
         *,
-        classification=True,
-        features=None,
-        n_networks=2,
         n_rnn_layers=2,
         n_dense_layers=2,
-        rnn_units=64,
+        rnn_units=128,
         dense_units=128,
         cell="LSTM",
-        bidirectional=True,
         dropout=0.4,
         batch_size=32,
-        epochs=30,
-        optimizer="adamw",
+        epochs=20,
         learning_rate=1e-3,
-        loss=None,
-        augment=True,
+        n_networks=2,
+        classification=True,
         mixed_precision=False,
         n_jobs=-1,
         verbose=1,
@@ -163,7 +148,7 @@ class FrameNetwork(BaseEstimator):
         ----------
         X : array (n_clips,) of ndarray (n_frames, n_columns)
             Standardised frames.
-        y : ndarray (n_clips,)
+        y : ndarray (n_clips,), or (n_clips, n_targets)
             Labels, or numbers.
         groups : ndarray (n_clips,), optional
             Speakers. Default: each clip counts as one.
@@ -177,25 +162,19 @@ class FrameNetwork(BaseEstimator):
         """
         copies = copies or {}
         groups = np.arange(len(y)) if groups is None or len(set(groups)) < 2 else groups
-        targets, seed = self._targets(y), self.random_state or 0
-        columns = frame_models.columns_without_deltas(self.features)
-        self.convolutions_ = frame_models.RandomConvolutions(columns, seed).fit(X)
-        steps, statistics = self._summed(X)
-        self.steps_scaler_ = frame_models.FrameScaler().fit(steps)
-        self.statistics_scaler_ = StandardScaler().fit(statistics)
-        self.n_columns_, self.n_statistics_ = X[0].shape[1], statistics.shape[1]
-        folds = speaker_folds(y, groups, HELD_OUT, seed)
-        self.n_networks_ = min(self.n_networks, len(folds))
+        targets, self.n_columns_ = self._targets(y), X[0].shape[1]
+        self.n_outputs_ = targets.shape[1]
+        folds = speaker_folds(y, groups, HELD_OUT, self.random_state or 0)
+        folds = folds[: self.n_networks]
+        self.n_networks_ = len(folds)
         fingerprint = self._fingerprint(X, y, groups, [*copies])
         path = Path(self.results_dir) / f"{self.cell.lower()}-{fingerprint}.npz"
         if path.is_file() and not self.override:
             with np.load(path, allow_pickle=False) as file:
                 return self._restore(dict(file))
-        versions = [self._scaled(steps, statistics)]
-        versions += [self._scaled(*self._summed(make())) for make in copies.values()]
         logs = writable(self.logs_dir, path.stem)
-        weights = compute_sample_weight("balanced" if self.classification else None, y)
-        kept = self._train(versions, targets, weights.astype(np.float32), folds, logs)
+        steps = [steps_of(x) for version in (lambda: X, *copies.values()) for x in version()]
+        kept = self._train(steps, targets, folds, logs)
         if writable(self.results_dir):
             with replacing(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, **kept)
@@ -206,38 +185,44 @@ class FrameNetwork(BaseEstimator):
         return self
 
     def _targets(self, y):
-        """One column a class (n_clips, n_classes), or the numbers (n_clips, 1): float32."""
-        if not self.classification:
-            return np.asarray(y, dtype=np.float32)[:, np.newaxis]
-        self.classes_, index = np.unique(y, return_inverse=True)
-        return np.eye(len(self.classes_), dtype=np.float32)[index]
+        """A column for each class (n_clips, n_classes), or standardised numbers: float32."""
+        if self.classification:
+            self.classes_, index = np.unique(y, return_inverse=True)
+            return np.eye(len(self.classes_), dtype=np.float32)[index]
+        y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+        self.center_, self.scale_ = y.mean(axis=0), y.std(axis=0) + 1e-6
+        return ((y - self.center_) / self.scale_).astype(np.float32)
 
-    def rates(self):
-        """The dropout of each layer: list of float.
+    def layers(self):
+        """Units and dropout of each layer: dict, arguments of `networks.build_network`.
 
         Raises
         ------
         ValueError
             If there are more or fewer of them than layers.
         """
-        rates, n_layers = self.dropout, self.n_rnn_layers + self.n_dense_layers
-        rates = rates if isinstance(rates, (list, tuple)) else [rates] * n_layers
-        if len(rates) != n_layers:
+        recurrent, dense = self.n_rnn_layers, self.n_dense_layers
+        return {
+            "cell": self.cell,
+            "rnn_units": self._of_each("rnn_units", recurrent),
+            "dense_units": self._of_each("dense_units", dense),
+            "dropout": self._of_each("dropout", recurrent + dense),
+        }
+
+    def _of_each(self, name, n_layers):
+        """A setting of each of some layers: list."""
+        values = getattr(self, name)
+        values = list(values) if isinstance(values, (list, tuple)) else [values] * n_layers
+        if len(values) != n_layers:
             raise ValueError(
-                f"dropout has {len(rates)} numbers for {self.n_rnn_layers} recurrent and "
-                f"{self.n_dense_layers} dense layers; give one number, or {n_layers}."
+                f"{name} has {len(values)} numbers for {n_layers} of {self.n_rnn_layers} recurrent "
+                f"and {self.n_dense_layers} dense layers; give one number, or {n_layers}."
             )
-        return list(rates)
+        return values
 
     def _architecture(self):
         """The arguments of `networks.build_network`."""
-        settings, names = self.get_params(), inspect.signature(build_network).parameters
-        return {name: settings[name] for name in names if name in settings} | {
-            "dropout": self.rates(),
-            "n_columns": self.n_columns_,
-            "n_statistics": self.n_statistics_,
-            "n_outputs": len(self.classes_) if self.classification else 1,
-        }
+        return self.layers() | {"n_columns": self.n_columns_, "n_outputs": self.n_outputs_}
 
     def _fingerprint(self, X, y, groups, copies):
         """A digest of all that the weights depend on."""
@@ -249,99 +234,47 @@ class FrameNetwork(BaseEstimator):
             digest.update(np.ascontiguousarray(x))
         return digest.hexdigest()[:16]
 
-    def _train(self, versions, targets, weights, folds, logs):
-        """Train a network for each of the first folds: what `_restore` needs, a dict of arrays.
+    def _train(self, steps, targets, folds, logs):
+        """Train a network for each fold: what `_restore` needs, a dict of arrays.
 
-        Versions are (steps, statistics) of the clips and of their copies. The networks are trained
-        on all, and validated on the first.
+        The steps are those of the clips, then of their copies. The networks are trained on all, and
+        validated on the clips.
         """
-        n_clips, n_versions, n_networks = len(targets), len(versions), self.n_networks_
-        steps, statistics = map(np.concatenate, zip(*versions, strict=True))
+        n_clips, n_versions = len(targets), len(steps) // len(targets)
         copied = n_clips * np.arange(n_versions)[:, np.newaxis]
-        folds = [((copied + train).ravel(), held_out) for train, held_out in folds]
-        starts = np.cumsum([0, *map(len, steps)])
+        own = [((copied + train).ravel(), held_out) for train, held_out in folds]
+        labels = targets.argmax(axis=1) if self.classification else np.zeros(n_clips)
+        weights = compute_sample_weight("balanced", labels).astype(np.float32)
         targets, weights = np.tile(targets, (n_versions, 1)), np.tile(weights, n_versions)
-        settings = {"n_versions": n_versions, "seed": self.random_state or 0, **self.get_params()}
-        settings["architecture"] = self._architecture()
-        clips = Clips(np.concatenate(steps), starts, statistics, targets, weights)
+        starts = np.cumsum([0, *map(len, steps)])
+        settings = {"n_versions": n_versions, **self.get_params()}
+        settings |= {"architecture": self._architecture(), "seed": self.random_state or 0}
+        clips = Clips(np.concatenate(steps), starts, targets, weights)
         options = {"n_jobs": self.n_jobs, "verbose": self.verbose, "log_folder": logs}
-        trained, predicted, history = train_networks(clips, folds[:n_networks], settings, **options)
-        outputs = np.empty_like(targets)
-        for (_, held_out), own in zip(folds, predicted, strict=False):
-            outputs[held_out] = own
-        arrays = {f"weights_{i}_{j}": x for i, own in enumerate(trained) for j, x in enumerate(own)}
-        history = {"history": np.array(history.to_json(orient="records"))}
-        return arrays | self._set_linear_head(statistics, targets, outputs, folds) | history
-
-    def _set_linear_head(self, statistics, targets, outputs, folds):
-        """Fit the linear head, its weight, and the temperature: dict of ndarray.
-
-        The head is trained on all versions of the clips, and validated on the first, as the
-        networks are. Its own temperature is fitted on all folds; the weight and the common
-        temperature on those with a network. Their predictions are in `outputs`, row by row.
-        """
-        n_clips = sum(len(held_out) for _, held_out in folds)
-        copied, scores = len(targets) > n_clips, np.empty((n_clips, targets.shape[1]))
-        for train, held_out in folds:
-            weights, offsets = models.linear_head(statistics[train], targets[train], copied)
-            scores[held_out] = statistics[held_out] @ weights + offsets
-        weights, offsets = models.linear_head(statistics, targets, copied)
-        if self.classification:
-            own = temperature(scores, targets[:n_clips].argmax(axis=1))
-            weights, offsets = weights / own, offsets / own
-            scores = log_softmax(scores / own, axis=1)
-        rows = np.concatenate([held_out for _, held_out in folds[: self.n_networks_]])
-        outputs, scores, targets = outputs[rows], scores[rows], targets[rows]
-
-        def joined(share):
-            return share * outputs + (1 - share) * scores
-
-        best = min(SHARES, key=lambda share: self._error(joined(share), targets))
-        share, both = best / SHARE_DIVISOR, 1.0
-        if self.classification:
-            truth = targets.argmax(axis=1)
-            both = temperature(joined(share), truth) / temperature(scores, truth)
-        head = {"linear_weights": weights.astype(np.float32)}
-        head["linear_offsets"] = offsets.astype(np.float32)
-        return head | {"share": np.array(share), "temperature": np.array(both)}
-
-    def _error(self, outputs, targets):
-        """Mean absolute error, or cross-entropy at the best temperature; few clips decide UAR."""
-        if not self.classification:
-            return np.abs(outputs - targets).mean()
-        truth = targets.argmax(axis=1)
-        return cross_entropy(outputs / temperature(outputs, truth), truth)
-
-    def _summed(self, X):
-        """Segments of clips, and their statistics with the features of random convolutions."""
-        statistics = frame_models.clip_statistics(X, self.features), self.convolutions_.transform(X)
-        return [segments(x) for x in X], np.hstack(statistics)
-
-    def _scaled(self, steps, statistics):
-        """Standardise what `_summed` made of clips, and cut it off."""
-        statistics = self.statistics_scaler_.transform(statistics)
-        return self.steps_scaler_.transform(steps), statistics.clip(-models.LIMIT, models.LIMIT)
+        trained, outputs, history = train_networks(clips, own, settings, **options)
+        kept = {f"weights_{i}_{j}": x for i, own in enumerate(trained) for j, x in enumerate(own)}
+        rows = np.concatenate([held_out for _, held_out in folds])
+        scores = np.concatenate(outputs)
+        truth = targets[rows].argmax(axis=1)
+        own = temperature(scores, truth) if self.classification else 1.0
+        history = np.array(history.to_json(orient="records"))
+        return kept | {"temperature": np.array(own), "history": history}
 
     def _restore(self, kept):
-        """Build the networks from their weights, and one that joins them with the linear head."""
-        self.share_ = float(kept["share"])
-        *networks, linear = self._build()
-        for i, network in enumerate(networks):
+        """Build the networks from their weights, and one that joins them."""
+        for i, network in enumerate(self._build()):
             n_arrays = len(network.get_weights())
             network.set_weights([kept[f"weights_{i}_{j}"] for j in range(n_arrays)])
-        linear.set_weights([kept["linear_weights"], kept["linear_offsets"]])
         self.temperature_ = float(kept["temperature"])
         self.history_ = pd.DataFrame(json.loads(str(kept["history"])))
         return self
 
     def _build(self):
-        """Build the networks and a linear layer, which are returned, and one that joins them."""
+        """Build the networks, which are returned, and one that joins them."""
         networks = [build_network(**self._architecture()) for _ in range(self.n_networks_)]
-        self.network_, linear = joined_network(
-            networks, self.share_, classification=self.classification
-        )
+        self.network_ = mean_network(networks, classification=self.classification)
         self._function = as_function(self.network_)
-        return [*networks, linear]
+        return networks
 
     def __getstate__(self):
         """What copies, pickles and files hold: the network as the bytes of a .keras file."""
@@ -358,12 +291,10 @@ class FrameNetwork(BaseEstimator):
         if "network_" not in state:
             return
         check_name(self.cell, CELLS, "cell")
-        least = (  # weights that the layers have at any rate
-            self.n_rnn_layers * self.rnn_units**2
-            + self.n_dense_layers * self.dense_units**2
-            + bool(self.n_rnn_layers) * self.n_columns_ * self.rnn_units
-            + self.n_statistics_ * self.dense_units
-        )
+        layers = self.layers()
+        dense = [PROJECTION, *layers["dense_units"]]
+        least = self.n_columns_ * PROJECTION  # weights that there are at any rate
+        least += sum(n * n for n in layers["rnn_units"]) + sum(a * b for a, b in pairwise(dense))
         if self.n_networks_ * least > model_file.n_weights(state["network_"]):
             raise model_file.ModelFileError("its network has fewer weights than its settings need")
         self._build()
@@ -371,18 +302,19 @@ class FrameNetwork(BaseEstimator):
         self.history_ = pd.DataFrame(json.loads(self.history_))
 
     def decision_function(self, X):
-        """Mean log probabilities, or numbers.
+        """Mean log probabilities, or standardised numbers: ndarray (n_clips, n_outputs).
 
         Parameters
         ----------
         X : array (n_clips,) of ndarray (n_frames, n_columns)
-
-        Returns
-        -------
-        ndarray (n_clips, n_classes), for regression (n_clips, 1)
         """
         check_is_fitted(self, "network_")
-        return predict_batches(self._function, *self._scaled(*self._summed(X)))
+        return predict_batches(self._function, [steps_of(x) for x in X])
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
     def predict_proba(self, X):
         """Probabilities of the classes.
@@ -398,7 +330,7 @@ class FrameNetwork(BaseEstimator):
         return softmax(self.decision_function(X) / self.temperature_, axis=1)
 
     def predict(self, X):
-        """The likeliest class of each clip, or its number.
+        """The likeliest class of each clip, or its numbers.
 
         Parameters
         ----------
@@ -406,12 +338,13 @@ class FrameNetwork(BaseEstimator):
 
         Returns
         -------
-        ndarray (n_clips,)
+        ndarray (n_clips,), for several numbers (n_clips, n_targets)
         """
         outputs = self.decision_function(X)
-        if not self.classification:
-            return outputs[:, 0].astype(float)
-        return self.classes_[outputs.argmax(axis=1)]
+        if self.classification:
+            return self.classes_[outputs.argmax(axis=1)]
+        numbers = self.center_ + self.scale_ * outputs.astype(float)
+        return numbers[:, 0] if self.n_outputs_ == 1 else numbers
 
 
 class DeepEmotionRecognizer(EmotionRecognizer):
@@ -419,13 +352,13 @@ class DeepEmotionRecognizer(EmotionRecognizer):
 
     Parameters
     ----------
-    features : list of str
-        Whose frames: any of spectrum, prosody and quality (the default), any of the five, or an
-        encoder's alone.
+    features : list of str, optional
+        Whose frames: an encoder's alone (the default), any of spectrum, prosody and quality (the
+        default with encoder=None), or any of the five.
     balance : bool
         Off by default: the classes have weights instead.
     speeds : int
-        All by default.
+        2 by default.
     **options
         Those of `FrameNetwork` (n_rnn_layers, rnn_units, cell, dropout, epochs, ...), and of
         `EmotionRecognizer` but for model and functionals.
@@ -434,30 +367,30 @@ class DeepEmotionRecognizer(EmotionRecognizer):
     --------
     >>> rec = DeepEmotionRecognizer(emotions=["sad", "happy"], cell="GRU", n_rnn_layers=1)
     >>> rec.model
-    FrameNetwork(cell='GRU', features=('spectrum', 'prosody', 'quality'),
-                 n_rnn_layers=1)
+    FrameNetwork(cell='GRU', n_rnn_layers=1)
     """
 
-    training, scaler, speaker_scaler = NetworkTraining, frame_models.FrameScaler, SpeakerFrameScaler
+    training, scaler, speaker_scaler = NetworkTraining, FrameScaler, SpeakerFrameScaler
 
-    def __init__(self, *, features=DEEP_FEATURES, balance=False, **options):
+    def __init__(self, *, features=None, balance=False, **options):
         ours, theirs = FrameNetwork().get_params(), {*SETTINGS} - {"model", "functionals"}
-        features = utils.with_encoder(features, options.pop("encoder", utils.AS_FEATURES))
+        encoder = options.pop("encoder", utils.AS_FEATURES)
+        if features is None:
+            features = SPEECH_FEATURES if encoder is None else DEEP_FEATURES
+        features = utils.with_encoder(features, encoder)
         if utils.encoder_of(features) and len(features) > 1:
             raise ValueError(
                 "A network takes frames of one kind, an encoder's or others; got "
                 f"{', '.join(features)}. features=['encoder'] takes the encoder's."
             )
-        options = {"speeds": len(SPEEDS)} | renamed(options, theirs | set(ours), ALIASES)
-        options["classification"] = options.get("classification", True) and not options.get(
-            "target"
-        )
+        options = {"speeds": N_SPEEDS} | renamed(options, theirs | set(ours), ALIASES)
+        classifies = options.get("classification", True) and not options.get("target")
+        options["classification"] = classifies
         if "cell" in options:
             cell = getattr(options["cell"], "__name__", options["cell"])
             options["cell"] = check_name(cell, CELLS, "cell")
-        own = {name: options[name] for name in options if name in ours}
-        network = FrameNetwork(**own | {"features": tuple(features)})
-        network.rates()
+        network = FrameNetwork(**{name: options[name] for name in options if name in ours})
+        network.layers()
         options = {name: options[name] for name in options if name in theirs}
         settings = {"features": features, "functionals": FRAMES, "balance": balance}
         super().__init__(network, **options | settings)
@@ -506,6 +439,9 @@ class DeepEmotionRecognizer(EmotionRecognizer):
 class EnsembleRecognizer(Recognizer):
     """Averages the calibrated probabilities of several recognizers, or their numbers.
 
+    How much each probability counts is what makes the average likeliest for speakers that the
+    members are trained without once more; numbers count the same.
+
     Parameters
     ----------
     members : list of EmotionRecognizer, optional
@@ -525,7 +461,7 @@ class EnsembleRecognizer(Recognizer):
             options = renamed(options, {*SETTINGS, *FrameNetwork().get_params()}, ALIASES)
             options["data"] = read_data(options.get("data"))  # once for both
             copies = {"speeds": 4} | options | {"noisy": options.get("noisy") or 1}
-            members = [recommended(**copies), DeepEmotionRecognizer(**options | {"encoder": None})]
+            members = [recommended(**copies), DeepEmotionRecognizer(**options)]
         elif options:
             raise TypeError(f"{', '.join(options)}: options are for the default members.")
         self._join([member.untrained() for member in members])
@@ -581,7 +517,30 @@ class EnsembleRecognizer(Recognizer):
 
     def _fitted(self, split, verbose=0):
         pairs = zip(self.members, split.X, strict=True)
-        return EnsemblePredictor.of([m._fitted(split._replace(X=X), verbose) for m, X in pairs])
+        predictors = [m._fitted(split._replace(X=X), verbose) for m, X in pairs]
+        return EnsemblePredictor.of(
+            predictors, self._weights(split) if self.classification else None
+        )
+
+    def _weights(self, split):
+        """What the members count: list of float, or None where no speakers can be left out."""
+        X, y, groups, rows = split
+        if not self.classification or len(set(groups)) < 2:
+            return None
+        plain = [member.untrained(normalize=None, verbose=0) for member in self.members]
+        shares, left_out = [], []
+        for train, held_out in speaker_folds(y, groups, MEMBER_FOLDS, self.random_state):
+            own = Split(X[train], y[train], groups[train], rows.iloc[train])
+            fitted = [m._fitted(own._replace(X=x)) for m, x in zip(plain, own.X, strict=True)]
+            if set(own.y) == set(y):
+                pairs = zip(fitted, X[held_out], strict=True)
+                truth = np.arange(len(held_out)), np.searchsorted(fitted[0].labels, y[held_out])
+                shares.append([predictor.probabilities(x)[truth] for predictor, x in pairs])
+                left_out.append(groups[held_out])
+        if not shares:
+            return None
+        counts = compute_sample_weight("balanced", np.concatenate(left_out))
+        return mixture_weights(np.hstack(shares), counts).tolist()
 
     def _learn(self, verbose):
         super()._learn(verbose)
@@ -599,13 +558,15 @@ class EnsembleRecognizer(Recognizer):
         return {name: "; ".join(text[name] for text in texts) for name in texts[0]}
 
     def _content(self):
-        return {"class": type(self).__name__, "members": [m._content() for m in self.members]}
+        content = {"class": type(self).__name__, "members": [m._content() for m in self.members]}
+        return content | {"weights": self.predictor_.weights}
 
     @classmethod
     def _restored(cls, content, record, encoder=None):
         rec = cls.__new__(cls)
         rec._join([model_file.restored(own, record, encoder) for own in content["members"]])
-        rec._take(EnsemblePredictor.of([member.predictor_ for member in rec.members]))
+        weights = _checked_weights(content.get("weights"), len(rec.members))
+        rec._take(EnsemblePredictor.of([member.predictor_ for member in rec.members], weights))
         rec.record_, rec.adaptation_ = record, record.get("adaptation")
         return rec
 
@@ -641,6 +602,18 @@ class EnsembleRecognizer(Recognizer):
             Always.
         """
         raise ValueError("An ensemble has no best model; all its members take part.")
+
+
+def _checked_weights(weights, n_members):
+    """The weights of a file, or None where it has none, as older ones."""
+    if weights is None:
+        return None
+    legal = isinstance(weights, list) and len(weights) == n_members
+    if not (
+        legal and all(isinstance(x, float) and 0 <= x <= 1 for x in weights) and sum(weights) > 0
+    ):
+        raise model_file.ModelFileError(f"its members have the weights {weights!r:.60}; refused")
+    return weights
 
 
 def named_recognizer(name, **options):
@@ -682,18 +655,17 @@ def named_recognizer(name, **options):
 __getattr__ = moved(
     __name__,
     {
-        "adaptation": "SpeakerScaler VoiceScaler=SpeakerFrameScaler",
+        "adaptation": "SpeakerScaler VoiceScaler=SpeakerFrameScaler LIMIT",
+        "checks": "quiet_stderr",
+        "confidence": "cross_entropy",
         "data_extractor": "ragged source_version=extraction_version",
-        "deep_emotion_recognition": "FLATTERY=SHARE_DIVISOR",
         "features": "Course=Contour FUNCTIONALS feature_names",
         "model_file": "restored",
-        "frame_models": "CLIPS_FOR_HEIGHTS DILATIONS FEWEST FrameScaler HEIGHTS KERNELS"
-        " MOST_COLUMNS RandomConvolutions TAPS VOICED clip_statistics voiced_frames",
-        "models": "EmotionLDA LIMIT RIDGE components",
-        "networks": "ATTENTION BUCKETS PATIENCE SEGMENT SMOOTHING STATISTICS_DROPOUT STEP"
-        " STEPS_DROPOUT varied",
+        "models": "EmotionLDA RIDGE components",
+        "networks": "ATTENTION BUCKETS PATIENCE SMOOTHING STEP STEPS_DROPOUT segments=steps_of "
+        "varied",
         "plotting": "LINES",
         "tables": "speaker_groups",
-        "utils": "best_results make_estimator quiet_stderr tuned_estimator",
+        "utils": "best_results make_estimator tuned_estimator",
     },
 )

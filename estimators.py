@@ -57,8 +57,13 @@ class ModelFileError(ValueError):
 
 PLAIN = {cls.__name__: cls for cls in (StandardScaler, Ridge)}
 """Classes whose objects are stored as plain values and arrays, which all versions can read."""
-HOMES = "models", "frame_models", "adaptation", "deep_emotion_recognition"
+HOMES = "models", "adaptation", "deep_emotion_recognition"
 """Modules with classes for `PLAIN`."""
+GONE = {
+    "RandomConvolutions": "networks of earlier versions had other layers, so train the network "
+    "anew, or load the file with the version that saved it"
+}
+"""Classes that only older files hold, and what to do."""
 FORMER_HOMES = "emotion_recognition", "deep_emotion_recognition"  # their modules in older files
 
 
@@ -92,6 +97,9 @@ def plain_class(name):
     if name not in PLAIN:
         for module in HOMES:
             import_module(module)
+    if name not in PLAIN:
+        advice = GONE.get(name, "save the recognizer anew with this version, or update the project")
+        raise ModelFileError(f"it holds a {name:.60}, which this version doesn't know: {advice}")
     return PLAIN[name]
 
 

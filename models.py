@@ -511,38 +511,4 @@ def recommended_model(classification, n_kinds=0, blocks=None, targets=()):
     return BlockLDA(tuple(blocks), n_components=components(n_kinds))
 
 
-def linear_head(X, targets, copied):
-    """Linear scores of classes by `EmotionLDA`, or of a number by ridge regression.
-
-    Parameters
-    ----------
-    X : ndarray (n_clips, n_features)
-        Standardised.
-    targets : ndarray (n_clips, n_outputs)
-        A column for each class, 1 for the true one; or one column of numbers.
-    copied : bool
-        Whether there are copies among the clips.
-
-    Returns
-    -------
-    weights : ndarray (n_features, n_outputs)
-    offsets : ndarray (n_outputs,)
-        -1000 for a class that these clips lack.
-    """
-    if targets.shape[1] == 1:
-        model = Ridge(RIDGE).fit(X, targets[:, 0])
-        return model.coef_[:, np.newaxis], np.array([model.intercept_])
-    model = EmotionLDA(components(copied), clip=LIMIT).fit(X, targets.argmax(axis=1))
-    weights, offsets = np.zeros((X.shape[1], targets.shape[1])), np.full(targets.shape[1], -1e3)
-    weights[:, model.classes_], offsets[model.classes_] = model.coef_, model.intercept_
-    return weights, offsets
-
-
-__getattr__ = moved(
-    __name__,
-    {
-        "frame_models": "CLIPS_FOR_HEIGHTS DILATIONS FEWEST FrameScaler HEIGHTS KERNELS "
-        "MOST_COLUMNS RandomConvolutions TAPS VOICED clip_statistics columns_without_deltas "
-        "voiced_frames"
-    },
-)
+__getattr__ = moved(__name__, {"adaptation": "FrameScaler"})

@@ -26,10 +26,12 @@ from model_file import ModelFileError, unzip, zipped
 from processes import parallel
 
 CELLS = ("LSTM", "GRU", "SimpleRNN")
-SEGMENT, STEP = 32, 16  # frames that a step of the recurrent layers covers, and until the next
+STEP = 4  # frames that a step of the recurrent layers is the mean of
+PROJECTION = 128  # columns that the recurrent layers see
 ATTENTION = 64  # units that decide how much a step counts
-BUCKETS = 8, 10, 12, 16, 24, 48  # steps: clips of similar length share a batch
-STATISTICS_DROPOUT, STEPS_DROPOUT = 0.5, 0.1
+BUCKETS = 12, 16, 20, 26, 34, 48, 72  # steps: clips of similar length share a batch
+STEPS_DROPOUT = 0.2
+GAP, LOST = 0.2, 0.1  # at most this share of the steps, and this share of the columns, is erased
 SMOOTHING = 0.1  # of the labels
 PATIENCE = 6  # epochs without better recognition of the held-out speakers
 KERAS_MEMBERS = re.compile(r"config\.json|metadata\.json|model\.weights\.h5")
@@ -40,41 +42,37 @@ class Clips(NamedTuple):
     """What networks are trained on; the copies of n clips follow as rows n to 2 n and so on."""
 
     steps: np.ndarray
-    """(n_all_steps, 2 * n_columns) float32: the clips one after the other."""
+    """(n_all_steps, n_columns) float16: the clips one after the other; see `steps_of`"""
     starts: np.ndarray
     """(n_clips + 1,) of int: where each clip starts, and the end."""
-    statistics: np.ndarray
-    """(n_clips, n_statistics) float32"""
     targets: np.ndarray
     """(n_clips, n_outputs) float32"""
     weights: np.ndarray
     """(n_clips,) float32"""
 
 
-def segments(frames):
-    """Mean and deviation of `SEGMENT` frames every `STEP` frames: (n_steps, 2 * n_columns).
+def steps_of(frames):
+    """Means of every `STEP` frames: ndarray (n_steps, n_columns) float16, which halves the memory.
 
-    The last frame of a clip shorter than a segment is repeated.
+    Frames that are left at the end count with the last step.
 
     Parameters
     ----------
     frames : ndarray (n_frames, n_columns)
+        Standardised; at least one.
 
     Examples
     --------
-    >>> segments(np.zeros((64, 5))).shape
-    (3, 10)
+    >>> steps_of(np.zeros((11, 5))).shape, steps_of(np.zeros((3, 5))).shape
+    ((2, 5), (1, 5))
     """
-    missing = max(0, SEGMENT - len(frames))
-    frames = np.pad(frames, ((0, missing), (0, 0)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(frames, SEGMENT, axis=0)[::STEP]
-    return np.hstack([windows.mean(axis=-1), windows.std(axis=-1)])
+    starts = np.arange(0, max(1, len(frames) - STEP + 1), STEP)
+    lengths = np.diff([*starts, len(frames)])[:, np.newaxis]
+    return (np.add.reduceat(frames, starts, axis=0) / lengths).astype(np.float16)
 
 
 def varied(steps, rng):
-    """A clip a little faster or slower, with noise, and with gaps in time and in its columns.
-
-    The gaps are those of SpecAugment (Park et al. 2019).
+    """A clip with a gap in time and without some of its columns (SpecAugment, Park et al. 2019).
 
     Parameters
     ----------
@@ -82,17 +80,11 @@ def varied(steps, rng):
         Standardised.
     rng : numpy Generator
     """
-    n_steps = max(1, round(len(steps) * np.exp(rng.uniform(-0.2, 0.2))))
-    place = np.linspace(0, len(steps) - 1, n_steps)
-    before = place.astype(int)
-    after = np.minimum(before + 1, len(steps) - 1)
-    share = (place - before)[:, np.newaxis].astype(np.float32)
-    steps = steps[before] * (1 - share) + steps[after] * share
-    steps += 0.2 * rng.standard_normal(steps.shape, dtype=np.float32)
-    width = rng.integers(0, max(1, n_steps // 5))
-    start = rng.integers(0, n_steps - width + 1)
+    width = rng.integers(0, int(GAP * len(steps)) + 1)
+    start = rng.integers(0, len(steps) - width + 1)
+    steps = steps * (rng.random(steps.shape[1]) >= LOST)
     steps[start : start + width] = 0
-    return steps * (rng.random(steps.shape[1]) > 0.1)
+    return steps
 
 
 # architecture
@@ -124,64 +116,41 @@ def load_tensorflow():
     return tf
 
 
-def build_network(
-    n_columns,
-    n_statistics,
-    n_outputs,
-    *,
-    classification=True,
-    n_rnn_layers=2,
-    rnn_units=64,
-    dense_units=128,
-    cell="LSTM",
-    bidirectional=True,
-    dropout=(0.4, 0.4, 0.4, 0.4),
-):
-    """A Keras network from the frames of a clip to a score for each class, or to one number.
+def build_network(n_columns, n_outputs, *, cell="LSTM", rnn_units=(), dense_units=(), dropout=()):
+    """A Keras network from the steps of a clip to a score for each class, or to one number.
 
-    It has two heads of dense layers, over the statistics and over the steps, each with a loss of
-    its own; predictions average their outputs.
+    A projection, bidirectional recurrent layers, dense layers on mean, deviation and mean by
+    attention over time, of what the projection and what the recurrent layers give.
 
     Parameters
     ----------
-    n_columns, n_statistics, n_outputs : int
-    classification : bool
-    n_rnn_layers, rnn_units, dense_units : int
+    n_columns, n_outputs : int
     cell : {"LSTM", "GRU", "SimpleRNN"}
-    bidirectional : bool
+    rnn_units, dense_units : sequence of int
+        Of each layer; a bidirectional one has twice as many.
     dropout : sequence of float
-        A rate for each layer: the recurrent ones first, the others are those of the dense layers.
+        A rate for each layer: the recurrent ones first.
 
     Returns
     -------
     keras.Model
-        Inputs: steps (n_clips, n_steps, 2 * n_columns), see `segments`, standardised; mask
-        (n_clips, n_steps), 1 for a step and 0 for padding; statistics (n_clips, n_statistics),
-        standardised. Output (n_clips, n_heads, n_outputs): log probabilities or numbers.
+        Inputs: steps (n_clips, n_steps, n_columns), see `steps_of`; mask (n_clips, n_steps), 1 for
+        a step and 0 for padding. Output (n_clips, n_outputs): log odds or numbers.
     """
     load_tensorflow()
-    from keras import Input, Model, layers, ops
+    from keras import Input, Model, layers
 
-    steps, mask = Input((None, 2 * n_columns), name="steps"), Input((None,), name="mask")
-    statistics = Input((n_statistics,), name="statistics")
-    hidden = layers.Dropout(STATISTICS_DROPOUT)(statistics)
-    heads = [layers.Dense(dense_units, activation="relu")(hidden)]
-    if n_rnn_layers:
-        sequence = layers.Dropout(STEPS_DROPOUT)(steps)
-        for rate in dropout[:n_rnn_layers]:
-            layer = getattr(layers, cell)(rnn_units, return_sequences=True)
-            layer = layers.Bidirectional(layer) if bidirectional else layer
-            sequence = layers.Dropout(rate)(layer(sequence, mask=mask > 0.5))
-        heads.append(_over_time(sequence, mask))
-    outputs = []
-    for hidden in heads:
-        for rate in dropout[n_rnn_layers:]:
-            hidden = layers.Dropout(rate)(hidden)
-            hidden = layers.Dense(dense_units, activation="relu")(hidden)
-        outputs.append(layers.Dense(n_outputs, dtype="float32")(hidden))
-    output = ops.stack(outputs, axis=1)
-    output = ops.log_softmax(output) if classification else output
-    return Model([steps, mask, statistics], output)
+    steps, mask = Input((None, n_columns), name="steps"), Input((None,), name="mask")
+    hidden = layers.Dense(PROJECTION)(layers.Dropout(STEPS_DROPOUT)(steps))
+    projected = hidden = layers.LayerNormalization()(hidden)
+    for units, rate in zip(rnn_units, dropout, strict=False):
+        layer = layers.Bidirectional(getattr(layers, cell)(units, return_sequences=True))
+        hidden = layers.Dropout(rate)(layer(hidden, mask=mask > 0.5))
+    both = layers.Concatenate()([projected, hidden]) if rnn_units else projected
+    hidden = _over_time(both, mask)
+    for units, rate in zip(dense_units, dropout[len(rnn_units) :], strict=True):
+        hidden = layers.Dropout(rate)(layers.Dense(units, activation="relu")(hidden))
+    return Model([steps, mask], layers.Dense(n_outputs, dtype="float32")(hidden))
 
 
 def _over_time(steps, mask):
@@ -192,7 +161,7 @@ def _over_time(steps, mask):
     """
     from keras import layers, ops
 
-    weights = ops.expand_dims(mask, -1)
+    weights = ops.cast(ops.expand_dims(mask, -1), steps.dtype)
     count = ops.maximum(ops.sum(weights, axis=1), 1)
     mean = ops.sum(steps * weights, axis=1) / count
     around = ops.square(steps - ops.expand_dims(mean, 1)) * weights
@@ -202,38 +171,33 @@ def _over_time(steps, mask):
     return ops.concatenate([mean, deviation, ops.sum(attention * steps, axis=1)], axis=1)
 
 
-def joined_network(networks, share, *, classification=True):
-    """One network: the mean of several, and a new linear layer over the statistics.
+def mean_network(networks, *, classification=True):
+    """One network: the mean of several, of their log probabilities or numbers.
 
     Parameters
     ----------
     networks : list of keras.Model
         See `build_network`.
-    share : float
-        Weight of their mean; the linear layer has the rest.
     classification : bool
 
     Returns
     -------
-    keras.Model, keras.layers.Dense
-        The network, with the inputs of each and output (n_clips, 1, n_outputs); the linear layer.
+    keras.Model
+        With the inputs of each and output (n_clips, n_outputs).
     """
-    from keras import Model, layers, ops
+    from keras import Model, ops
 
-    inputs = networks[0].inputs
-    outputs = ops.concatenate([network(inputs) for network in networks], axis=1)
-    linear = layers.Dense(outputs.shape[-1], name="linear")
-    scores = linear(inputs[2])
-    scores = ops.log_softmax(scores) if classification else scores
-    output = share * ops.mean(outputs, axis=1) + (1 - share) * scores
-    return Model(inputs, output[:, None]), linear
+    outputs = [network(networks[0].inputs) for network in networks]
+    if classification:
+        outputs = [ops.log_softmax(output) for output in outputs]
+    return Model(networks[0].inputs, ops.mean(ops.stack(outputs), axis=0))
 
 
 # prediction
 
 
 def as_function(network):
-    """A network as a function of steps, mask and statistics, traced once for all batch sizes.
+    """A network as a function of steps and mask, traced once for all batch sizes.
 
     Parameters
     ----------
@@ -245,15 +209,14 @@ def as_function(network):
     return tf.function(lambda *inputs: network(inputs, training=False), signature, autograph=False)
 
 
-def predict_batches(function, steps, statistics, batch_size=64):
-    """The mean output of a network's heads: ndarray (n_clips, n_outputs).
+def predict_batches(function, steps, batch_size=64):
+    """What a network says of clips: ndarray (n_clips, n_outputs).
 
     Parameters
     ----------
     function : callable
         See `as_function`.
     steps : list of ndarray (n_steps, n_columns)
-    statistics : ndarray (n_clips, n_statistics)
     batch_size : int
         Clips of similar length share a batch.
     """
@@ -265,7 +228,7 @@ def predict_batches(function, steps, statistics, batch_size=64):
         for row, i in enumerate(chunk):
             padded[row, : lengths[i]] = steps[i]
             mask[row, : lengths[i]] = 1
-        predicted = function(padded, mask, statistics[chunk]).numpy().mean(axis=1)
+        predicted = function(padded, mask).numpy()
         outputs = np.empty((len(steps), predicted.shape[1])) if outputs is None else outputs
         outputs[chunk] = predicted
     return outputs
@@ -283,9 +246,9 @@ def train_networks(clips, folds, settings, *, n_jobs=-1, verbose=1, log_folder=N
     folds : list of (train, held_out)
         Rows. The held-out clips decide the learning rate and when to stop.
     settings : dict
-        architecture (keywords of `build_network`), classification, batch_size, epochs, optimizer,
-        learning_rate, loss, augment, mixed_precision; n_versions: how often each clip is among
-        `clips`, for epochs as long as without copies; seed.
+        architecture (keywords of `build_network`), classification, batch_size, epochs,
+        learning_rate, mixed_precision; n_versions: how often each clip is among `clips`, for epochs
+        as long as without copies; seed.
     n_jobs : int
         Networks that are trained at a time; on a GPU one.
     verbose : int
@@ -298,21 +261,21 @@ def train_networks(clips, folds, settings, *, n_jobs=-1, verbose=1, log_folder=N
     weights : list of list of ndarray
         See keras.Model.get_weights, for each network.
     outputs : list of ndarray (n_held_out, n_outputs)
-        Predictions of the held-out clips, averaged over the heads.
+        What the networks say of the held-out clips.
     history : DataFrame
-        network, epoch, loss, val_loss, val_accuracy (or val_mae), learning_rate.
+        network, epoch, loss, uar (or mae), val_loss, val_uar (or val_mae), learning_rate.
     """
     check_clock()  # not at the end of the training, when the networks are put into files
-    tf = load_tensorflow()
-    n_jobs = 1 if tf.config.list_physical_devices("GPU") else n_jobs
     with tempfile.TemporaryDirectory() as temporary:
         names = [f"network-{i}" for i in range(len(folds))]
         files = [Path(temporary, f"{name}.csv") for name in names]  # another run may log there, too
         logs = [Path(log_folder or temporary, name) for name in names]
-        with _progress(files, settings["epochs"], verbose), warnings.catch_warnings():
+        n_batches = [_n_batches(train, settings) for train, _ in folds]
+        with _progress(files, n_batches, settings["epochs"], verbose), warnings.catch_warnings():
             # joblib takes TensorFlow's memory for a leak
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-            trained = parallel(n_jobs)(
+            gpus = load_tensorflow().config.list_physical_devices("GPU")
+            trained = parallel(1 if gpus else n_jobs)(
                 delayed(_train_network)(*paths, settings["seed"] + i, settings, clips, *folds[i])
                 for i, paths in enumerate(zip(files, logs, strict=True))
             )
@@ -321,48 +284,59 @@ def train_networks(clips, folds, settings, *, n_jobs=-1, verbose=1, log_folder=N
     return weights, outputs, history
 
 
+def _n_batches(train, settings):
+    return math.ceil(len(train) / settings["n_versions"] / settings["batch_size"])
+
+
 def _train_network(file, log, seed, settings, clips, train, held_out):
     """Train one network, its epochs in a CSV file and a log: its weights and its outputs."""
     tf = load_tensorflow()
     import keras
-    from keras import callbacks, losses, optimizers
+    from keras import callbacks, losses, metrics, optimizers
 
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     with suppress(RuntimeError):  # in this process a network was trained before
         tf.config.threading.set_inter_op_parallelism_threads(1)
         tf.config.threading.set_intra_op_parallelism_threads(1)
-    # the loss also rises where a network gets more confident and is right as often
-    watched = "val_accuracy" if settings["classification"] else "val_loss"
     with _precision(settings["mixed_precision"]):
         network = build_network(**settings["architecture"])
-        optimizer = optimizers.get(settings["optimizer"])
-        optimizer.learning_rate, optimizer.global_clipnorm = settings["learning_rate"], CLIP_NORM
-        loss, metric = settings["loss"] or "mae", "mae"
-        if settings["classification"]:
-            entropy = losses.CategoricalCrossentropy(from_logits=True, label_smoothing=SMOOTHING)
-            loss, metric = settings["loss"] or entropy, "accuracy"
-        network.compile(optimizer, loss, metrics=[metric], jit_compile=False)
-    steps = [clips.steps[a:b] for a, b in pairwise(clips.starts)]
-    n_heads, batch_size = network.output_shape[1], settings["batch_size"]
-    labels = (np.repeat(x[:, np.newaxis], n_heads, axis=1) for x in (clips.targets, clips.weights))
-    data = steps, clips.statistics, *labels
+    # the loss also rises where a network gets more confident and is right as often
+    watched, mode, loss, metric = "val_loss", "min", "mae", metrics.MeanAbsoluteError(name="mae")
+    if settings["classification"]:
+        # the weights count all classes the same, so the accuracy is a mean of recalls
+        watched, mode, metric = "val_uar", "max", metrics.CategoricalAccuracy(name="uar")
+        loss = losses.CategoricalCrossentropy(from_logits=True, label_smoothing=SMOOTHING)
+    optimizer = optimizers.AdamW(settings["learning_rate"], global_clipnorm=CLIP_NORM)
+    network.compile(optimizer, loss, weighted_metrics=[metric], jit_compile=False)
+    steps, batch_size = (
+        [clips.steps[a:b] for a, b in pairwise(clips.starts)],
+        settings["batch_size"],
+    )
+    data, ticks = (steps, clips.targets, clips.weights), file.with_suffix(".ticks")
     network.fit(
-        _batches(*data, train, batch_size, seed, settings["augment"]),
+        _batches(*data, train, batch_size, seed),
         validation_data=_batches(*data, held_out, batch_size),
         epochs=settings["epochs"],
-        steps_per_epoch=math.ceil(len(train) / settings["n_versions"] / batch_size),
+        steps_per_epoch=_n_batches(train, settings),
         shuffle=False,  # `_batches` does it
         verbose=0,
         callbacks=[
-            callbacks.CSVLogger(str(file)),
-            callbacks.TensorBoard(str(log), write_graph=False),
+            callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: _tick(ticks)),
             callbacks.ReduceLROnPlateau(factor=0.5, patience=PATIENCE // 2),
-            callbacks.EarlyStopping(watched, patience=PATIENCE, restore_best_weights=True),
+            callbacks.CSVLogger(str(file)),  # after it, with its learning rate
+            callbacks.TensorBoard(str(log), write_graph=False),
+            callbacks.EarlyStopping(watched, 0, PATIENCE, 0, mode, restore_best_weights=True),
         ],
     )
-    own = [steps[j] for j in held_out], clips.statistics[held_out]
-    return network.get_weights(), predict_batches(as_function(network), *own)
+    own = [steps[i] for i in held_out]
+    return network.get_weights(), predict_batches(as_function(network), own)
+
+
+def _tick(file):
+    """Count a batch: a byte in a file, which `_progress` watches."""
+    with file.open("ab") as ticks:
+        ticks.write(b".")
 
 
 @contextmanager
@@ -378,7 +352,7 @@ def _precision(mixed):
         config.set_dtype_policy(before)
 
 
-def _batches(steps, statistics, targets, weights, rows, batch_size, seed=None, augment=False):
+def _batches(steps, targets, weights, rows, batch_size, seed=None):
     """A tf.data.Dataset of padded batches of clips of similar length: inputs, targets, weights.
 
     With a seed it never ends, and each epoch has another order and other variations.
@@ -389,14 +363,13 @@ def _batches(steps, statistics, targets, weights, rows, batch_size, seed=None, a
     def clips():
         rng = np.random.default_rng([seed or 0, next(epochs)])
         for i in rows if seed is None else rng.permutation(rows):
-            own = varied(steps[i], rng) if augment else steps[i]
+            own = steps[i] if seed is None else varied(steps[i], rng)
             mask = np.ones(len(own), dtype=np.float32)
-            yield {"steps": own, "mask": mask, "statistics": statistics[i]}, targets[i], weights[i]
+            yield {"steps": own, "mask": mask}, targets[i], weights[i]
 
     inputs = {
-        "steps": tf.TensorSpec((None, steps[0].shape[1]), tf.float32),
+        "steps": tf.TensorSpec((None, steps[0].shape[1]), tf.float16),
         "mask": tf.TensorSpec((None,), tf.float32),
-        "statistics": tf.TensorSpec(statistics.shape[1:], tf.float32),
     }
     labels = [tf.TensorSpec(array.shape[1:], tf.float32) for array in (targets, weights)]
     dataset = tf.data.Dataset.from_generator(clips, output_signature=(inputs, *labels))
@@ -412,17 +385,21 @@ def _batches(steps, statistics, targets, weights, rows, batch_size, seed=None, a
 
 
 @contextmanager
-def _progress(files, n_epochs, verbose):
-    """A block with a bar over all epochs, counted in the CSV files where the networks log them."""
+def _progress(files, n_batches, n_epochs, verbose):
+    """A block with a bar over all batches, and what the last epochs brought, from their files.
+
+    It is there before TensorFlow is, and knows the time left after some batches.
+    """
     if not verbose:
         yield
         return
     ended = threading.Event()
-    with tqdm(total=len(files) * n_epochs, desc="Training", unit="epoch") as bar:
+    with tqdm(total=sum(n_batches) * n_epochs, desc="Training", unit="batch") as bar:
 
         def watch():
             while not ended.wait(0.5):
-                bar.update(sum(map(_epochs_done, files)) - bar.n)
+                bar.update(sum(map(_n_ticks, files)) - bar.n)
+                bar.set_postfix_str(_last_epochs(files))
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
@@ -431,14 +408,32 @@ def _progress(files, n_epochs, verbose):
         finally:
             ended.set()
             watcher.join()
-            done, since = sum(map(_epochs_done, files)), bar.start_t
+            done, since = sum(map(_n_ticks, files)), bar.start_t
             bar.reset(done)  # some networks have stopped early: a full bar, in notebooks too
             bar.start_t = since
             bar.update(done)
+            bar.set_postfix_str(_last_epochs(files))
 
 
-def _epochs_done(file):
-    return max(0, file.read_bytes().count(b"\n") - 1) if file.is_file() else 0
+def _n_ticks(file):
+    ticks = file.with_suffix(".ticks")
+    return ticks.stat().st_size if ticks.is_file() else 0
+
+
+def _last_epochs(files):
+    """The scores of the last epoch of each network, in the mean: str."""
+    rows = []
+    for file in files:
+        if file.is_file():
+            names, *epochs = file.read_text().rpartition("\n")[0].splitlines() or [""]
+            rows += [
+                dict(zip(names.split(","), row.split(","), strict=True)) for row in epochs[-1:]
+            ]
+    if not rows:
+        return "first epoch"
+    means = {k: np.mean([float(row[k]) for row in rows]) for k in rows[0] if "learning" not in k}
+    epoch = means.pop("epoch") + 1
+    return ", ".join([f"epoch {epoch:.0f}", *(f"{k} {x:.2f}" for k, x in sorted(means.items()))])
 
 
 # files

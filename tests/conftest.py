@@ -39,10 +39,12 @@ FEW = {"features": ["mfcc"], "functionals": ["mean", "std"]}
 
 TINY_NETWORK = {
     "rnn_units": 4,
-    "dense_units": 8,
+    "dense_units": 16,
     "n_rnn_layers": 0,  # recurrent layers take TensorFlow seconds to build
     "n_dense_layers": 1,
-    "epochs": 2,
+    "epochs": 12,
+    "learning_rate": 0.003,
+    "dropout": 0.2,
     "n_networks": 2,
     "speeds": 0,
     "logs_dir": None,

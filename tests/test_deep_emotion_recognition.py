@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import BUNDLED, EMOTIONS, FEW, ODD_ORDER
+from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.svm import SVC
 
 import deep_emotion_recognition as deep
 import metrics
+from adaptation import FrameScaler
 from audio import load_audio
 from augmentation import SPEEDS, at_speed, noisy_copy
 from confidence import distances
@@ -25,7 +27,7 @@ from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer, 
 from emotion_recognition import EmotionRecognizer, Recognizer, recommended
 from evaluation import evaluate
 from features import FRAMES, RECOMMENDED_FEATURES, extract
-from models import FrameScaler
+from model_file import ModelFileError
 from predictor import EnsemblePredictor, Predictor
 from tables import speaker_groups
 
@@ -112,13 +114,13 @@ def test_a_network_for_adaptation_is_trained_unless_unwanted(network, plain):
 
 def test_adaptation_to_a_speaker(network, bundled_clips):
     own = [path for path in bundled_clips if "v21_" in path]
-    before = network.predict_proba(own[3])
-    adapted = network.adapt(own[:3])
-    after = adapted.predict_proba(own[3])
+    before = network.predict_proba(own[4])
+    adapted = network.adapt(own[::3])
+    after = adapted.predict_proba(own[4])
     assert sum(after.values()) == pytest.approx(1, abs=1e-5) and after != before
     assert adapted.model is network.predictor_.by_speaker.model
-    assert network.predict_proba(own[3]) == before and network.predictor_.speaker is None
-    assert network.adapt(own[:3], labels="sad").predict_proba(own[3]) != after
+    assert network.predict_proba(own[4]) == before and network.predictor_.speaker is None
+    assert network.adapt(own[::3], labels="sad").predict_proba(own[4]) != after
 
 
 def test_networks_are_given_copies_of_the_clips(network, monkeypatch):
@@ -171,7 +173,7 @@ def test_a_layer_class_will_do_for_a_cell():
 def test_what_is_wrong_is_named():
     with pytest.raises(ValueError, match=r"Unknown cell 'LSTN'.*Did you mean 'LSTM'"):
         DeepEmotionRecognizer(cell="LSTN")
-    with pytest.raises(ValueError, match=r"dropout has 2 numbers for 2 recurrent and 2 dense"):
+    with pytest.raises(ValueError, match=r"dropout has 2 numbers for 4 of 2 recurrent and 2 dense"):
         DeepEmotionRecognizer(dropout=[0.1, 0.2])
     with pytest.raises(TypeError, match=r"Unknown option 'rnn_unit'.*Did you mean 'rnn_units'"):
         DeepEmotionRecognizer(rnn_unit=3)
@@ -225,7 +227,9 @@ def mixed(odd_rec, network):
 def test_an_ensemble_predicts_the_mean_of_its_members(mixed, odd_rec, network, bundled_clips):
     some = bundled_clips[:6:5]
     pairs = zip(odd_rec.predict_proba(some), network.predict_proba(some), strict=True)
-    expected = [{emotion: (p[emotion] + q[emotion]) / 2 for emotion in ODD_ORDER} for p, q in pairs]
+    share, rest = mixed.predictor_.weights
+    assert share + rest == pytest.approx(1) and min(share, rest) > 0
+    expected = [{e: share * p[e] + rest * q[e] for e in ODD_ORDER} for p, q in pairs]
     for path, together, want in zip(some, mixed.predict_proba(some), expected, strict=True):
         assert list(together) == ODD_ORDER and together == pytest.approx(want, abs=1e-5)
         assert mixed.predict_proba(path) == pytest.approx(want, abs=1e-5)
@@ -240,7 +244,8 @@ def test_an_ensemble_is_as_novel_as_its_members_find(ensemble, bundled_clips):
     signal = load_audio(bundled_clips[0])
     probabilities, novelty = ensemble.listen(signal)
     each = [member.listen(signal) for member in ensemble.members]
-    np.testing.assert_allclose(probabilities, np.mean([p for p, _ in each], axis=0))
+    weights = ensemble.predictor_.weights
+    np.testing.assert_allclose(probabilities, np.average([p for p, _ in each], 0, weights))
     assert novelty == max(own for _, own in each)
     for member, (_, novelty) in zip(ensemble.members, each, strict=True):
         predictor = member.predictor_
@@ -266,6 +271,24 @@ def test_an_ensemble_of_numbers(regressor, bundled_clips):
     assert repr(both).startswith(
         "<EnsembleRecognizer of sad 0, neutral 1, happy 2: Ridge and Ridge"
     )
+
+
+def test_the_weights_of_members_are_fitted_on_speakers_left_out(odd_rec):
+    """A member that knows nothing counts next to nothing, and a file keeps the weights."""
+    guess = EmotionRecognizer(
+        DummyClassifier(), emotions=ODD_ORDER, balance=False, **FEW, **BUNDLED
+    )
+    both = EnsembleRecognizer([odd_rec, guess]).train()
+    share, rest = both.predictor_.weights
+    assert rest < 0.35 < 0.65 < share
+    content = both._content()
+    loaded = EnsembleRecognizer._restored(content, both._record())
+    assert loaded.predictor_.weights == [share, rest]
+    older = {name: part for name, part in content.items() if name != "weights"}
+    assert EnsembleRecognizer._restored(older, both._record()).predictor_.weights is None
+    for wrong in ([1.0], [0.5, -0.5], [0.0, 0.0], "ab", [float("nan"), 1.0]):
+        with pytest.raises(ModelFileError, match="weights"):
+            EnsembleRecognizer._restored(content | {"weights": wrong}, both._record())
 
 
 def test_members_may_have_weights(odd_rec, few_svc, bundled_clips):
@@ -298,7 +321,9 @@ def test_an_ensemble_is_adapted_member_by_member(ensemble, bundled_clips):
         assert recognizer.predictor_.speaker is None and "adapted" not in repr(recognizer)
     found = adapted.predict_proba(bundled_clips[5])
     p, q = (own.predict_proba(bundled_clips[5]) for own in each)
-    assert found == pytest.approx({e: (p[e] + q[e]) / 2 for e in ODD_ORDER}) and found != before
+    share, rest = adapted.predictor_.weights
+    assert found == pytest.approx({e: share * p[e] + rest * q[e] for e in ODD_ORDER})
+    assert found != before
     assert ensemble.predict_proba(bundled_clips[5]) == before
     assert [m.predict(bundled_clips[5]) for m in adapted.members] == [
         own.predict(bundled_clips[5]) for own in each
@@ -396,30 +421,34 @@ def test_the_members_of_the_usual_ensemble_learn_from_copies():
         members = EnsembleRecognizer(**BUNDLED, **options).members
         return [(member.speeds, member.noisy) for member in members]
 
-    assert copies() == [(4, 1), (4, 0)]
-    assert copies(noisy=2) == copies(degraded=2) == [(4, 2), (4, 2)]
+    assert copies() == [(4, 1), (2, 0)]
+    assert copies(noisy=2) == copies(degraded=2) == [(4, 2), (2, 2)]
     assert copies(speeds=0) == copies(voices=0) == [(0, 1), (0, 0)]
     with pytest.raises(TypeError, match="Did you mean 'emotions'"):
         EnsembleRecognizer(emotion=["sad"])
 
 
 def test_a_network_takes_frames_of_one_kind():
-    own = DeepEmotionRecognizer(features=["encoder"], **BUNDLED)
-    assert own.features == ["encoder"] and own.model.features == ("encoder",)
-    assert own.untrained().features == ["encoder"]
-    plain = DeepEmotionRecognizer(**BUNDLED)
-    assert DeepEmotionRecognizer(encoder=None, **BUNDLED).features == plain.features
-    for wrong in ({"encoder": "whisper-base"}, {"features": ["prosody", "encoder"]}):
-        with pytest.raises(ValueError, match=r"one kind.*got .*prosody, .*encoder\. features="):
+    own = DeepEmotionRecognizer(**BUNDLED)
+    assert own.features == own.untrained().features == ["encoder"]
+    other = DeepEmotionRecognizer(encoder="whisper-base@1", **BUNDLED)
+    assert other.features == other.untrained().features == ["encoder:whisper-base@1"]
+    plain = DeepEmotionRecognizer(encoder=None, **BUNDLED)
+    assert plain.features == plain.untrained().features == ["spectrum", "prosody", "quality"]
+    for wrong in (
+        {"features": ["prosody"], "encoder": "whisper-base"},
+        {"features": ["prosody", "encoder"]},
+    ):
+        with pytest.raises(ValueError, match=r"one kind.*got prosody, encoder.*\. features="):
             DeepEmotionRecognizer(**wrong, **BUNDLED)
 
 
-def test_the_network_of_the_usual_ensemble_takes_no_encoder():
-    for encoder, name in ((None, None), ("whisper-base@1", "whisper-base@1")):
+def test_the_members_of_the_usual_ensemble_have_the_same_encoder():
+    for encoder in (None, "whisper-base@1"):
         first, network = EnsembleRecognizer(encoder=encoder, **BUNDLED).members
-        assert first.encoder == name and network.encoder is None
+        assert first.encoder == network.encoder == encoder
     first, network = EnsembleRecognizer(**BUNDLED).members
-    assert first.features == [*RECOMMENDED_FEATURES] and network.encoder is None
+    assert first.features == [*RECOMMENDED_FEATURES] and network.features == ["encoder"]
 
 
 def test_evaluation_runs_ensembles(ensemble):

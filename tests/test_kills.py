@@ -3,6 +3,7 @@
 The moments of the kills are random, and each run gets a little further than the one before.
 """
 
+import ast
 import hashlib
 import json
 import os
@@ -160,7 +161,8 @@ def test_a_network_killed_in_training_is_trained_whole(tmp_path):
 
     env = os.environ | {"SER_CACHE_DIR": str(tmp_path / "cache")}
     found = until_done(command("killed"), 30, KILLS[1:4], env=env)
-    assert found == output(command("whole"), env=env)
+    whole = output(command("whole"), env=env)  # threads may add up in another order
+    assert ast.literal_eval(found) == pytest.approx(ast.literal_eval(whole), abs=1e-5)
     kept, whole = (tree(tmp_path / name / "results") for name in ("killed", "whole"))
     assert {*kept} - {*hidden(tmp_path / "killed" / "results")} == {*whole}
 

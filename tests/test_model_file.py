@@ -40,7 +40,6 @@ import emotion_recognition
 import encoder
 import features
 import model_file
-import models
 import utils
 from audio import load_audio
 from augmentation import noisy_copy
@@ -253,16 +252,25 @@ def test_files_of_an_older_version_predict_the_same(name):
 
 
 def test_a_class_is_found_by_a_former_name():
-    found = unpack(model_file.pack({"scaler": models.FrameScaler()}, "a card"))["scaler"]
-    assert type(found) is models.FrameScaler
+    found = unpack(model_file.pack({"scaler": adaptation.FrameScaler()}, "a card"))["scaler"]
+    assert type(found) is adaptation.FrameScaler
     data = members_of(model_file.pack({"scaler": adaptation.SpeakerFrameScaler()}, "a card"))
     former = data["header.json"].replace(b"SpeakerFrameScaler", b"VoiceScaler")
     found = unpack(model_file._sealed(data | {"header.json": former}))["scaler"]
     assert type(found) is adaptation.SpeakerFrameScaler
 
 
+def test_a_network_of_an_earlier_version_is_named():
+    """Its layers are gone."""
+    data = members_of(model_file.pack({"scaler": adaptation.FrameScaler()}, "a card"))
+    for name, advice in (("RandomConvolutions", "train the network anew"), ("Own", "update")):
+        header = data["header.json"].replace(b"FrameScaler", name.encode())
+        with pytest.raises(ModelFileError, match=f"holds a {name}.*doesn't know: .*{advice}"):
+            unpack(model_file._sealed(data | {"header.json": header}))
+
+
 def test_a_file_is_read_before_its_classes_are_imported(tmp_path):
-    (tmp_path / "scaler.ser").write_bytes(pack({"scaler": models.FrameScaler()}, "a card"))
+    (tmp_path / "scaler.ser").write_bytes(pack({"scaler": adaptation.FrameScaler()}, "a card"))
     code = f"import model_file; print(model_file.read({str(tmp_path / 'scaler.ser')!r}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True)
     assert "FrameScaler" in done.stdout, done.stderr
@@ -1152,7 +1160,6 @@ def test_weights_that_point_outside_or_are_a_bomb_are_refused(kind, network_path
         ("dense_units", 2**14),
         ("n_networks_", 64),
         ("n_columns_", 2**20),
-        ("n_statistics_", 2**20),
         ("n_dense_layers", None),
         ("n_networks_", None),
     ],

@@ -1,4 +1,4 @@
-"""Networks over frames: padding, training on some speakers, repetition; discriminant as oracle.
+"""Networks over frames: padding, training on some speakers, repetition, what order tells.
 
 The networks are as small as a test allows. Those without recurrent layers take TensorFlow a tenth
 of the time.
@@ -10,33 +10,44 @@ import numpy as np
 import pytest
 from conftest import REPO
 from matplotlib.image import imread
-from test_frame_models import matrices
+from scipy.special import log_softmax
+from sklearn.linear_model import LogisticRegression
 
 import deep_emotion_recognition as deep
+import networks
+from adaptation import FrameScaler
+from confidence import temperature
 from data_extractor import ragged
-from deep_emotion_recognition import SHARE_DIVISOR, SHARES, FrameNetwork
-from models import EmotionLDA, FrameScaler, clip_statistics
+from deep_emotion_recognition import FrameNetwork
 from networks import (
-    SEGMENT,
+    GAP,
     STEP,
     _precision,
     as_function,
     build_network,
+    mean_network,
     predict_batches,
-    segments,
+    steps_of,
     varied,
 )
 
 SMALL = {
     "rnn_units": 4,
-    "dense_units": 8,
+    "dense_units": 16,
     "n_rnn_layers": 0,
     "n_dense_layers": 1,
+    "learning_rate": 0.01,
+    "dropout": 0.1,
     "epochs": 2,
     "n_jobs": 1,
     "verbose": 0,
     "logs_dir": None,
 }
+
+
+def matrices(lengths=(60, 7, 33, 130), n_columns=5):
+    rng = np.random.default_rng(0)
+    return ragged([rng.normal(size=(n, n_columns)).astype(np.float32) for n in lengths])
 
 
 @pytest.fixture(scope="module")
@@ -77,50 +88,66 @@ def like(network, **changes):
 
 @pytest.mark.parametrize("cell", ["LSTM", pytest.param("GRU", marks=pytest.mark.slow)])
 def test_padding_never_changes_a_prediction(cell):
-    X = matrices()
-    steps, statistics = [segments(x) for x in X], clip_statistics(X)
-    network = build_network(
-        5, statistics.shape[1], 3, n_rnn_layers=2, rnn_units=6, dense_units=6, cell=cell
-    )
-    function = as_function(network)
-    together = predict_batches(function, steps, statistics)
-    alone = [predict_batches(function, [steps[i]], statistics[[i]])[0] for i in range(len(X))]
+    steps = [steps_of(x) for x in matrices()]
+    settings = {"rnn_units": [6, 6], "dense_units": [6], "dropout": [0.1] * 3}
+    function = as_function(build_network(5, 3, cell=cell, **settings))
+    together = predict_batches(function, steps)
+    alone = [predict_batches(function, [own])[0] for own in steps]
     np.testing.assert_allclose(together, alone, atol=1e-5)
     assert np.ptp(together, axis=0).max() > 1e-3  # the clips are told apart
-    noise = function(
-        np.pad(steps[1][None], ((0, 0), (0, 93), (0, 0)), constant_values=9.0),
-        np.pad(np.ones((1, len(steps[1])), dtype=np.float32), ((0, 0), (0, 93))),
-        statistics[[1]],
-    ).numpy()
-    np.testing.assert_allclose(noise[0].mean(axis=0), alone[1], atol=1e-5)
+    padded = np.pad(steps[1][None], ((0, 0), (0, 93), (0, 0)), constant_values=9.0)
+    mask = np.pad(np.ones((1, len(steps[1]))), ((0, 0), (0, 93)))
+    found = function(padded.astype(np.float32), mask.astype(np.float32)).numpy()
+    np.testing.assert_allclose(found[0], alone[1], atol=1e-5)
 
 
-def test_a_clip_of_a_few_frames_has_a_prediction():
-    X = matrices((1, 2, SEGMENT))
-    statistics = clip_statistics(X)
-    options = {"n_rnn_layers": 1, "rnn_units": 4, "dense_units": 4, "cell": "SimpleRNN"}
-    network = build_network(5, statistics.shape[1], 2, **options)
-    steps = [segments(x) for x in X]
-    assert [len(own) for own in steps] == [1, 1, 1]
-    assert np.isfinite(predict_batches(as_function(network), steps, statistics)).all()
+def test_the_mean_of_networks_is_that_of_their_log_probabilities():
+    both = [build_network(5, 3, dense_units=[4], dropout=[0]) for _ in range(2)]
+    inputs = np.ones((2, 4, 5), np.float32), np.ones((2, 4), np.float32)
+    first, second = (network(inputs).numpy().astype(float) for network in both)
+    expected = (log_softmax(first, axis=1) + log_softmax(second, axis=1)) / 2
+    np.testing.assert_allclose(mean_network(both)(inputs), expected, atol=1e-5)
+    numbers = mean_network(both, classification=False)(inputs)
+    np.testing.assert_allclose(numbers, (first + second) / 2, atol=1e-5)
 
 
-def test_segments_are_mean_and_deviation_of_overlapping_frames():
-    X = matrices((SEGMENT + 2 * STEP + 3,))[0]
-    steps = segments(X)
-    assert steps.shape == (3, 10) and steps.dtype == np.float32
-    third = X[2 * STEP : 2 * STEP + SEGMENT]
-    np.testing.assert_allclose(steps[2], [*third.mean(axis=0), *third.std(axis=0)], rtol=1e-5)
+def test_steps_are_means_of_frames_of_which_none_is_lost():
+    X = matrices((2 * STEP + 3,))[0]
+    steps = steps_of(X)
+    assert steps.shape == (2, 5) and steps.dtype == np.float16
+    np.testing.assert_allclose(steps[0], X[:STEP].mean(axis=0), atol=1e-3)
+    np.testing.assert_allclose(steps[1], X[STEP:].mean(axis=0), atol=1e-3)
+    for n in range(1, STEP):
+        np.testing.assert_allclose(steps_of(X[:n]), X[:n].mean(axis=0)[None], atol=1e-3)
 
 
-def test_variations_keep_the_columns_and_repeat_by_seed():
-    frames = matrices((100,))[0]
-    first, again = (varied(frames, np.random.default_rng(3)) for _ in range(2))
+def test_variations_erase_steps_and_columns_and_repeat_by_seed():
+    steps = matrices((100,), 50)[0]
+    first, again = (varied(steps, np.random.default_rng(3)) for _ in range(2))
     np.testing.assert_array_equal(first, again)
-    lengths = {len(varied(frames, np.random.default_rng(seed))) for seed in range(20)}
-    assert len(lengths) > 5 and 80 < min(lengths) < 100 < max(lengths) < 125
-    assert first.dtype == np.float32 and first.shape[1] == 5
-    assert len(varied(frames[:1], np.random.default_rng(0))) == 1
+    erased = [varied(steps, np.random.default_rng(seed)) == 0 for seed in range(20)]
+    gaps = [own.all(axis=1).mean() for own in erased]
+    lost = [own.all(axis=0).mean() for own in erased]
+    assert len(set(gaps)) > 5 and max(gaps) <= GAP and 0.02 < np.mean(lost) < 0.2
+    assert len(varied(steps[:1], np.random.default_rng(0))) == 1
+
+
+@pytest.mark.slow
+def test_a_network_sees_the_order_of_frames(tmp_path):
+    """The same frames in another order: nothing that is summed up over time tells them apart."""
+    rng = np.random.default_rng(0)
+    y, X, half = np.tile(["up", "down"], 160), [], 160
+    for direction in y:
+        x = np.sort(rng.normal(size=(40, 4)), axis=0)[:: 1 if direction == "up" else -1]
+        X.append(x.astype(np.float32))
+    settings = SMALL | {"n_rnn_layers": 1, "rnn_units": 8, "epochs": 15, "batch_size": 8}
+    settings |= {"n_networks": 1, "results_dir": str(tmp_path)}
+    X, sums = ragged(X), np.array([[*x.mean(axis=0), *x.std(axis=0)] for x in X])
+    linear = LogisticRegression().fit(sums[:half], y[:half])
+    assert linear.score(sums[half:], y[half:]) < 0.7
+    settings |= {"n_networks": 1, "results_dir": str(tmp_path)}
+    network = FrameNetwork(**settings).fit(X[:half], y[:half])
+    assert np.mean(network.predict(X[half:]) == y[half:]) > 0.9
 
 
 # training
@@ -151,7 +178,8 @@ def test_an_identical_run_is_loaded_and_any_other_is_trained(network, clips, fol
     [path] = (REPO / folders["results_dir"]).glob("*.npz")
     for ours, theirs in zip(weights(network), weights(same), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    assert same.history_.equals(network.history_) and same.share_ == network.share_
+    assert same.history_.equals(network.history_)
+    assert same.temperature_ == network.temperature_
     copy = pickle.loads(pickle.dumps(same))
     np.testing.assert_array_equal(copy.predict_proba(X[:9]), network.predict_proba(X[:9]))
     other = X.copy()
@@ -160,7 +188,7 @@ def test_an_identical_run_is_loaded_and_any_other_is_trained(network, clips, fol
     for data in ((X, y, groups), (other, y, groups), (X, y[::-1], groups), (X, y, groups[::-1])):
         mark = same._fingerprint(*data, [])
         marks |= {mark, same._fingerprint(*data, ["speed"])}
-    for changes in ({"dense_units": 4}, {"random_state": 1}, {"features": ["prosody"]}):
+    for changes in ({"dense_units": 4}, {"random_state": 1}, {"batch_size": 8}):
         marks.add(like(network, epochs=12, **changes)._fingerprint(X, y, groups, []))
     assert len(marks) == 11 and any(mark in path.stem for mark in marks)
 
@@ -213,9 +241,9 @@ def test_each_network_stops_by_speakers_that_it_does_not_learn_from(
     [
         {"n_rnn_layers": 0, "n_dense_layers": 0},
         {"n_rnn_layers": 1, "n_dense_layers": 0},
-        {"n_rnn_layers": 1, "cell": "GRU", "bidirectional": False},
-        {"n_rnn_layers": 2, "dropout": [0.1, 0.2, 0.3]},
-        {"n_rnn_layers": 1, "features": None, "optimizer": "rmsprop", "augment": False},
+        {"n_rnn_layers": 1, "cell": "GRU"},
+        {"n_rnn_layers": 2, "rnn_units": [3, 5], "dropout": [0.1, 0.2, 0.3]},
+        {"n_rnn_layers": 1, "cell": "SimpleRNN", "n_dense_layers": 2, "dense_units": (7, 5)},
     ],
 )
 def test_every_architecture_trains_and_predicts(network, clips, changes, tmp_path):
@@ -223,26 +251,45 @@ def test_every_architecture_trains_and_predicts(network, clips, changes, tmp_pat
     np.testing.assert_allclose(other.predict_proba(clips[0][:3]).sum(axis=1), 1, atol=1e-5)
 
 
-def test_a_rate_for_each_layer():
-    assert FrameNetwork().rates() == [0.4] * 4
-    assert FrameNetwork(n_rnn_layers=1, n_dense_layers=1, dropout=(0, 0.5)).rates() == [0, 0.5]
-    with pytest.raises(ValueError, match=r"dropout has 2 numbers for 2 recurrent and 2 dense"):
-        FrameNetwork(dropout=[0.1, 0.2]).rates()
+def test_a_number_for_each_layer():
+    plain = {"cell": "LSTM", "rnn_units": [128] * 2, "dense_units": [128] * 2}
+    assert FrameNetwork().layers() == plain | {"dropout": [0.4] * 4}
+    own = FrameNetwork(n_rnn_layers=1, rnn_units=[9], dense_units=(8, 7), dropout=(0, 0.5, 0.1))
+    assert own.layers()["rnn_units"] == [9] and own.layers()["dense_units"] == [8, 7]
+    assert own.layers()["dropout"] == [0, 0.5, 0.1]
+    with pytest.raises(ValueError, match=r"dropout has 2 numbers for 4 of 2 recurrent and 2 dense"):
+        FrameNetwork(dropout=[0.1, 0.2]).layers()
+    with pytest.raises(
+        ValueError, match=r"rnn_units has 3 numbers for 2 of 2 rec.*one number, or 2"
+    ):
+        FrameNetwork(rnn_units=[1, 2, 3]).layers()
 
 
 def test_regression(network, clips, tmp_path):
     X, y, groups = clips
     numbers = np.select([y == "sad", y == "neutral"], [0.0, 1.0], 2.0)
     options = {"n_networks": 1, "results_dir": str(tmp_path)}
-    own = like(network, classification=False, **options)
+    own = like(network, classification=False, epochs=12, **options)
     predicted = own.fit(X, numbers, groups).predict(X)
     assert predicted.dtype == float and np.abs(predicted - numbers).mean() < 0.6  # 0.67 for all 1
+
+
+def test_several_numbers(network, clips, tmp_path):
+    """Of any size: they are standardised."""
+    X, y, groups = clips
+    numbers = np.select([y == "sad", y == "neutral"], [0.0, 1.0], 2.0)
+    numbers = np.column_stack([numbers, 1000 - 500 * numbers])
+    options = {"n_networks": 1, "epochs": 12, "results_dir": str(tmp_path)}
+    own = like(network, classification=False, **options).fit(X, numbers, groups)
+    predicted = own.predict(X)
+    error = np.abs(predicted - numbers).mean(axis=0)
+    assert predicted.shape == (len(y), 2) and error[0] < 0.6 and error[1] < 300
 
 
 @pytest.mark.slow
 def test_mixed_precision_is_for_training_only(network, clips, tmp_path):
     with _precision(True):
-        small = build_network(5, 7, 3, n_rnn_layers=0)
+        small = build_network(5, 3, dense_units=[8], dropout=[0])
     *hidden, last = [part.compute_dtype for part in small.layers if "dense" in part.name]
     assert (set(hidden), last) == ({"float16"}, "float32")
     own = {"epochs": 12, "results_dir": str(tmp_path)}
@@ -252,21 +299,34 @@ def test_mixed_precision_is_for_training_only(network, clips, tmp_path):
     assert np.mean(mixed.predict(clips[0]) == clips[1]) > 0.5  # chance is a third
 
 
-def assert_is_discriminant(network, X, y, n_components, rtol):
-    """The linear head of a network is the discriminant of the statistics of these clips."""
-    statistics = np.concatenate([network._scaled(*network._summed(own))[1] for own in X])
-    discriminant = EmotionLDA(n_components, clip=4).fit(statistics, y)
-    weights, offsets = network.network_.get_layer("linear").get_weights()
-    scores, expected = statistics @ weights + offsets, discriminant.decision_function(statistics)
-    ratio = np.ptp(expected, axis=1) / np.ptp(scores, axis=1)
-    np.testing.assert_allclose(ratio, ratio[0], rtol=rtol)  # the temperature
-    np.testing.assert_array_equal(scores.argmax(axis=1), expected.argmax(axis=1))
+def test_the_temperature_is_that_of_the_speakers_left_out(clips, tmp_path, monkeypatch):
+    outputs, settings = [], SMALL | {"n_networks": 2, "results_dir": str(tmp_path)}
+
+    def train_networks(*args, train=networks.train_networks, **options):
+        weights, own, history = train(*args, **options)
+        outputs.extend(own)
+        return weights, own, history
+
+    seen = spy(monkeypatch, train_networks)
+    own = FrameNetwork(**settings).fit(*clips)
+    [(data, folds)] = seen
+    truth = np.concatenate([data.targets[held_out].argmax(axis=1) for _, held_out in folds])
+    assert own.temperature_ == pytest.approx(temperature(np.concatenate(outputs), truth))
 
 
-def test_the_linear_head_is_the_discriminant_of_the_statistics(network, clips):
-    assert_is_discriminant(network, [clips[0]], clips[1], 400, 1e-3)
-    share = network.share_
-    assert np.isclose(SHARE_DIVISOR * share, SHARES).any() and share <= 1 / SHARE_DIVISOR
+def test_the_bar_is_there_at_once_and_shows_the_scores(clips, tmp_path, monkeypatch, capsys):
+    settings = SMALL | {"n_networks": 1, "results_dir": str(tmp_path), "verbose": 1}
+    load, shown = networks.load_tensorflow, []
+
+    def slow():
+        shown.append(capsys.readouterr().err)
+        return load()
+
+    monkeypatch.setattr(networks, "load_tensorflow", slow)
+    FrameNetwork(**settings).fit(*clips)
+    assert "Training:   0%" in shown[0]
+    last = "".join(shown[1:]) + capsys.readouterr().err
+    assert all(name in last for name in ("100%", "epoch 2", "loss", "uar", "val_loss", "val_uar"))
 
 
 def test_networks_learn_from_copies_and_are_judged_by_the_clips(
@@ -279,12 +339,14 @@ def test_networks_learn_from_copies_and_are_judged_by_the_clips(
     options = {"n_networks": 1, "results_dir": str(tmp_path)}
     own = like(network, **options).fit(X, y, groups, copies)
     [(data, folds)] = seen
-    assert len(data.targets) == len(data.weights) == len(data.statistics) == 3 * n
+    assert len(data.targets) == len(data.weights) == len(data.starts) - 1 == 3 * n
     for train, held_out in folds:
         assert max(held_out) < n <= min(np.sort(train)[len(train) // 3 :])
         assert set(groups[train % n]) == set(groups) - set(groups[held_out])
         assert sorted([*np.unique(train % n), *held_out]) == list(range(n))
-    assert_is_discriminant(own, [X, *made], np.tile(y, 3), 800, 0.01)
+    for i, x in enumerate((X, *made)):
+        first = data.steps[data.starts[i * n] : data.starts[i * n + 1]]
+        np.testing.assert_array_equal(first, steps_of(x[0]))
     unused = dict.fromkeys(copies)  # copies aren't made where weights are kept
     again = like(network, **options).fit(X, y, groups, unused)
     np.testing.assert_array_equal(again.predict_proba(X), own.predict_proba(X))
