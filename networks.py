@@ -19,11 +19,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from joblib import delayed
-from tqdm.auto import tqdm
 
 from checks import check_clock, quiet_stderr
 from model_file import ModelFileError, unzip, zipped
 from processes import parallel
+from progress import Progress
 
 CELLS = ("LSTM", "GRU", "SimpleRNN")
 STEP = 4  # frames that a step of the recurrent layers is the mean of
@@ -394,7 +394,7 @@ def _progress(files, n_batches, n_epochs, verbose):
         yield
         return
     ended = threading.Event()
-    with tqdm(total=sum(n_batches) * n_epochs, desc="Training", unit="batch") as bar:
+    with Progress(total=sum(n_batches) * n_epochs, desc="Training", unit="batch") as bar:
 
         def watch():
             while not ended.wait(0.5):
