@@ -27,7 +27,7 @@ from speech_features import SpeechFrames
 from timeline import CHUNK, Timeline
 
 MANY = 64  # recordings from which on processes, which take seconds to start, are worth it
-GROUP = 16  # recordings in one task, of many
+GROUP = 16, 64  # recordings in one task, of many: each task is sent the model, 17 MB
 VERSION = 1  # of what a journal holds
 BLOCK = 2**20  # bytes
 
@@ -155,7 +155,7 @@ def recognised(asked, *, n_jobs=None, scheduler=None, known=None, **choices):
     """
     alone = n_jobs == 1 or (n_jobs is None and len(asked) < MANY)
     n_jobs = 1 if alone and not scheduler else -1 if n_jobs is None else n_jobs
-    size = GROUP if n_jobs != 1 and len(asked) >= MANY else 1
+    size = int(np.clip(len(asked) // 32, *GROUP)) if n_jobs != 1 and len(asked) >= MANY else 1
     predictors = {id(predictor): predictor for predictor, _ in asked}
     with on_cluster(scheduler, *predictors.values()):
         work = parallel(n_jobs, return_as="generator", batch_size=1)
