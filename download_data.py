@@ -152,7 +152,7 @@ def _listed(part, *, verbose):
                 if not 0 < size <= CLIP_LIMIT:
                     raise ValueError("no clip has that size")
                 files[where] = File(PureWindowsPath(path).name, url, size, checksum)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DownloadError(f"{part.listing}: no list of files of the form known here") from error
     return list(files.values())
 
