@@ -7,7 +7,6 @@ import io
 import math
 import os
 import re
-import tempfile
 import threading
 import warnings
 from contextlib import contextmanager, suppress
@@ -21,7 +20,7 @@ import pandas as pd
 from joblib import delayed
 from tqdm.auto import tqdm
 
-from checks import check_clock, quiet_stderr
+from checks import check_clock, quiet_stderr, temporary_folder
 from model_file import ModelFileError, unzip, zipped
 from processes import parallel
 
@@ -305,7 +304,7 @@ def train_networks(clips, folds, settings, *, n_jobs=-1, verbose=1, log_folder=N
     check_clock()  # not at the end of the training, when the networks are put into files
     tf = load_tensorflow()
     n_jobs = 1 if tf.config.list_physical_devices("GPU") else n_jobs
-    with tempfile.TemporaryDirectory() as temporary:
+    with temporary_folder() as temporary:
         names = [f"network-{i}" for i in range(len(folds))]
         files = [Path(temporary, f"{name}.csv") for name in names]  # another run may log there, too
         logs = [Path(log_folder or temporary, name) for name in names]
@@ -451,7 +450,7 @@ def network_bytes(network):
     ----------
     network : keras.Model
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         path = Path(folder) / "network.keras"
         network.save(path)
         return path.read_bytes()
@@ -504,7 +503,7 @@ def load_weights(network, data):
     network : keras.Model
     data : bytes
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         path = Path(folder) / "network.keras"
         path.write_bytes(zipped(unzip(data, KERAS_MEMBERS, len(data))))
         network.load_weights(path)
