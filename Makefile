@@ -56,6 +56,7 @@ bench: $(VENV)/installed-dev  ## measure speed, accuracy and endurance (many hou
 	$(PYTHON) benchmarks/bench_grid.py
 	$(PYTHON) benchmarks/bench_leaks.py
 	$(PYTHON) benchmarks/bench_tables.py
+	$(PYTHON) benchmarks/bench_batch.py
 	$(PYTHON) benchmarks/bench_versions.py
 	$(PYTHON) benchmarks/bench_serve.py
 	$(PYTHON) benchmarks/bench_endurance.py

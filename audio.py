@@ -25,7 +25,7 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from checks import SourceError, moved, open_file, printable, quiet_stderr
+from checks import SourceError, moved, open_file, printable, quiet_stderr, temporary_folder
 from containers import declared_end, has_xing_tag
 from parameters import SAMPLE_RATE
 
@@ -436,7 +436,7 @@ def _scaled(frames):
 
 def _from_file_object(source):
     """Decode a copy in the system's temporary folder: ffmpeg and most formats need to seek."""
-    with tempfile.TemporaryDirectory(prefix="audio-") as folder:
+    with temporary_folder() as folder:
         copy = Path(folder, "audio")
         with copy.open("wb") as file:
             _copy(source, file)

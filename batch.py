@@ -8,6 +8,7 @@ import hashlib
 import json
 import warnings
 from collections import Counter
+from concurrent.futures import CancelledError
 from contextlib import closing, suppress
 from itertools import groupby
 from pathlib import Path
@@ -27,7 +28,8 @@ from speech_features import SpeechFrames
 from timeline import CHUNK, Timeline
 
 MANY = 64  # recordings from which on processes, which take seconds to start, are worth it
-GROUP = 16  # recordings in one task, of many
+GROUP = 16, 64  # recordings in one task, of many: each task is sent the model, 17 MB
+ATTEMPTS = 5  # at what a cluster has lost
 VERSION = 1  # of what a journal holds
 BLOCK = 2**20  # bytes
 
@@ -155,7 +157,23 @@ def recognised(asked, *, n_jobs=None, scheduler=None, known=None, **choices):
     """
     alone = n_jobs == 1 or (n_jobs is None and len(asked) < MANY)
     n_jobs = 1 if alone and not scheduler else -1 if n_jobs is None else n_jobs
-    size = GROUP if n_jobs != 1 and len(asked) >= MANY else 1
+    n_given = 0
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            for key, one in _handed_out(asked[n_given:], n_jobs, scheduler, known, choices):
+                if known is not None:
+                    known.add(key, one)
+                n_given += 1
+                yield one
+            return
+        except CancelledError:  # a worker ended between a result and its delivery
+            if not left:
+                raise
+
+
+def _handed_out(asked, n_jobs, scheduler, known, choices):
+    """Yield the key of each recording and what is found in it, in order."""
+    size = int(np.clip(len(asked) // 32, *GROUP)) if n_jobs != 1 and len(asked) >= MANY else 1
     predictors = {id(predictor): predictor for predictor, _ in asked}
     with on_cluster(scheduler, *predictors.values()):
         work = parallel(n_jobs, return_as="generator", batch_size=1)
@@ -163,10 +181,8 @@ def recognised(asked, *, n_jobs=None, scheduler=None, known=None, **choices):
         with closing(
             work(delayed(task(_recognised))(*group, choices) for group in groups)
         ) as found:
-            for key, one in (pair for group in found for pair in group):
-                if known is not None:
-                    known.add(key, one)
-                yield one
+            for group in found:
+                yield from group
 
 
 def _groups(asked, size, known, choices, elsewhere):

@@ -9,6 +9,7 @@ import difflib
 import logging
 import os
 import platform
+import shutil
 import signal
 import stat
 import sys
@@ -397,6 +398,25 @@ def _locked(handle, path):
         return False
     except OSError:
         return None
+
+
+@contextmanager
+def temporary_folder():
+    """A folder in the system's temporary one that lasts as long as the block: Path.
+
+    That of `tempfile.TemporaryDirectory` stays if Ctrl-C comes between making and noting it.
+
+    Raises
+    ------
+    OSError
+        If it can't be made.
+    """
+    folder = Path(tempfile.gettempdir(), f"ser-{os.urandom(16).hex()}").absolute()
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -343,7 +343,7 @@ def _timeline(rec, name, path, args):
         show(json.dumps(place(channel) | chosen(row)))
 
     names = "vad", "channels", "report", *(("segments",) if args.segments else WINDOWS)
-    settings = {key: getattr(args, key) for key in names} | {"verbose": 1}
+    settings = {key: getattr(args, key) for key in names}
     settings |= {} if args.segments else {"adapt": args.adapt == ["running"]}
     settings["on_row"] = on_row if args.form == "jsonl" else None
     found = timeline.predict_timeline(rec, path, **settings)
@@ -380,7 +380,7 @@ def _explain(rec, name, path, args):
     emotion = args.emotion
     if args.emotions and not emotion:
         emotion = recognise(rec.predictor_, path, emotions=args.emotions)["emotion"]
-    table = explain.explain(rec, path, emotion=emotion, verbose=1)
+    table = explain.explain(rec, path, emotion=emotion)
     document = {"path": name} | table.attrs
     document["effects"] = [row.dropna().to_dict() for _, row in table.iterrows()]
     document.pop("said", None)

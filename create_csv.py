@@ -25,7 +25,6 @@ if __name__ == "__main__":  # Ctrl-C ends it in one line, also while it imports
 import json
 import re
 import sys
-import tempfile
 import warnings
 from contextlib import closing, contextmanager, nullcontext
 from difflib import get_close_matches
@@ -36,7 +35,17 @@ from pathlib import Path
 import pandas as pd
 
 from audio import AudioError, copy_stream, stream_audio
-from checks import alone, check_name, folded, guarded, is_label, make_parser, moved, printable
+from checks import (
+    alone,
+    check_name,
+    folded,
+    guarded,
+    is_label,
+    make_parser,
+    moved,
+    printable,
+    temporary_folder,
+)
 from corpora import COPY, describe, find_data_dir, groups, how_to_get
 from parameters import AVAILABLE_EMOTIONS, LABEL_WORDS
 from tables import (
@@ -155,7 +164,7 @@ def found_recordings(wanted, skipped=None):
         If there is none for one of them.
     """
     found, skipped = {}, [] if skipped is None else skipped
-    with tempfile.TemporaryDirectory(prefix="ser-") as folder:
+    with temporary_folder() as folder:
         for wish in wanted:
             path = Path(wish)
             if wish == "-":

@@ -28,7 +28,6 @@ import shutil
 import stat
 import struct
 import sys
-import tempfile
 import warnings
 import zipfile
 import zlib
@@ -42,7 +41,17 @@ import numpy as np
 import soundfile as sf
 
 from audio import AudioError, stream_audio
-from checks import SourceError, alone, check_name, guarded, make_parser, moved, printable, read_file
+from checks import (
+    SourceError,
+    alone,
+    check_name,
+    guarded,
+    make_parser,
+    moved,
+    printable,
+    read_file,
+    temporary_folder,
+)
 from convert_wavs import convert_audio
 from corpora import COPY, CORPORA, find_data_dir
 from corpus_records import File
@@ -152,7 +161,7 @@ def _listed(part, *, verbose):
                 if not 0 < size <= CLIP_LIMIT:
                     raise ValueError("no clip has that size")
                 files[where] = File(PureWindowsPath(path).name, url, size, checksum)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise DownloadError(f"{part.listing}: no list of files of the form known here") from error
     return list(files.values())
 
@@ -372,7 +381,7 @@ def _write(corpus, plan, data_dir, speech_only, verbose):
     new = {where: clips for where, clips in plan.items() if where not in laid}
     check_space(data_dir, len(new) * CLIP_SIZE)
     failed, n_before = {}, len(laid)
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         bar = Progress(new.items(), f"laying out {corpus}", unit="clip", disable=not verbose)
         for where, clips in bar:
             reasons = {}

@@ -7,7 +7,6 @@ import io
 import math
 import os
 import re
-import tempfile
 import threading
 import warnings
 from contextlib import contextmanager, suppress
@@ -20,7 +19,7 @@ import numpy as np
 import pandas as pd
 from joblib import delayed
 
-from checks import check_clock, quiet_stderr
+from checks import check_clock, quiet_stderr, temporary_folder
 from model_file import ModelFileError, unzip, zipped
 from processes import parallel
 from progress import Progress
@@ -266,7 +265,7 @@ def train_networks(clips, folds, settings, *, n_jobs=-1, verbose=1, log_folder=N
         network, epoch, loss, uar (or mae), val_loss, val_uar (or val_mae), learning_rate.
     """
     check_clock()  # not at the end of the training, when the networks are put into files
-    with tempfile.TemporaryDirectory() as temporary:
+    with temporary_folder() as temporary:
         names = [f"network-{i}" for i in range(len(folds))]
         files = [Path(temporary, f"{name}.csv") for name in names]  # another run may log there, too
         logs = [Path(log_folder or temporary, name) for name in names]
@@ -446,7 +445,7 @@ def network_bytes(network):
     ----------
     network : keras.Model
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         path = Path(folder) / "network.keras"
         network.save(path)
         return path.read_bytes()
@@ -499,7 +498,7 @@ def load_weights(network, data):
     network : keras.Model
     data : bytes
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         path = Path(folder) / "network.keras"
         path.write_bytes(zipped(unzip(data, KERAS_MEMBERS, len(data))))
         network.load_weights(path)

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from audio import BLOCK_SAMPLES, AudioError, blocks_of, find_ffmpeg, stream_audio
+from checks import temporary_folder
 from gate import Refused
 from parameters import SAMPLE_RATE
 from processes import SHARED_MEMORY, Copies, limit_process
@@ -264,7 +265,7 @@ class _Upload:
 
     def blocks(self):
         if not hasattr(os, "memfd_create"):
-            with tempfile.TemporaryDirectory(prefix="audio-") as folder:
+            with temporary_folder() as folder:
                 Path(folder, "audio").write_bytes(self.data)
                 yield from blocks_of(Path(folder, "audio"))
             return

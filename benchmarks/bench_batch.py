@@ -186,10 +186,10 @@ class Bench:
         own = ["--host", "127.0.0.1", "--port", port, "--dashboard-address", ":0"]
         worker = [*dask, "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
         with ExitStack() as stack:
+            processes = []
             for command in ([*dask, "scheduler", *own], worker, worker):
-                process = stack.enter_context(subprocess.Popen(command, **options))
-                stack.callback(process.kill)
-                processes = [*locals().get("processes", []), process]
+                processes.append(stack.enter_context(subprocess.Popen(command, **options)))
+                stack.callback(processes[-1].kill)
             from dask.distributed import Client
 
             with Client(address, timeout=60) as client:

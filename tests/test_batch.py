@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import CancelledError
 
 import numpy as np
 import pandas as pd
@@ -163,6 +164,26 @@ def test_memory_does_not_grow_with_the_length(long_clip, tmp_path):
             peaks.append(used.ru_maxrss / 1024)
     whole = 40 * y.nbytes / 2**20
     assert peaks[1] - peaks[0] < whole / 2, (peaks, whole)
+
+
+def test_what_a_cluster_has_lost_is_done_again(monkeypatch):
+    """A worker that ends between a result and its delivery can't be had at will: a mock."""
+    asked, tasks = [("model", str(i)) for i in range(7)], []
+
+    def handed_out(left, *_):
+        tasks.append(len(left))
+        for n, (_, path) in enumerate(left):
+            if n == 2:
+                raise CancelledError
+            yield path, {"path": path}
+
+    monkeypatch.setattr(batch, "_handed_out", handed_out)
+    found = batch.recognised(asked, scheduler="tcp://127.0.0.1:1")
+    assert [one["path"] for one in found] == [path for _, path in asked]
+    assert tasks == [7, 5, 3, 1]
+    found = batch.recognised(asked * 2, scheduler="tcp://127.0.0.1:1")
+    with pytest.raises(CancelledError):
+        [*found]
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from checks import (
     printable,
     read_file,
     replacing,
+    temporary_folder,
 )
 
 posix = pytest.mark.skipif(os.name != "posix", reason="FIFOs and signals are POSIX's")
@@ -330,6 +332,29 @@ def test_two_are_not_at_work_in_one_place(tmp_path, kind):
 
 
 # the clock
+
+
+def test_a_temporary_folder_goes_with_its_block(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with temporary_folder() as folder:
+        assert folder.parent == tmp_path
+        Path(folder, "part").write_text("x")
+        if os.name == "posix":
+            assert folder.stat().st_mode & 0o777 == 0o700
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_while_a_temporary_folder_is_made_leaves_none(tmp_path, monkeypatch):
+    def interrupted(path, **settings):
+        made(path, **settings)
+        raise KeyboardInterrupt
+
+    made = Path.mkdir
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(Path, "mkdir", interrupted)
+    with pytest.raises(KeyboardInterrupt), temporary_folder():
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_clock_before_zip_files_is_named(monkeypatch):

@@ -508,6 +508,7 @@ class Guessing(DummyClassifier):
 def test_of_many_clips_only_the_best_of_a_trial_learn_all(few_svc, candidates, monkeypatch):
     candidates(Guessing(), SVC(), KNeighborsClassifier())
     monkeypatch.setattr(emotion_recognition, "TRIAL", 20)
+    monkeypatch.setattr(emotion_recognition, "FINALISTS", 3)
     rec = few_svc.untrained(n_jobs=1).load_data()
     rec.determine_best_model()
     table = rec.comparison_.set_index("name")
