@@ -171,7 +171,7 @@ def mixture_weights(shares, counts):
     --------
     >>> shares = np.array([[0.9, 0.8] * 50, [0.2, 0.3] * 50])
     >>> mixture_weights(shares, np.ones(100)).round(2).tolist()
-    [0.95, 0.05]
+    [0.94, 0.06]
     """
     weights = np.full(len(shares), 1 / len(shares))
     for _ in range(N_STEPS):

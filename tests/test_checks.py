@@ -411,7 +411,7 @@ PROGRAMS = {
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_ctrl_c_ends_a_program_in_one_line_while_it_imports(program, tmp_path):
     slow = "import time\nprint('importing', flush=True)\n"
-    slow += "while True:\n    try:\n        time.sleep(60)\n    except: pass\n"  # as libraries may
+    slow += "while True:\n    try:\n        time.sleep(0.1)\n    except: pass\n"  # as libraries may
     for library in ("numpy", "pandas"):
         (tmp_path / f"{library}.py").write_text(slow)
     with started(program, "-h", PYTHONPATH=tmp_path) as process:

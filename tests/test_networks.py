@@ -141,7 +141,6 @@ def test_a_network_sees_the_order_of_frames(tmp_path):
         x = np.sort(rng.normal(size=(40, 4)), axis=0)[:: 1 if direction == "up" else -1]
         X.append(x.astype(np.float32))
     settings = SMALL | {"n_rnn_layers": 1, "rnn_units": 8, "epochs": 15, "batch_size": 8}
-    settings |= {"n_networks": 1, "results_dir": str(tmp_path)}
     X, sums = ragged(X), np.array([[*x.mean(axis=0), *x.std(axis=0)] for x in X])
     linear = LogisticRegression().fit(sums[:half], y[:half])
     assert linear.score(sums[half:], y[half:]) < 0.7
@@ -317,6 +316,7 @@ def test_the_temperature_is_that_of_the_speakers_left_out(clips, tmp_path, monke
 def test_the_bar_is_there_at_once_and_shows_the_scores(clips, tmp_path, monkeypatch, capsys):
     settings = SMALL | {"n_networks": 1, "results_dir": str(tmp_path), "verbose": 1}
     load, shown = networks.load_tensorflow, []
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
 
     def slow():
         shown.append(capsys.readouterr().err)

@@ -414,19 +414,23 @@ def test_an_ensemble_averages_its_members(ensemble, rec, bundled_clips):
     clips = bundled_clips[::6]
     X = ensemble.features_of(clips)
     each = [member.probabilities(x) for member, x in zip(predictor.members, X, strict=True)]
-    np.testing.assert_array_equal(predictor.probabilities(X), np.mean(each, axis=0))
+    assert len(predictor.weights) == 2 and sum(predictor.weights) == pytest.approx(1)
+    averaged = np.average(each, axis=0, weights=predictor.weights)
+    np.testing.assert_allclose(predictor.probabilities(X), averaged)
+    plain = EnsemblePredictor.of(predictor.members)
+    np.testing.assert_array_equal(plain.probabilities(X), np.mean(each, axis=0))
     np.testing.assert_array_equal(predictor.scores(X), predictor.probabilities(X))
     weighted = EnsemblePredictor.of(predictor.members, weights=(3, 1))
     np.testing.assert_allclose(weighted.probabilities(X), 0.75 * each[0] + 0.25 * each[1])
     assert weighted.adapted(X).weights == weighted.unadapted().weights == (3, 1)
     novelties = [member.novelty(x) for member, x in zip(predictor.members, X, strict=True)]
     np.testing.assert_array_equal(predictor.novelty(X), np.max(novelties, axis=0))
-    expected = predictor.labels[np.mean(each, axis=0).argmax(axis=1)].tolist()
-    assert ensemble.predict(clips) == expected
+    assert ensemble.predict(clips) == predictor.labels[averaged.argmax(axis=1)].tolist()
     like = predictor.probabilities(X, like=X[:1])
     pairs = zip(predictor.members, X, strict=True)
     each = [member.probabilities(x, like=x[:1]) for member, x in pairs]
-    np.testing.assert_array_equal(like, np.mean(each, axis=0))
+    averaged = np.average(each, axis=0, weights=predictor.weights)
+    np.testing.assert_allclose(like, averaged)
 
 
 def test_an_ensemble_is_adapted_member_by_member(ensemble, bundled_clips):
@@ -434,7 +438,8 @@ def test_an_ensemble_is_adapted_member_by_member(ensemble, bundled_clips):
     adapted = ensemble.adapt(own)
     members = [member.adapt(own).predict_proba(CLIP) for member in ensemble.members]
     for emotion, share in adapted.predict_proba(CLIP).items():
-        assert share == pytest.approx(np.mean([member[emotion] for member in members]))
+        shares, weights = [member[emotion] for member in members], adapted.predictor_.weights
+        assert share == pytest.approx(np.average(shares, weights=weights))
     assert ensemble.predictor_.speaker is None and adapted.predictor_.speaker is not None
     back = adapted.predictor_.unadapted()
     assert recognise(back, SOUND) == recognise(ensemble, SOUND)
