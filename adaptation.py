@@ -44,7 +44,7 @@ def standardised(X, mean, std):
     if mean is None:
         return X
     if X.dtype == object:
-        return ragged([(x - mean) / std for x in X])
+        return ragged([((x - mean) / std).astype(x.dtype) for x in X])
     return (X - mean) / std
 
 
@@ -244,7 +244,7 @@ class FrameScaler(BaseEstimator):
         return self
 
     def transform(self, X):
-        """Standardise frames and cut them off at `LIMIT`: array like X, of float32.
+        """Standardise frames and cut them off at `LIMIT`: array like X.
 
         Parameters
         ----------
@@ -252,7 +252,7 @@ class FrameScaler(BaseEstimator):
         """
         check_is_fitted(self)
         scaled = [np.clip((x - self.mean_) / self.scale_, -LIMIT, LIMIT) for x in X]
-        return ragged([x.astype(np.float32) for x in scaled])
+        return ragged([z.astype(x.dtype) for x, z in zip(X, scaled, strict=True)])
 
 
 def trust_in(predictor, X, labels=None):

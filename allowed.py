@@ -181,7 +181,8 @@ RULES = {
     **_all("features left_out", _listed(_text)),
     "history_": _text,
     "network_": lambda value: isinstance(value, bytes),
-    **_all("n_networks n_networks_ n_rnn_layers n_dense_layers", _within(0, 64)),
+    "n_networks": _within(1, 64),
+    **_all("n_rnn_layers n_dense_layers", _within(0, 64)),
     **_all("rnn_units dense_units", _one_or_several(_within(1, 2**14))),
     **_all("center_ FrameNetwork.scale_", _array("f", 1)),
     "n_columns_": _within(1, 2**20),
@@ -345,8 +346,7 @@ OWN = {
     "SpeakerFrameScaler": "clips",
     "Adaptation": "",
     "FrameScaler": "mean_ scale_",
-    "FrameNetwork": "classes_ network_ temperature_ history_ n_columns_ n_outputs_ n_networks_ "
-    "center_ scale_",
+    "FrameNetwork": "classes_ network_ temperature_ history_ n_columns_ n_outputs_ center_ scale_",
 }
 """Classes of this project to fitted attributes."""
 

@@ -29,6 +29,7 @@ import features as ft
 from audio import AudioError, AudioWarning, copy_stream, load_audio
 from checks import check_name, moved, printable
 from feature_cache import VERSION, FeatureCache, cache_settings
+from functionals import FRAMES, MATRICES
 from listening import has_speech
 from parameters import DEFAULT_EMOTIONS, SAMPLE_RATE, SPEECH_FROM, SPEECH_MEASURES
 from processes import parallel, task
@@ -120,7 +121,8 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray (n_clips, n_features) float32
-            With functionals="frames" an array (n_clips,) of matrices (n_frames, n_columns).
+            With functionals="frames" an array (n_clips,) of matrices (n_frames, n_columns), with
+            "steps" of (n_steps, n_columns) float16.
         """
         return self.extract(X, on_error="raise")[0]
 
@@ -151,7 +153,7 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
             For a recording that can't be read, if `on_error` is "raise".
         """
         check_name(on_error, ("warn", "raise"), "on_error")
-        names, framewise = self._names(), self.functionals == ft.FRAMES
+        names, framewise = self._names(), self.functionals in MATRICES
         options = {
             "functionals": ft.check_functionals(self.functionals),
             "min_duration": self.min_duration,
@@ -159,15 +161,16 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
             **({} if noisy is None else {"noisy": noisy}),
         }
         keys, clips = _by_key(recordings)
-        # Matrices aren't cached: they are large, and made nearly as fast as read.
-        files = [] if framewise else [key for key in clips if not isinstance(key, int)]
+        # Frames aren't cached: they are large, and made nearly as fast as read.
+        by_name, n_columns = self.functionals != FRAMES, len(self.get_feature_names_out())
+        files = [key for key in clips if by_name and not isinstance(key, int)]
         cache_dir = None if self.cache is True else self.cache
         settings, options = cache_settings(names, options), {"features": names, **options}
         with closing(FeatureCache(cache_dir if files else False)) as cache:
             digests = cache.digests(files)
             contents = {key: digests.get(key, key) for key in clips}
-            vectors, failures = cache.get(list(digests.values()), settings), {}
-            doubts = {}  # they are never cached: each run has to name them
+            vectors = cache.get(list(digests.values()), settings, n_columns if framewise else None)
+            failures, doubts = {}, {}  # they are never cached: each run has to name them
             missing = {content: key for key, content in contents.items() if content not in vectors}
             missing = {key: clips[key] for key in missing.values()}  # each content once
             for done, outcomes in self._batches(missing, options):
@@ -199,8 +202,7 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
         found = [vectors[contents[key]] for key in keys if contents[key] in vectors]
         if framewise:
             return ragged(found), read
-        n_features = len(ft.feature_names(names, self.functionals))
-        return np.concatenate([np.empty(0, np.float32), *found]).reshape(-1, n_features), read
+        return np.concatenate([np.empty(0, np.float32), *found]).reshape(-1, n_columns), read
 
     def _batches(self, clips, options):
         """Yield (keys, outcomes) of one batch after the other, in the order in which they end."""
@@ -458,7 +460,7 @@ class Split(NamedTuple):
     """The clips to train or to test on, row by row."""
 
     X: np.ndarray
-    """(n_clips, n_features) float32; with functionals="frames" (n_clips,) of matrices."""
+    """(n_clips, n_features) float32; with functionals of `MATRICES` (n_clips,) of matrices."""
     y: np.ndarray
     """(n_clips,): emotions, or their numbers; (n_clips, n_targets) for several targets."""
     groups: np.ndarray

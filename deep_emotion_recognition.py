@@ -32,7 +32,7 @@ from clip_tables import read_data
 from confidence import NetworkTraining, mixture_weights, temperature
 from data_extractor import Split, Views
 from emotion_recognition import ALIASES, SETTINGS, EmotionRecognizer, classic, recommended
-from features import FRAMES
+from functionals import STEPS
 from networks import (
     CELLS,
     PROJECTION,
@@ -41,7 +41,6 @@ from networks import (
     build_network,
     mean_network,
     predict_batches,
-    steps_of,
     train_networks,
 )
 from parameters import CLASSIFIERS, RECIPES, REGRESSORS
@@ -56,20 +55,19 @@ N_SPEEDS = 2  # copies of each clip
 SAME = ("emotions", "classification", "target", "balance", "corpora", "tess_ravdess", "emodb")
 SAME += ("custom_db", "data", "data_dir", "random_state", "normalize")  # in an ensemble
 
-VERSION = 2  # of the training; to be raised with a change that gives other weights
-HELD_OUT = 5  # a network leaves the fifth part of the speakers out
+VERSION = 3  # of the training; to be raised with a change that gives other weights
+HELD_OUT = 5  # the first network leaves the fifth part of the speakers out
 MEMBER_FOLDS = 3  # of speakers, that the weights of an ensemble are fitted on
 CURVES = "curves.png"  # in the folder of a run in logs_dir
 
 
 @model_file.plain
 class FrameNetwork(BaseEstimator):
-    """Recurrent networks as a scikit-learn estimator of frame matrices.
+    """Recurrent networks as a scikit-learn estimator of matrices of steps, means of a few frames.
 
-    `networks.build_network` says what a network is made of; a step of its recurrent layers is the
-    mean of `networks.STEP` frames. The answers of several are averaged. Each leaves another fifth
-    of the training speakers out, who decide its learning rate and when its training stops. The
-    predictions for them decide the temperature of the probabilities (Guo et al. 2017).
+    `networks.build_network` says what a network is made of. The answers of several are averaged.
+    The first leaves a fifth of the training speakers out; what it says of them decides the
+    temperature of the probabilities (Guo et al. 2017). The others learn from all.
 
     Parameters
     ----------
@@ -80,12 +78,9 @@ class FrameNetwork(BaseEstimator):
     cell : {"LSTM", "GRU", "SimpleRNN"}
     dropout : float or list of float
         Of every layer, or a rate for each, the recurrent ones first.
-    batch_size, epochs : int
-        Epochs at most; see `networks.PATIENCE`.
+    batch_size, epochs, n_networks : int
     learning_rate : float
-        At the beginning.
-    n_networks : int
-        At most; no more than there are speakers, nor more than `HELD_OUT`.
+        At the beginning; it falls to 0 along half a cosine (Loshchilov and Hutter 2017).
     classification : bool
         Otherwise it predicts numbers.
     mixed_precision : bool
@@ -112,7 +107,7 @@ class FrameNetwork(BaseEstimator):
     center_, scale_ : ndarray (n_outputs,)
         Mean and deviation of numbers to predict.
     history_ : DataFrame
-        network, epoch, loss, uar (or mae), val_loss, val_uar (or val_mae), learning_rate.
+        network, epoch, loss, uar (or mae), and of the first network val_loss, val_uar (or val_mae).
     """
 
     not_saved = "n_jobs", "verbose", "results_dir", "logs_dir", "override"
@@ -127,7 +122,7 @@ class FrameNetwork(BaseEstimator):
         cell="LSTM",
         dropout=0.4,
         batch_size=32,
-        epochs=20,
+        epochs=30,
         learning_rate=1e-3,
         n_networks=2,
         classification=True,
@@ -146,34 +141,41 @@ class FrameNetwork(BaseEstimator):
 
         Parameters
         ----------
-        X : array (n_clips,) of ndarray (n_frames, n_columns)
-            Standardised frames.
+        X : array (n_clips,) of ndarray (n_steps, n_columns)
+            Standardised; see `functionals.steps_of`.
         y : ndarray (n_clips,), or (n_clips, n_targets)
             Labels, or numbers.
         groups : ndarray (n_clips,), optional
             Speakers. Default: each clip counts as one.
         copies : dict of str to callable, optional
-            Name of a kind of copies to a function that makes the frames of each clip's copy, as in
-            X. It is called unless the weights are there, and one by one: frames take much memory.
+            Name of a kind of copies to a function that makes the steps of each clip's copy, as in
+            X. It is called unless the weights are there.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If a setting asks for nothing, or for layers in two numbers.
         """
+        if self.n_networks < 1:
+            raise ValueError(f"n_networks is {self.n_networks}; a network is needed, or several.")
         copies = copies or {}
         groups = np.arange(len(y)) if groups is None or len(set(groups)) < 2 else groups
         targets, self.n_columns_ = self._targets(y), X[0].shape[1]
         self.n_outputs_ = targets.shape[1]
-        folds = speaker_folds(y, groups, HELD_OUT, self.random_state or 0)
-        folds = folds[: self.n_networks]
-        self.n_networks_ = len(folds)
+        fold = speaker_folds(y, groups, HELD_OUT, self.random_state or 0)[0]
+        whole = np.arange(len(y)), np.arange(0)
+        folds = [fold, *[whole] * (self.n_networks - 1)]
         fingerprint = self._fingerprint(X, y, groups, [*copies])
         path = Path(self.results_dir) / f"{self.cell.lower()}-{fingerprint}.npz"
         if path.is_file() and not self.override:
             with np.load(path, allow_pickle=False) as file:
                 return self._restore(dict(file))
         logs = writable(self.logs_dir, path.stem)
-        steps = [steps_of(x) for version in (lambda: X, *copies.values()) for x in version()]
+        steps = [x for version in (lambda: X, *copies.values()) for x in version()]
         kept = self._train(steps, targets, folds, logs)
         if writable(self.results_dir):
             with replacing(path) as temporary, temporary.open("wb") as file:
@@ -253,10 +255,8 @@ class FrameNetwork(BaseEstimator):
         options = {"n_jobs": self.n_jobs, "verbose": self.verbose, "log_folder": logs}
         trained, outputs, history = train_networks(clips, own, settings, **options)
         kept = {f"weights_{i}_{j}": x for i, own in enumerate(trained) for j, x in enumerate(own)}
-        rows = np.concatenate([held_out for _, held_out in folds])
-        scores = np.concatenate(outputs)
-        truth = targets[rows].argmax(axis=1)
-        own = temperature(scores, truth) if self.classification else 1.0
+        truth = targets[folds[0][1]].argmax(axis=1)
+        own = temperature(outputs[0], truth) if self.classification else 1.0
         history = np.array(history.to_json(orient="records"))
         return kept | {"temperature": np.array(own), "history": history}
 
@@ -271,7 +271,7 @@ class FrameNetwork(BaseEstimator):
 
     def _build(self):
         """Build the networks, which are returned, and one that joins them."""
-        networks = [build_network(**self._architecture()) for _ in range(self.n_networks_)]
+        networks = [build_network(**self._architecture()) for _ in range(self.n_networks)]
         self.network_ = mean_network(networks, classification=self.classification)
         self._function = as_function(self.network_)
         return networks
@@ -295,7 +295,7 @@ class FrameNetwork(BaseEstimator):
         dense = [PROJECTION, *layers["dense_units"]]
         least = self.n_columns_ * PROJECTION  # weights that there are at any rate
         least += sum(n * n for n in layers["rnn_units"]) + sum(a * b for a, b in pairwise(dense))
-        if self.n_networks_ * least > model_file.n_weights(state["network_"]):
+        if self.n_networks * least > model_file.n_weights(state["network_"]):
             raise model_file.ModelFileError("its network has fewer weights than its settings need")
         self._build()
         model_file.load_weights(self.network_, state["network_"])
@@ -306,10 +306,10 @@ class FrameNetwork(BaseEstimator):
 
         Parameters
         ----------
-        X : array (n_clips,) of ndarray (n_frames, n_columns)
+        X : array (n_clips,) of ndarray (n_steps, n_columns)
         """
         check_is_fitted(self, "network_")
-        return predict_batches(self._function, [steps_of(x) for x in X])
+        return predict_batches(self._function, X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -321,7 +321,7 @@ class FrameNetwork(BaseEstimator):
 
         Parameters
         ----------
-        X : array (n_clips,) of ndarray (n_frames, n_columns)
+        X : array (n_clips,) of ndarray (n_steps, n_columns)
 
         Returns
         -------
@@ -334,7 +334,7 @@ class FrameNetwork(BaseEstimator):
 
         Parameters
         ----------
-        X : array (n_clips,) of ndarray (n_frames, n_columns)
+        X : array (n_clips,) of ndarray (n_steps, n_columns)
 
         Returns
         -------
@@ -392,7 +392,7 @@ class DeepEmotionRecognizer(EmotionRecognizer):
         network = FrameNetwork(**{name: options[name] for name in options if name in ours})
         network.layers()
         options = {name: options[name] for name in options if name in theirs}
-        settings = {"features": features, "functionals": FRAMES, "balance": balance}
+        settings = {"features": features, "functionals": STEPS, "balance": balance}
         super().__init__(network, **options | settings)
 
     def _settings(self):
@@ -662,8 +662,8 @@ __getattr__ = moved(
         "features": "Course=Contour FUNCTIONALS feature_names",
         "model_file": "restored",
         "models": "EmotionLDA RIDGE components",
-        "networks": "ATTENTION BUCKETS PATIENCE SMOOTHING STEP STEPS_DROPOUT segments=steps_of "
-        "varied",
+        "functionals": "STEP segments=steps_of",
+        "networks": "ATTENTION BUCKETS SMOOTHING STEPS_DROPOUT varied",
         "plotting": "LINES",
         "tables": "speaker_groups",
         "utils": "best_results make_estimator tuned_estimator",

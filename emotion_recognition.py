@@ -56,6 +56,7 @@ from confidence import N_FOLDS, Training
 from corpora import wishes
 from create_csv import check_emotions, edited_desc_files, labelled_clips, leave_desc_files
 from data_extractor import extract_features, load_split
+from functionals import MATRICES
 from models import recommended_model
 from parameters import DEFAULT_EMOTIONS
 from predictor import Predictor
@@ -325,7 +326,7 @@ class EmotionRecognizer(Recognizer):
     def _in_short(self):
         """Model and features in words: dict of str."""
         n_columns = self.predictor_.fitted.scaler.n_features_in_ if self.predictor_ else 0
-        unit = "values a frame" if self.functionals == ft.FRAMES else "values"
+        unit = "values a frame" if self.functionals in MATRICES else "values"
         size = f"{n_columns:,} {unit}: " if n_columns else ""
         copies = [f"{kind}: {n}" for kind in ("speeds", "noisy") if (n := getattr(self, kind))]
         model = " ".join(repr(self._shown_model()).split())
@@ -555,7 +556,8 @@ __getattr__ = moved(
         "data_extractor": "AudioExtractor load_data ragged source_version",
         "deep_emotion_recognition": "named_recognizer",
         "emotion_recognition": "SAVED_SETTINGS=OF_A_MODEL",
-        "features": "extract DEFAULT_FEATURES FRAMES RECOMMENDED_FEATURES",
+        "features": "extract DEFAULT_FEATURES RECOMMENDED_FEATURES",
+        "functionals": "FRAMES",
         "grid_search": "plot_histograms PARTS",
         "listening": "InputReport",
         "model_file": "restored RECOGNIZERS",

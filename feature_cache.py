@@ -195,7 +195,7 @@ class FeatureCache:
             self._insert("clips", rows)
         return found
 
-    def get(self, digests, settings):
+    def get(self, digests, settings, n_columns=None):
         """The vectors that are there: dict of digest to ndarray (n_features,) float32.
 
         Parameters
@@ -204,25 +204,29 @@ class FeatureCache:
             See `digests`.
         settings : str
             See `cache_settings`.
+        n_columns : int, optional
+            For matrices in place of vectors: (n_steps, n_columns) float16.
         """
+        kind = np.dtype(np.float16 if n_columns else np.float32)
         rows = self._select(
             "SELECT digest, vector FROM vectors WHERE settings = ? AND digest IN ({marks})",
             list(dict.fromkeys(digests)),
             settings,
         )
-        return {
-            digest: np.frombuffer(vector, dtype=np.float32, count=len(vector) // 4 - 1)
+        found = {
+            digest: np.frombuffer(vector, kind, count=(len(vector) - 4) // kind.itemsize)
             for digest, vector in rows
             if isinstance(vector, bytes) and _checksum(digest, settings, vector) == SEALED
         }
+        return {own: x.reshape(-1, n_columns) if n_columns else x for own, x in found.items()}
 
     def put(self, vectors, settings):
         """Keep vectors: all of them or, if that fails, none.
 
         Parameters
         ----------
-        vectors : dict of bytes to ndarray (n_features,) float32
-            By the clip's digest.
+        vectors : dict of bytes to ndarray
+            By the clip's digest; see `get`.
         settings : str
             See `cache_settings`.
         """

@@ -23,7 +23,7 @@ import numpy as np
 import speech_features as speech
 from checks import check_names, moved
 from encoder import BUNDLED, LAYERS, SIZE, EncoderFrames, full_name, load_encoder
-from functionals import FRAMES, FUNCTIONALS, Contour, check_functionals
+from functionals import FUNCTIONALS, MATRICES, STEPS, Contour, check_functionals, steps_of
 from kernels import CONTRAST_EDGES, HOP_LENGTH, N_MELS, N_MFCC, SpectralFrames, references
 from parameters import SAMPLE_RATE
 from speech_features import SpeechFrames
@@ -406,16 +406,16 @@ def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=None):
     features : sequence of str
         Keys of `REGISTRY`, or of another encoder (see `check_features`); the vector keeps its order
         whatever the order here.
-    functionals : sequence of str, or "frames", optional
+    functionals : sequence of str, "frames" or "steps", optional
         Any of `FUNCTIONALS`, for all features. Default: the mean for the five features, all
-        for those of speech, `ENCODER_FUNCTIONALS` for an encoder. "frames": none.
+        for those of speech, `ENCODER_FUNCTIONALS` for an encoder.
 
     Returns
     -------
     ndarray (n_features,) float32
         All columns of the first functional, then of the next; `feature_names` names them. With
         "frames" the matrix of `frames`, (n_frames, n_columns); for the features of speech and of an
-        encoder from the first frame that isn't silent to the last.
+        encoder from the first frame that isn't silent to the last. "steps": see `steps_of`.
 
     Raises
     ------
@@ -429,9 +429,10 @@ def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=None):
     ((180,), (256,))
     """
     records, functionals = _records(features), check_functionals(functionals)
-    if functionals == FRAMES:
+    if functionals in MATRICES:
         clip = _measured(y, sr, _only_source(records))
-        return _matrix(clip, records)[clip.rows("active")]
+        matrix = _matrix(clip, records)[clip.rows("active")]
+        return steps_of(matrix) if functionals == STEPS else matrix
     clips, sums = {}, {}
     for source in {record.source for record in records}:
         clips[source] = _measured(y, sr, source)
@@ -495,7 +496,7 @@ def feature_names(features=DEFAULT_FEATURES, functionals=None):
     Parameters
     ----------
     features, functionals
-        See `extract`; "frames" gives the names of the columns.
+        See `extract`; "frames" and "steps" give the names of columns.
 
     Examples
     --------
@@ -503,7 +504,7 @@ def feature_names(features=DEFAULT_FEATURES, functionals=None):
     ('tonnetz_fifth_x_mean', 'voiced_pitch_p50')
     """
     records, functionals = _records(features), check_functionals(functionals)
-    if functionals == FRAMES:
+    if functionals in MATRICES:
         return _columns(records)
     found = []
     for neighbours in _neighbours(records, functionals):
@@ -692,7 +693,7 @@ __getattr__ = moved(
     __name__,
     {
         "checks": "check_name",
-        "functionals": "Course=Contour LAGS N_DCT N_WAVES=N_DCT PERCENTS",
+        "functionals": "Course=Contour FRAMES LAGS N_DCT N_WAVES=N_DCT PERCENTS",
         "features": "VOICE_FEATURES=SPEECH_FEATURES VOICE_FUNCTIONALS=SPEECH_FUNCTIONALS",
         "kernels": "CQT_BINS CQT_CUTOFF CQT_FMIN CQT_OCTAVES GROUP N_FFT WINDOW chroma_filters "
         "mel_filters",

@@ -10,7 +10,7 @@ import re
 import threading
 import warnings
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -25,14 +25,12 @@ from processes import parallel
 from progress import Progress
 
 CELLS = ("LSTM", "GRU", "SimpleRNN")
-STEP = 4  # frames that a step of the recurrent layers is the mean of
 PROJECTION = 128  # columns that the recurrent layers see
 ATTENTION = 64  # units that decide how much a step counts
-BUCKETS = 12, 16, 20, 26, 34, 48, 72  # steps: clips of similar length share a batch
+BUCKETS = 6, 8, 10, 13, 17, 24, 36  # steps: clips of similar length share a batch
 STEPS_DROPOUT = 0.2
 GAP, LOST = 0.2, 0.1  # at most this share of the steps, and this share of the columns, is erased
 SMOOTHING = 0.1  # of the labels
-PATIENCE = 6  # epochs without better recognition of the held-out speakers
 KERAS_MEMBERS = re.compile(r"config\.json|metadata\.json|model\.weights\.h5")
 CLIP_NORM = 5.0  # of the gradient
 
@@ -41,33 +39,13 @@ class Clips(NamedTuple):
     """What networks are trained on; the copies of n clips follow as rows n to 2 n and so on."""
 
     steps: np.ndarray
-    """(n_all_steps, n_columns) float16: the clips one after the other; see `steps_of`"""
+    """(n_all_steps, n_columns) float16: the clips one after the other."""
     starts: np.ndarray
     """(n_clips + 1,) of int: where each clip starts, and the end."""
     targets: np.ndarray
     """(n_clips, n_outputs) float32"""
     weights: np.ndarray
     """(n_clips,) float32"""
-
-
-def steps_of(frames):
-    """Means of every `STEP` frames: ndarray (n_steps, n_columns) float16, which halves the memory.
-
-    Frames that are left at the end count with the last step.
-
-    Parameters
-    ----------
-    frames : ndarray (n_frames, n_columns)
-        Standardised; at least one.
-
-    Examples
-    --------
-    >>> steps_of(np.zeros((11, 5))).shape, steps_of(np.zeros((3, 5))).shape
-    ((2, 5), (1, 5))
-    """
-    starts = np.arange(0, max(1, len(frames) - STEP + 1), STEP)
-    lengths = np.diff([*starts, len(frames)])[:, np.newaxis]
-    return (np.add.reduceat(frames, starts, axis=0) / lengths).astype(np.float16)
 
 
 def varied(steps, rng):
@@ -133,7 +111,7 @@ def build_network(n_columns, n_outputs, *, cell="LSTM", rnn_units=(), dense_unit
     Returns
     -------
     keras.Model
-        Inputs: steps (n_clips, n_steps, n_columns), see `steps_of`; mask (n_clips, n_steps), 1 for
+        Inputs: steps (n_clips, n_steps, n_columns); mask (n_clips, n_steps), 1 for
         a step and 0 for padding. Output (n_clips, n_outputs): log odds or numbers.
     """
     load_tensorflow()
@@ -243,7 +221,7 @@ def train_networks(clips, folds, settings, *, n_jobs=-1, verbose=1, log_folder=N
     ----------
     clips : Clips
     folds : list of (train, held_out)
-        Rows. The held-out clips decide the learning rate and when to stop.
+        Rows. None or more held-out clips, which the network doesn't learn from.
     settings : dict
         architecture (keywords of `build_network`), classification, batch_size, epochs,
         learning_rate, mixed_precision; n_versions: how often each clip is among `clips`, for epochs
@@ -260,9 +238,9 @@ def train_networks(clips, folds, settings, *, n_jobs=-1, verbose=1, log_folder=N
     weights : list of list of ndarray
         See keras.Model.get_weights, for each network.
     outputs : list of ndarray (n_held_out, n_outputs)
-        What the networks say of the held-out clips.
+        What the networks say of the held-out clips; None where there are none.
     history : DataFrame
-        network, epoch, loss, uar (or mae), val_loss, val_uar (or val_mae), learning_rate.
+        network, epoch, loss, uar (or mae), and of held-out clips val_loss, val_uar (or val_mae).
     """
     check_clock()  # not at the end of the training, when the networks are put into files
     with temporary_folder() as temporary:
@@ -300,36 +278,33 @@ def _train_network(file, log, seed, settings, clips, train, held_out):
         tf.config.threading.set_intra_op_parallelism_threads(1)
     with _precision(settings["mixed_precision"]):
         network = build_network(**settings["architecture"])
-    # the loss also rises where a network gets more confident and is right as often
-    watched, mode, loss, metric = "val_loss", "min", "mae", metrics.MeanAbsoluteError(name="mae")
+    loss, metric = "mae", metrics.MeanAbsoluteError(name="mae")
     if settings["classification"]:
         # the weights count all classes the same, so the accuracy is a mean of recalls
-        watched, mode, metric = "val_uar", "max", metrics.CategoricalAccuracy(name="uar")
+        metric = metrics.CategoricalAccuracy(name="uar")
         loss = losses.CategoricalCrossentropy(from_logits=True, label_smoothing=SMOOTHING)
-    optimizer = optimizers.AdamW(settings["learning_rate"], global_clipnorm=CLIP_NORM)
+    n_batches, n_epochs = _n_batches(train, settings), settings["epochs"]
+    rate = optimizers.schedules.CosineDecay(settings["learning_rate"], n_epochs * n_batches)
+    optimizer = optimizers.AdamW(rate, global_clipnorm=CLIP_NORM)
     network.compile(optimizer, loss, weighted_metrics=[metric], jit_compile=False)
-    steps, batch_size = (
-        [clips.steps[a:b] for a, b in pairwise(clips.starts)],
-        settings["batch_size"],
-    )
-    data, ticks = (steps, clips.targets, clips.weights), file.with_suffix(".ticks")
+    steps = [clips.steps[a:b] for a, b in pairwise(clips.starts)]
+    batches = partial(_batches, steps, clips.targets, clips.weights, settings["batch_size"])
+    ticks = file.with_suffix(".ticks")
     network.fit(
-        _batches(*data, train, batch_size, seed),
-        validation_data=_batches(*data, held_out, batch_size),
-        epochs=settings["epochs"],
-        steps_per_epoch=_n_batches(train, settings),
+        batches(train, seed),
+        validation_data=batches(held_out) if len(held_out) else None,
+        epochs=n_epochs,
+        steps_per_epoch=n_batches,
         shuffle=False,  # `_batches` does it
         verbose=0,
         callbacks=[
             callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: _tick(ticks)),
-            callbacks.ReduceLROnPlateau(factor=0.5, patience=PATIENCE // 2),
-            callbacks.CSVLogger(str(file)),  # after it, with its learning rate
+            callbacks.CSVLogger(str(file)),
             callbacks.TensorBoard(str(log), write_graph=False),
-            callbacks.EarlyStopping(watched, 0, PATIENCE, 0, mode, restore_best_weights=True),
         ],
     )
     own = [steps[i] for i in held_out]
-    return network.get_weights(), predict_batches(as_function(network), own)
+    return network.get_weights(), predict_batches(as_function(network), own) if own else None
 
 
 def _tick(file):
@@ -351,7 +326,7 @@ def _precision(mixed):
         config.set_dtype_policy(before)
 
 
-def _batches(steps, targets, weights, rows, batch_size, seed=None):
+def _batches(steps, targets, weights, batch_size, rows, seed=None):
     """A tf.data.Dataset of padded batches of clips of similar length: inputs, targets, weights.
 
     With a seed it never ends, and each epoch has another order and other variations.
@@ -407,10 +382,7 @@ def _progress(files, n_batches, n_epochs, verbose):
         finally:
             ended.set()
             watcher.join()
-            done, since = sum(map(_n_ticks, files)), bar.start_t
-            bar.reset(done)  # some networks have stopped early: a full bar, in notebooks too
-            bar.start_t = since
-            bar.update(done)
+            bar.update(sum(map(_n_ticks, files)) - bar.n)
             bar.set_postfix_str(_last_epochs(files))
 
 
@@ -420,7 +392,7 @@ def _n_ticks(file):
 
 
 def _last_epochs(files):
-    """The scores of the last epoch of each network, in the mean: str."""
+    """The scores of the last epoch of each network that has them, in the mean: str."""
     rows = []
     for file in files:
         if file.is_file():
@@ -430,7 +402,8 @@ def _last_epochs(files):
             ]
     if not rows:
         return "first epoch"
-    means = {k: np.mean([float(row[k]) for row in rows]) for k in rows[0] if "learning" not in k}
+    names = dict.fromkeys(name for row in rows for name in row)
+    means = {k: np.mean([float(row[k]) for row in rows if k in row]) for k in names}
     epoch = means.pop("epoch") + 1
     return ", ".join([f"epoch {epoch:.0f}", *(f"{k} {x:.2f}" for k, x in sorted(means.items()))])
 

@@ -20,7 +20,8 @@ from audio import load_audio
 from checks import check_name, moved
 from confidence import Fitted, decided, smallest_set
 from data_extractor import Views, ragged
-from features import FRAMES, extract, feature_names, sources
+from features import extract, feature_names, sources
+from functionals import MATRICES
 from kernels import SpectralFrames
 from listening import InputReport, has_speech
 from parameters import SAMPLE_RATE
@@ -39,7 +40,7 @@ class Predictor:
     ----------
     names : tuple of str
         Features; see `features.extract`.
-    functionals : tuple of str, "frames" or None
+    functionals : tuple of str, one of `MATRICES` or None
     emotions : list of str
         In the order of answers.
     classification : bool
@@ -150,10 +151,10 @@ class Predictor:
         Returns
         -------
         ndarray (1, n_columns) float32
-            With functionals="frames" an array (1,) with a matrix (n_frames, n_columns).
+            With functionals of `MATRICES` an array (1,) with a matrix (n_frames, n_columns).
         """
         x = extract(y, features=self.names, functionals=self.functionals)
-        return ragged([x]) if self.functionals == FRAMES else x[np.newaxis]
+        return ragged([x]) if self.functionals in MATRICES else x[np.newaxis]
 
     def scores(self, X):
         """Decision values or log probabilities: the label with the highest is predicted.
@@ -305,7 +306,7 @@ class Predictor:
             name: p.probabilities(X) if self.classification else p.scores(X)
             for name, p in predictors.items()
         }
-        kind = np.float32 if self.functionals == FRAMES else None  # networks compute with 32 bits
+        kind = np.float32 if self.functionals in MATRICES else None  # networks compute with 32 bits
         return {name: np.asarray(values, kind) for name, values in answers.items()}
 
     def content(self):

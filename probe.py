@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 
 import model_file
-from features import FRAMES, feature_names, is_encoder, version
+from features import feature_names, is_encoder, version
+from functionals import STEPS
 from parameters import SAMPLE_RATE
 
 TOLERANCES = {8: 1e-6, 4: 1e-4}  # of answers, by the bytes of their numbers
@@ -32,7 +33,7 @@ def versions_of(names, functionals):
     names, functionals
         See `predictor.Predictor`.
     """
-    more = ("tensorflow", "keras") if functionals == FRAMES else ()
+    more = ("tensorflow", "keras") if functionals == STEPS else ()
     found = model_file.versions((*model_file.LIBRARIES, *more))
     return {**found, "features": version(names)}
 

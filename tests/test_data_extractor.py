@@ -29,6 +29,7 @@ import features as ft
 from audio import AudioError, AudioWarning, load_audio
 from augmentation import at_speed, noisy_copy
 from create_csv import list_audio
+from functionals import MATRICES
 from tables import read_desc_file
 from utils import extract_feature, get_audio_config
 
@@ -415,7 +416,7 @@ def test_paths_arrays_files_and_matrices_give_the_same_features(cache, clips):
     assert features.transform([]).shape == (0, 180)
 
 
-@pytest.mark.parametrize("functionals", [None, ft.FRAMES])
+@pytest.mark.parametrize("functionals", [None, *MATRICES])
 def test_one_recording_and_many_give_the_same_bytes(cache, clips, functionals):
     kind = ft.SPEECH_FEATURES if functionals else ft.RECOMMENDED_FEATURES
     features = de.SpeechFeatures(kind, functionals, cache=False)
@@ -432,7 +433,7 @@ def test_the_default_features_are_the_recommended_ones(cache):
     assert de.SpeechFeatures().get_feature_names_out().tolist() == ft.feature_names(names)
 
 
-@pytest.mark.parametrize("functionals", [None, ft.FRAMES])
+@pytest.mark.parametrize("functionals", [None, *MATRICES])
 def test_an_encoder_is_taken_with_the_features(cache, clips, tmp_path, functionals):
     tiny = write_tiny_encoder(tmp_path / "tiny.onnx")
     features = de.SpeechFeatures(["encoder"], functionals, encoder=tiny)

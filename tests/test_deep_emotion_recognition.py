@@ -26,7 +26,8 @@ from data_extractor import Views, ragged
 from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer, FrameNetwork
 from emotion_recognition import EmotionRecognizer, Recognizer, recommended
 from evaluation import evaluate
-from features import FRAMES, RECOMMENDED_FEATURES, extract
+from features import RECOMMENDED_FEATURES, extract
+from functionals import STEPS
 from model_file import ModelFileError
 from predictor import EnsemblePredictor, Predictor
 from tables import speaker_groups
@@ -136,10 +137,10 @@ def test_networks_are_given_copies_of_the_clips(network, monkeypatch):
         rec.fit(network.train_rows_.iloc[::7])
     signals = [load_audio(path) for path in rec.train_rows_["path"]]
 
-    def frames(signals):
-        return ragged([extract(y, features=rec.features, functionals=FRAMES) for y in signals])
+    def steps(signals):
+        return ragged([extract(y, features=rec.features, functionals=STEPS) for y in signals])
 
-    scaler = FrameScaler().fit(frames(signals))
+    scaler = FrameScaler().fit(steps(signals))
     expected = (
         signals,
         [noisy_copy(y, 0) for y in signals],
@@ -147,7 +148,7 @@ def test_networks_are_given_copies_of_the_clips(network, monkeypatch):
     )
     found = (seen[name] for name in ("X", "(None, 0)", f"({SPEEDS[0]}, None)"))
     for X, own in zip(found, expected, strict=True):
-        for x, z in zip(X, scaler.transform(frames(own)), strict=True):
+        for x, z in zip(X, scaler.transform(steps(own)), strict=True):
             np.testing.assert_allclose(x, z, atol=1e-5)
     np.testing.assert_array_equal(seen["groups"], speaker_groups(rec.train_rows_))
     assert len(seen) == 2 + 3  # the noisy copy of the other speed, too

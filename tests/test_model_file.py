@@ -1158,10 +1158,10 @@ def test_weights_that_point_outside_or_are_a_bomb_are_refused(kind, network_path
     [
         ("rnn_units", 2**14),
         ("dense_units", 2**14),
-        ("n_networks_", 64),
+        ("n_networks", 64),
         ("n_columns_", 2**20),
         ("n_dense_layers", None),
-        ("n_networks_", None),
+        ("n_networks", None),
     ],
 )
 def test_networks_larger_than_their_weights_are_refused(setting, legal, network_path, tmp_path):
