@@ -261,7 +261,7 @@ def draw_reliabilities(tables, figure=None):
 
 
 def draw_curves(history, *, ax=None):
-    """Draw the loss of every network, on training and held-out clips: matplotlib Axes.
+    """Draw the loss of every network, on training and, if any, held-out clips: Axes.
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ def draw_curves(history, *, ax=None):
     """
     ax = new_axes(4) if ax is None else ax
     for column, (colour, label) in CURVES.items():
-        for i, own in history.groupby("network"):
+        for i, own in history.dropna(subset=column).groupby("network"):
             line, name = LINES[i % len(LINES)], f"network {i + 1}: {label}"
             ax.plot(own["epoch"] + 1, own[column], line, color=colour, label=name)
     ax.set(xlabel="epoch", ylabel="loss", title="How the networks learned")

@@ -183,7 +183,7 @@ def test_what_is_wrong_is_named():
 
 
 def test_a_network_of_numbers(network, tmp_path, bundled_clips):
-    options = {"emotions": EMOTIONS, "normalize": None, "n_networks": 1, "epochs": 1}
+    options = {"emotions": EMOTIONS, "normalize": None, "n_networks": 1}
     numbers = network.untrained(classification=False, results_dir=str(tmp_path), **options).train()
     assert numbers.test_score() < 0.66  # "neutral" for all
     assert all(isinstance(value, float) for value in numbers.predict(bundled_clips[:2]))

@@ -211,6 +211,7 @@ def test_what_it_teaches(committed):
         "draw_confusion_matrix",
         '"random"',
         "adapt(",
+        "FrameNetwork(",
         "draw_timeline",
         "load_recognizer",
     ):
