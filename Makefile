@@ -50,6 +50,7 @@ bench: $(VENV)/installed-dev  ## measure speed, accuracy and endurance (many hou
 	$(PYTHON) benchmarks/bench_no_speech.py
 	$(PYTHON) benchmarks/bench_accuracy.py --picture images/calibration.png
 	$(PYTHON) benchmarks/bench_accuracy.py --only networks
+	$(PYTHON) benchmarks/bench_learning_curve.py --picture images/learning_curve.png
 	$(PYTHON) benchmarks/bench_robustness.py --picture images/robustness.png
 	$(PYTHON) benchmarks/bench_each_feature.py
 	$(PYTHON) benchmarks/bench_timeline.py
