@@ -663,7 +663,7 @@ __getattr__ = moved(
         "model_file": "restored",
         "models": "EmotionLDA RIDGE components",
         "functionals": "STEP segments=steps_of",
-        "networks": "ATTENTION BUCKETS SMOOTHING STEPS_DROPOUT varied",
+        "networks": "ATTENTION SMOOTHING STEPS_DROPOUT varied",
         "plotting": "LINES",
         "tables": "speaker_groups",
         "utils": "best_results make_estimator tuned_estimator",

@@ -27,7 +27,7 @@ from progress import Progress
 CELLS = ("LSTM", "GRU", "SimpleRNN")
 PROJECTION = 128  # columns that the recurrent layers see
 ATTENTION = 64  # units that decide how much a step counts
-BUCKETS = 6, 8, 10, 13, 17, 24, 36  # steps: clips of similar length share a batch
+POOL = 8  # batches whose clips are sorted by length, so that similar ones share a batch
 STEPS_DROPOUT = 0.2
 GAP, LOST = 0.2, 0.1  # at most this share of the steps, and this share of the columns, is erased
 SMOOTHING = 0.1  # of the labels
@@ -170,6 +170,29 @@ def mean_network(networks, *, classification=True):
     return Model(networks[0].inputs, ops.mean(ops.stack(outputs), axis=0))
 
 
+# batches
+
+
+def padded(clips):
+    """Clips in one array: steps (n_clips, n_steps, n_columns) and mask (n_clips, n_steps), float32.
+
+    Parameters
+    ----------
+    clips : list of ndarray (n_steps, n_columns)
+
+    Examples
+    --------
+    >>> steps, mask = padded([np.ones((3, 2)), np.ones((1, 2))])
+    >>> steps.shape, mask.tolist()
+    ((2, 3, 2), [[1.0, 1.0, 1.0], [1.0, 0.0, 0.0]])
+    """
+    shape = len(clips), max(map(len, clips)), clips[0].shape[1]
+    steps, mask = np.zeros(shape, dtype=np.float32), np.zeros(shape[:2], dtype=np.float32)
+    for i, own in enumerate(clips):
+        steps[i, : len(own)], mask[i, : len(own)] = own, 1
+    return steps, mask
+
+
 # prediction
 
 
@@ -199,13 +222,8 @@ def predict_batches(function, steps, batch_size=64):
     """
     lengths, outputs = np.array([len(own) for own in steps]), None
     order = np.argsort(lengths, kind="stable")
-    for chunk in np.split(order, range(batch_size, len(order), batch_size)):
-        padded = np.zeros((len(chunk), lengths[chunk].max(), steps[0].shape[1]), dtype=np.float32)
-        mask = np.zeros(padded.shape[:2], dtype=np.float32)
-        for row, i in enumerate(chunk):
-            padded[row, : lengths[i]] = steps[i]
-            mask[row, : lengths[i]] = 1
-        predicted = function(padded, mask).numpy()
+    for chunk in _chunks(order, batch_size):
+        predicted = function(*padded([steps[i] for i in chunk])).numpy()
         outputs = np.empty((len(steps), predicted.shape[1])) if outputs is None else outputs
         outputs[chunk] = predicted
     return outputs
@@ -332,30 +350,30 @@ def _batches(steps, targets, weights, batch_size, rows, seed=None):
     With a seed it never ends, and each epoch has another order and other variations.
     """
     tf = load_tensorflow()
-    epochs = count()
+    lengths, epochs, rows = np.array([len(own) for own in steps]), count(), np.asarray(rows)
 
-    def clips():
+    def batches():
         rng = np.random.default_rng([seed or 0, next(epochs)])
-        for i in rows if seed is None else rng.permutation(rows):
-            own = steps[i] if seed is None else varied(steps[i], rng)
-            mask = np.ones(len(own), dtype=np.float32)
-            yield {"steps": own, "mask": mask}, targets[i], weights[i]
+        order = rows if seed is None else rng.permutation(rows)
+        for pool in _chunks(order, POOL * batch_size):
+            chunks = _chunks(pool[np.argsort(lengths[pool], kind="stable")], batch_size)
+            for i in range(len(chunks)) if seed is None else rng.permutation(len(chunks)):
+                chunk = chunks[i]
+                own = [steps[j] if seed is None else varied(steps[j], rng) for j in chunk]
+                yield padded(own), targets[chunk], weights[chunk]
 
-    inputs = {
-        "steps": tf.TensorSpec((None, steps[0].shape[1]), tf.float16),
-        "mask": tf.TensorSpec((None,), tf.float32),
-    }
-    labels = [tf.TensorSpec(array.shape[1:], tf.float32) for array in (targets, weights)]
-    dataset = tf.data.Dataset.from_generator(clips, output_signature=(inputs, *labels))
-    dataset = dataset.repeat() if seed is not None else dataset
-    dataset = dataset.bucket_by_sequence_length(
-        lambda inputs, *_: tf.shape(inputs["mask"])[0], BUCKETS, [batch_size] * (len(BUCKETS) + 1)
-    )
-    if seed is None:  # Keras can't count the batches of a generator
-        counts = np.bincount(np.digitize([len(steps[i]) for i in rows], BUCKETS))
-        n_batches = np.ceil(counts / batch_size).sum()
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(int(n_batches)))
-    return dataset.prefetch(2)
+    n_columns = steps[0].shape[1]
+    inputs = tf.TensorSpec((None, None, n_columns), tf.float32), tf.TensorSpec((None, None))
+    labels = tf.TensorSpec((None, targets.shape[1])), tf.TensorSpec((None,))
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=(inputs, *labels))
+    if seed is not None:
+        return dataset.repeat().prefetch(2)
+    n_batches = math.ceil(len(rows) / batch_size)  # Keras can't count those of a generator
+    return dataset.apply(tf.data.experimental.assert_cardinality(n_batches)).prefetch(2)
+
+
+def _chunks(array, size):
+    return np.split(array, range(size, len(array), size))
 
 
 @contextmanager
@@ -368,7 +386,7 @@ def _progress(files, n_batches, n_epochs, verbose):
         yield
         return
     ended = threading.Event()
-    with Progress(total=sum(n_batches) * n_epochs, desc="Training", unit="batch") as bar:
+    with Progress(total=sum(n_batches) * n_epochs, desc="Training", unit="step") as bar:
 
         def watch():
             while not ended.wait(0.5):
@@ -402,8 +420,8 @@ def _last_epochs(files):
             ]
     if not rows:
         return "first epoch"
-    names = dict.fromkeys(name for row in rows for name in row)
-    means = {k: np.mean([float(row[k]) for row in rows if k in row]) for k in names}
+    there = {k: [float(row[k]) for row in rows if row[k] != "NA"] for k in rows[0]}
+    means = {k: np.mean(values) for k, values in there.items() if values}
     epoch = means.pop("epoch") + 1
     return ", ".join([f"epoch {epoch:.0f}", *(f"{k} {x:.2f}" for k, x in sorted(means.items()))])
 

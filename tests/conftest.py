@@ -46,6 +46,7 @@ TINY_NETWORK = {
     "learning_rate": 0.003,
     "dropout": 0.2,
     "n_networks": 2,
+    "batch_size": 32,
     "speeds": 0,
     "logs_dir": None,
 }

@@ -38,6 +38,7 @@ SMALL = {
     "learning_rate": 0.01,
     "dropout": 0.1,
     "epochs": 2,
+    "batch_size": 32,
     "n_jobs": 1,
     "verbose": 0,
     "logs_dir": None,
@@ -319,7 +320,7 @@ def test_the_temperature_is_that_of_the_speakers_left_out(clips, tmp_path, monke
 
 
 def test_the_bar_is_there_at_once_and_shows_the_scores(clips, tmp_path, monkeypatch, capsys):
-    settings = SMALL | {"n_networks": 1, "results_dir": str(tmp_path), "verbose": 1}
+    settings = SMALL | {"n_networks": 2, "results_dir": str(tmp_path), "verbose": 1}
     load, shown = networks.load_tensorflow, []
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
 
