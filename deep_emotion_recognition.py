@@ -662,7 +662,7 @@ __getattr__ = moved(
         "features": "Course=Contour FUNCTIONALS feature_names",
         "model_file": "restored",
         "models": "EmotionLDA RIDGE components",
-        "functionals": "STEP segments=steps_of",
+        "functionals": "FRAMES STEP segments=steps_of",
         "networks": "ATTENTION SMOOTHING STEPS_DROPOUT varied",
         "plotting": "LINES",
         "tables": "speaker_groups",

@@ -66,8 +66,7 @@ class Feature:
     source : type or EncoderSource
         SpectralFrames, SpeechFrames or that of an encoder: called with a signal and its rate, it
         measures the frames.
-    functionals : tuple of str
-        The functionals unless others are asked for.
+    functionals : tuple of str, unless others are asked for
     sums : dict of str to sequence of str, optional
         Kinds of frames to the columns that are summed up over them. Default: all columns over the
         active frames, functional by functional with those of the features before.
@@ -431,8 +430,8 @@ def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=None):
     records, functionals = _records(features), check_functionals(functionals)
     if functionals in MATRICES:
         clip = _measured(y, sr, _only_source(records))
-        matrix = _matrix(clip, records)[clip.rows("active")]
-        return steps_of(matrix) if functionals == STEPS else matrix
+        found = _matrix(clip, records)[clip.rows("active")]
+        return steps_of(found) if functionals == STEPS else found
     clips, sums = {}, {}
     for source in {record.source for record in records}:
         clips[source] = _measured(y, sr, source)

@@ -73,7 +73,7 @@ def test_a_network_has_what_every_recognizer_has(network, bundled_clips):
 def test_the_history_is_drawn(network):
     assert set(network.history_["network"]) == {0, 1}
     ax = network.draw_history()
-    assert len(ax.lines) == 4 and ax.get_xlabel() and ax.get_ylabel() and ax.get_title()
+    assert len(ax.lines) == 3 and ax.get_xlabel() and ax.get_ylabel() and ax.get_title()
     assert network.draw_history(ax=ax) is ax
     with pytest.raises(NotFittedError, match=r"call train\(\)"):
         network.untrained().draw_history()
