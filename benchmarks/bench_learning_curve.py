@@ -19,7 +19,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from checks import guarded
-from corpora import CORPORA, wishes
+from corpora import wishes
 from create_csv import labelled_clips
 from deep_emotion_recognition import DeepEmotionRecognizer
 from emotion_recognition import recommended
@@ -27,6 +27,7 @@ from evaluation import compare, evaluate
 from plotting import PALETTE, new_figure, save_figure
 from tables import speaker_groups
 
+CORPORA = ["ased", "emodb", "nemo", "ravdess", "tess", "turev"]
 EMOTIONS = ["angry", "happy", "neutral", "sad"]
 SIZES = "4,8,16,32,64"
 TEST = 4  # every fourth speaker of a corpus
@@ -80,8 +81,8 @@ def main(argv=None):
     parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
     parser.add_argument("--picture", metavar="FILE", help="draw the curves (PNG)")
     args = parser.parse_args(argv)
-    clips = labelled_clips(wishes(list(CORPORA)), data_dir=args.data_dir, verbose=0)
-    clips = clips[clips["emotion"].isin(EMOTIONS) & (clips["corpus"] != "custom")]
+    clips = labelled_clips(wishes(CORPORA), data_dir=args.data_dir, verbose=0)
+    clips = clips[clips["emotion"].isin(EMOTIONS)]
     if clips.empty:
         sys.exit("bench_learning_curve.py: there is no corpus to measure on")
     speakers, test = drawn_speakers(clips, args.seed)
