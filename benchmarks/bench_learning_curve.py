@@ -7,7 +7,7 @@
 Four emotions that nearly all corpora have. A fourth of the speakers of each corpus is for the test;
 of the others, in an order drawn by the seed, the first few train both. So both have the same clips,
 and all sizes the same test. The 95 % intervals are resampled by speaker. The first run extracts
-features; the whole takes about half an hour on two cores.
+features; the rest takes about ten minutes on two cores.
 """
 
 import argparse
