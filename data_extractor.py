@@ -162,7 +162,8 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
         }
         keys, clips = _by_key(recordings)
         # Frames aren't cached: they are large, and made nearly as fast as read.
-        by_name, n_columns = self.functionals != FRAMES, len(self.get_feature_names_out())
+        by_name = self.functionals != FRAMES
+        n_columns = len(ft.feature_names(names, self.functionals))
         files = [key for key in clips if by_name and not isinstance(key, int)]
         cache_dir = None if self.cache is True else self.cache
         settings, options = cache_settings(names, options), {"features": names, **options}

@@ -518,12 +518,10 @@ class EnsembleRecognizer(Recognizer):
     def _fitted(self, split, verbose=0):
         pairs = zip(self.members, split.X, strict=True)
         predictors = [m._fitted(split._replace(X=X), verbose) for m, X in pairs]
-        return EnsemblePredictor.of(
-            predictors, self._weights(split) if self.classification else None
-        )
+        return EnsemblePredictor.of(predictors, self._weights(split))
 
     def _weights(self, split):
-        """What the members count: list of float, or None where no speakers can be left out."""
+        """What the members count: list of float, or None for numbers and for one speaker alone."""
         X, y, groups, rows = split
         if not self.classification or len(set(groups)) < 2:
             return None

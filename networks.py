@@ -388,10 +388,13 @@ def _progress(files, n_batches, n_epochs, verbose):
     ended = threading.Event()
     with Progress(total=sum(n_batches) * n_epochs, desc="Training", unit="step") as bar:
 
+        def show():
+            bar.update(sum(map(_n_ticks, files)) - bar.n)
+            bar.set_postfix_str(_last_epochs(files))
+
         def watch():
             while not ended.wait(0.5):
-                bar.update(sum(map(_n_ticks, files)) - bar.n)
-                bar.set_postfix_str(_last_epochs(files))
+                show()
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
@@ -400,8 +403,7 @@ def _progress(files, n_batches, n_epochs, verbose):
         finally:
             ended.set()
             watcher.join()
-            bar.update(sum(map(_n_ticks, files)) - bar.n)
-            bar.set_postfix_str(_last_epochs(files))
+            show()
 
 
 def _n_ticks(file):
