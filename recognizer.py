@@ -105,10 +105,8 @@ class Predicts:
                 X = predictor.features(load_audio(some[0], orig_sr=sr))
             else:
                 X = self.features_of(some, sr)
-            answers = predictor.probabilities(X) if self.classification else predictor.predict(X)
-            found |= zip(
-                rest, zip(answers, predictor.novelty(X).tolist(), strict=True), strict=True
-            )
+            answers, novelties = predictor.answered(X)
+            found |= zip(rest, zip(answers, novelties.tolist(), strict=True), strict=True)
         every = [answer(*found[i]) if found.get(i) else nothing() for i in range(len(audio))]
         return every[0] if one else every
 
@@ -286,8 +284,9 @@ class Predicts:
         novelty : float
             See `Predictor.novelty`.
         """
-        X = self._check_trained().features(y)
-        return self.predictor_.probabilities(X)[0], float(self.predictor_.novelty(X)[0])
+        predictor = self._check_trained()
+        probabilities, novelties = predictor.answered(predictor.features(y))
+        return probabilities[0], float(novelties[0])
 
     def by_emotion(self, probabilities):
         """Name probabilities; see `Predictor.by_emotion`.

@@ -242,8 +242,8 @@ class Timeline:
         if not cells:
             return []
         X = _joined(self.predictor, [X for *_, X in cells])
-        self.novelties += self.predictor.novelty(X).tolist()
-        every = _answers(self.current, X)
+        every, novelties = self.current.answered(X)
+        self.novelties += novelties.tolist()
         for _, end, utterance, own in cells if self._running else ():
             self._running.add(utterance, end, own)
         return [self._row(*cell[:-1], own) for cell, own in zip(cells, every, strict=True)]
@@ -268,13 +268,6 @@ class Timeline:
 
 def _labels(predictor):
     return [*(predictor.targets or ("emotion", "confidence", *predictor.emotions))]
-
-
-def _answers(predictor, X):
-    """Probabilities, or numbers: (n_clips, n_labels or n_targets)."""
-    if predictor.targets:
-        return predictor.scores(X).reshape(len(X), -1)
-    return predictor.probabilities(X)
 
 
 def _labelled(predictor, answers):
@@ -511,8 +504,8 @@ class Turns:
             if not found:
                 continue
             X = _joined(predictor, [X for *_, X in found])
-            self.novelties += predictor.novelty(X).tolist()
-            shares = _answers(predictor.adapted(X) if adapt else predictor, X)
+            shares, novelties = (predictor.adapted(X) if adapt else predictor).answered(X)
+            self.novelties += novelties.tolist()
             turns = np.array([turn for turn, *_ in found])
             for turn in np.unique(turns):
                 rows[turn] |= _labelled(predictor, shares[turns == turn].mean(axis=0))
