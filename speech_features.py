@@ -23,6 +23,7 @@ N_BANDS, N_CEPSTRA, N_HARMONICS = 26, 14, 8
 SLOPES = (0, 500), (500, 1500), (1500, 5000)  # Hz
 SHARES = (0, 250), (250, 650), (4000, 8000)  # Hz
 ROLLOFFS = 25, 50, 75, 90  # percent
+BLOCK = 16  # bins; see `_cumulated`
 RATES = 0.5, 1, 2, 3, 4, 6, 8, 11, 16, 24  # Hz: edges of the modulation bands
 N_GROUPS = 6  # of neighbouring bands, whose modulations are taken together
 N_FLUXES = 5  # of neighbouring bands, whose rises and falls are taken together
@@ -258,7 +259,7 @@ class SpeechFrames:
         window = np.hanning(self.window).astype(np.float32)
         spectrum = scipy.fft.rfft(_windows(self.y, self.window, self.hop) * window, self._n_fft)
         scale = np.float32(2 / self._n_fft / np.square(window).sum())
-        return (np.square(spectrum.real) + np.square(spectrum.imag)) * scale
+        return _power(spectrum) * scale
 
     @property
     def _n_fft(self):
@@ -287,38 +288,24 @@ class SpeechFrames:
 
         The alpha ratio, Hammarberg index and slopes follow eGeMAPS (Eyben et al. 2016).
         """
-        freqs = np.fft.rfftfreq(self._n_fft, 1 / self.sr).astype(np.float32)
+        freqs, sums, slopes = _shapes(self.sr, self._n_fft)
         p = self.power + np.float32(1e-12)
-        log_p, total = np.log(p), p.sum(axis=1)
-        centroid = p @ freqs / total
-        spread = np.sqrt(np.maximum(p @ freqs**2 / total - centroid**2, 0))
-        entropy = np.log(total) - (p * log_p).sum(axis=1) / total
-        cumulated = np.cumsum(p, axis=1) / total[:, None]
-        rolloffs = [
-            np.log(freqs[(cumulated >= np.float32(percent / 100)).argmax(axis=1)] + 30)
-            for percent in ROLLOFFS
-        ]
-
-        def within(low, high):
-            return slice(*np.searchsorted(freqs, (low, high)))
-
-        def slope(low, high):
-            khz = freqs[within(low, high)] / 1000
-            khz = khz - khz.mean()
-            return log_p[:, within(low, high)] @ (khz / np.sum(khz**2))
-
-        def level(low, high):
-            return np.log(p[:, within(low, high)].sum(axis=1))
-
-        def peak(low, high):
-            return log_p[:, within(low, high)].max(axis=1)
-
-        place = np.log(centroid + 1), np.log(spread + 1), entropy
-        alpha, hammarberg = level(1000, 5000) - level(50, 1000), peak(0, 2000) - peak(2000, 5000)
-        flatness = log_p.mean(axis=1) - np.log(p.mean(axis=1))
-        slopes = [slope(*edges) for edges in SLOPES]
-        shares = [level(*edges) - np.log(total) for edges in SHARES]
-        return np.column_stack([*place, alpha, hammarberg, flatness, *rolloffs, *slopes, *shares])
+        log_p, n_bins = np.log(p), len(freqs)
+        total, first, second, *levels = (p @ sums).T
+        centroid = first / total
+        spread = np.sqrt(np.maximum(second / total - centroid**2, 0))
+        entropy = np.log(total) - np.einsum("ij,ij->i", p, log_p) / total
+        share = _cumulated(p) / total
+        n_below = [np.sum(share < np.float32(x / 100), axis=0, dtype=np.int16) for x in ROLLOFFS]
+        rolloffs = np.log(freqs[n_below] + 30)
+        shares = np.log(levels)
+        shares[:-2] -= np.log(total)  # the last two are those of the alpha ratio
+        middle, edge = np.searchsorted(freqs, (2000, 5000))
+        hammarberg = log_p[:, :middle].max(axis=1) - log_p[:, middle:edge].max(axis=1)
+        mean_log, *tilts = (log_p @ slopes).T
+        flatness = mean_log - np.log(total / n_bins)
+        place = np.log(centroid + 1), np.log(spread + 1), entropy, shares[-1] - shares[-2]
+        return np.column_stack([*place, hammarberg, flatness, *rolloffs, *tilts, *shares[:-2]])
 
     # pitch and harmonics: voice quality
 
@@ -342,11 +329,11 @@ class SpeechFrames:
         before = max(0, (width - self.window) // 2 - self.context)
         padded = np.pad(self._wide, (before, width))
         rows = _windows(padded, width, self.hop)[: self.n_frames]
-        rows = rows - rows.mean(axis=1, keepdims=True)
-        spectrum = scipy.fft.rfft(rows * window, n_fft)
-        power = np.square(spectrum.real) + np.square(spectrum.imag)
-        correlation = scipy.fft.irfft(power, n_fft)[:, : longest + 1]
-        correlation = correlation / (correlation[:, :1] + np.float32(1e-6))
+        rows = rows - (np.einsum("ij->i", rows) / width)[:, np.newaxis]
+        rows *= window
+        power = _power(scipy.fft.rfft(rows, n_fft))
+        correlation = scipy.fft.dct(power, 1)[:, : longest + 1]  # as irfft, in less time
+        correlation = correlation / (correlation[:, :1] + np.float32(1e-6 * n_fft))
         correlation /= of_window
         lag = shortest + np.argmax(correlation[:, shortest:longest] - cost, axis=1)
         frame = np.arange(self.n_frames)
@@ -511,18 +498,65 @@ def _windows(y, width, hop):
 
 
 @lru_cache
+def _shapes(sr, n_fft):
+    """Frequencies in Hz of the bins, and what a spectrum and its logarithm are multiplied by.
+
+    Returns
+    -------
+    freqs : ndarray (n_bins,) float32
+    sums : ndarray (n_bins, 3 + 5) float32
+        Of the powers: by no, first and second power of the frequency, then in `SHARES` and in the
+        two ranges of the alpha ratio.
+    slopes : ndarray (n_bins, 1 + 3) float32
+        Of the logarithms: the mean, then the slopes of a line in `SLOPES`.
+    """
+    freqs = np.fft.rfftfreq(n_fft, 1 / sr)
+
+    def within(low, high):
+        return (freqs >= low) & (freqs < high)
+
+    def line(low, high):
+        khz = np.where(within(low, high), freqs / 1000, np.nan)
+        khz = np.nan_to_num(khz - np.nanmean(khz))
+        return khz / np.sum(khz**2)
+
+    ranges = [within(*edges) for edges in (*SHARES, (50, 1000), (1000, 5000))]
+    sums = np.column_stack([np.ones_like(freqs), freqs, freqs**2, *ranges])
+    slopes = np.column_stack([np.full_like(freqs, 1 / len(freqs)), *(line(*e) for e in SLOPES)])
+    return tuple(x.astype(np.float32) for x in (freqs, sums, slopes))
+
+
+def _cumulated(p):
+    """As np.cumsum(p, axis=1).T, in a third of its time: many bins at once, then their blocks."""
+    n_frames, n_bins = p.shape
+    blocks = np.zeros((-(-n_bins // BLOCK), BLOCK, n_frames), p.dtype)
+    bins = blocks.reshape(-1, n_frames)[:n_bins]
+    bins[:] = p.T
+    for i in range(1, BLOCK):
+        blocks[:, i] += blocks[:, i - 1]
+    for before, block in pairwise(blocks):
+        block += before[-1]
+    return bins
+
+
+@lru_cache
 def _lags(width, sr):
     """Range of lags, n_fft, window, autocorrelation of the window, and octave cost."""
     import scipy.fft
 
     lowest, highest = PITCH_RANGE
     shortest, longest = int(sr // highest), int(sr // lowest) + 1
-    n_fft = scipy.fft.next_fast_len(width + longest + 1, real=True)
+    n_fft = 2 * scipy.fft.next_fast_len((width + longest) // 2 + 1, real=True)  # even
     window = np.hanning(width).astype(np.float32)
     of_window = scipy.fft.irfft(np.abs(scipy.fft.rfft(window, n_fft)) ** 2, n_fft)
     of_window = of_window[: longest + 1] / of_window[0]
     cost = OCTAVE_COST * np.log2(np.arange(shortest, longest) / shortest)
-    return shortest, longest, n_fft, window, of_window, cost
+    return shortest, longest, n_fft, window, of_window, cost.astype(np.float32)
+
+
+def _power(spectrum):
+    """Squares of the magnitudes (n_frames, n_bins), float32."""
+    return (spectrum * spectrum.conj()).real
 
 
 def _runs(mask):
