@@ -175,7 +175,7 @@ class Predictor:
             return np.log(self.probabilities(X))
         if self.trust < 1:
             return self._mixed("scores", X)
-        return self._scores_of(self.fitted.scaler.transform(self._by_speaker(X)))
+        return self._scores_of(self.fitted.scaled(self._by_speaker(X)))
 
     def _scores_of(self, Z):
         """The scores of scaled features."""
@@ -204,7 +204,7 @@ class Predictor:
 
     def _calibrated(self, X):
         """Probabilities and distances of clips whose speaker is standardised; scales them once."""
-        Z = self.fitted.scaler.transform(X)
+        Z = self.fitted.scaled(X)
         far = self.fitted.distances(X, Z)
         return softmax(self._scores_of(Z) / self.fitted.temperatures(far), axis=1), far
 
