@@ -345,10 +345,11 @@ def _to_array(data):
     """Read a .npy file if it is as long as its header says."""
     file = io.BytesIO(data)
     major, _ = np.lib.format.read_magic(file)
-    shape, _, dtype = getattr(np.lib.format, f"read_array_header_{major}_0")(file)
+    shape, by_columns, dtype = getattr(np.lib.format, f"read_array_header_{major}_0")(file)
     if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
         raise ModelFileError(f"an array of shape {shape} isn't as long as that; refused")
-    return np.load(io.BytesIO(data), allow_pickle=False)
+    order = "F" if by_columns else "C"
+    return np.ndarray(shape, dtype, data, file.tell(), order=order).copy(order)
 
 
 # scikit-learn models
