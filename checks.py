@@ -420,6 +420,24 @@ def temporary_folder():
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def private_folder():
+    """A folder in the system's temporary one for code that the processes of a user share: Path.
+
+    Raises
+    ------
+    OSError
+        If it can't be made, or if another user may have put something there, which would be run.
+    """
+    if not hasattr(os, "getuid"):
+        raise OSError("on Windows the user's own folder for caches is there")
+    folder = Path(tempfile.gettempdir(), f"ser-compiled-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    facts = folder.lstat()
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
+        raise PermissionError(f"{folder} isn't this user's alone")
+    return folder
+
+
 @contextmanager
 def alone(path):
     """A block that no other process or thread is in, by this function, with the same path.

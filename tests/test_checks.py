@@ -28,6 +28,7 @@ from checks import (
     moved,
     open_file,
     printable,
+    private_folder,
     read_file,
     replacing,
     temporary_folder,
@@ -355,6 +356,21 @@ def test_ctrl_c_while_a_temporary_folder_is_made_leaves_none(tmp_path, monkeypat
     with pytest.raises(KeyboardInterrupt), temporary_folder():
         pass
     assert not list(tmp_path.iterdir())
+
+
+@posix
+def test_a_private_folder_is_the_same_each_time_and_nobody_elses(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = private_folder()
+    assert folder == private_folder() and folder.parent == tmp_path
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o770)
+    with pytest.raises(PermissionError, match="isn't this user's alone"):
+        private_folder()
+    folder.rmdir()
+    folder.symlink_to(tmp_path)
+    with pytest.raises(PermissionError, match="isn't this user's alone"):
+        private_folder()
 
 
 def test_a_clock_before_zip_files_is_named(monkeypatch):
