@@ -437,6 +437,13 @@ def test_ctrl_c_ends_a_program_in_one_line_while_it_imports(program, tmp_path):
     assert (process.returncode, out, err) == (130, "", f"{PROGRAMS[program]}: interrupted\n")
 
 
+def test_garbage_is_collected_again_when_a_program_has_imported_all():
+    code = "import checks, gc, sys; checks.end_at_interrupt('x.py'); assert not gc.isenabled()\n"
+    code += "work = lambda: 0 if gc.isenabled() and gc.get_freeze_count() else 3\n"
+    code += "sys.exit(checks.guarded('x.py', work))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPO).returncode == 0
+
+
 @posix
 def test_ctrl_c_ends_a_program_in_one_line_while_it_works():
     code = "import checks, sys, time; checks.end_at_interrupt('x.py')\n"
