@@ -10,7 +10,6 @@ from joblib import Parallel, delayed, effective_n_jobs
 from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_limits
@@ -19,7 +18,7 @@ from metrics import mutual_information
 from progress import Progress
 from sampling import speaker_folds, strata
 from tables import corpora_of
-from utils import model_scores, pipeline
+from utils import model_scores, pipeline, standard_scaler
 
 N_FOLDS = 5  # folds of speakers that temperature and novelty limit are fitted on
 FEWER_FOLDS = 3  # the same beside folds of three corpora or more
@@ -300,7 +299,7 @@ def distances(X, scaler, limit=10.0):
 
     Examples
     --------
-    >>> distances(np.array([[0.0], [4.0]]), StandardScaler().fit([[0.0], [2.0]])).tolist()
+    >>> distances(np.array([[0.0], [4.0]]), standard_scaler().fit([[0.0], [2.0]])).tolist()
     [1.0, 9.0]
     """
     Z = (np.clip((x - scaler.mean_) / scaler.scale_, -limit, limit) for x in X)
@@ -515,7 +514,7 @@ class Training:
 
     split: Any
     model: Any
-    scaler: Any = StandardScaler
+    scaler: Any = standard_scaler
     speaker_scaler: Any = None
     classification: bool = True
     calibrates_itself: bool = False

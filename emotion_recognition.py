@@ -39,10 +39,6 @@ import numpy as np
 import pandas as pd
 from joblib import delayed
 from sklearn.base import clone, is_classifier
-from sklearn.metrics import balanced_accuracy_score, mean_absolute_error
-from sklearn.model_selection import GridSearchCV
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC, SVR
 from sklearn.utils import get_tags
 
 import features as ft
@@ -57,6 +53,7 @@ from corpora import wishes
 from create_csv import check_emotions, edited_desc_files, labelled_clips, leave_desc_files
 from data_extractor import extract_features, load_split
 from functionals import MATRICES
+from metrics import absolute_error, unweighted_recall
 from models import recommended_model
 from parameters import DEFAULT_EMOTIONS
 from predictor import Predictor
@@ -66,7 +63,7 @@ from recognizer import Recognizer, targets_of
 from sampling import speaker_folds, stratified_order
 from tables import recordings, speaker_groups
 
-SCORES = {True: balanced_accuracy_score, False: mean_absolute_error}  # by classification
+SCORES = {True: unweighted_recall, False: absolute_error}  # by classification
 SCORING = {True: "balanced_accuracy", False: "neg_mean_absolute_error"}  # the same, as names
 MOST_COPIES = 100  # noisy ones of a clip
 TRIAL, FINALISTS = 300, 2  # clips that all tuned models learn first; models that learn all clips
@@ -146,7 +143,8 @@ class EmotionRecognizer(Recognizer):
         For an unknown emotion, feature or corpus, or emotions that have no regression scale.
     """
 
-    training, scaler, speaker_scaler = Training, StandardScaler, SpeakerScaler
+    training, speaker_scaler = Training, SpeakerScaler
+    scaler = staticmethod(utils.standard_scaler)
 
     def __init__(
         self,
@@ -381,6 +379,8 @@ class EmotionRecognizer(Recognizer):
             Fitted on the standardised training part; dict; UAR, or for regressors the mean
             absolute error (lower is better).
         """
+        from sklearn.model_selection import GridSearchCV
+
         search = GridSearchCV(
             self._pipeline(self.model),
             {f"model__{name}": values for name, values in params.items()},
@@ -461,13 +461,29 @@ class EmotionRecognizer(Recognizer):
 
     def _scores(self, models, X, y, folds, title):
         """The score of each model on each fold: (n_models, n_folds)."""
-        fit, score = delayed(task(utils.score_fold)), SCORES[self.classification]
+        fit, score = delayed(task(score_fold)), SCORES[self.classification]
         pairs = product(models, folds)
         fits = [fit(self._pipeline(model), X, y, *fold, score) for model, fold in pairs]
         with self.parallel(X):
             scores = parallel(self.n_jobs, return_as="generator")(fits)
             scores = [*Progress(scores, title, len(fits), unit="fit", disable=not self.verbose)]
         return np.reshape(scores, (len(models), len(folds)))
+
+
+def score_fold(pipe, X, y, train, test, score):
+    """Fit on one side of a fold and score on the other: float.
+
+    Parameters
+    ----------
+    pipe : scikit-learn estimator
+    X : array (n_clips, ...)
+    y : ndarray (n_clips,)
+    train, test : ndarray of int
+        Rows.
+    score : callable
+        From true and predicted labels to a number.
+    """
+    return score(y[test], pipe.fit(X[train], y[train]).predict(X[test]))
 
 
 _PARAMETERS = inspect.signature(EmotionRecognizer.__init__).parameters
@@ -538,6 +554,8 @@ def classic(**options):
     **options
         See `EmotionRecognizer`.
     """
+    from sklearn.svm import SVC, SVR
+
     classifies = options.get("classification", True) and not options.get("target")
     model = SVC() if classifies else SVR()
     defaults = {"model": model, "features": ft.DEFAULT_FEATURES, "functionals": ["mean"]}

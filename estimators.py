@@ -20,8 +20,6 @@ from types import FunctionType
 
 import joblib
 import numpy as np
-from sklearn.linear_model import Ridge
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
 from allowed import (
@@ -55,8 +53,10 @@ class ModelFileError(ValueError):
     """A file that can't be loaded, or a model that can't be saved; the message says why."""
 
 
-PLAIN = {cls.__name__: cls for cls in (StandardScaler, Ridge)}
+PLAIN = {}
 """Classes whose objects are stored as plain values and arrays, which all versions can read."""
+OF_SKLEARN = {"StandardScaler": "sklearn.preprocessing", "Ridge": "sklearn.linear_model"}
+"""Those of scikit-learn, which are imported when a model has them, and their modules."""
 HOMES = "models", "adaptation", "deep_emotion_recognition"
 """Modules with classes for `PLAIN`."""
 GONE = {
@@ -88,12 +88,14 @@ def plain(cls=None, *, formerly=()):
 
 
 def plain_class(name):
-    """The class of this name in `PLAIN`: type.
+    """The class of this name in `PLAIN` or `OF_SKLEARN`: type.
 
     Parameters
     ----------
     name : str
     """
+    if name in OF_SKLEARN:
+        return getattr(import_module(OF_SKLEARN[name]), name)
     if name not in PLAIN:
         for module in HOMES:
             import_module(module)
@@ -101,6 +103,17 @@ def plain_class(name):
         advice = GONE.get(name, "save the recognizer anew with this version, or update the project")
         raise ModelFileError(f"it holds a {name:.60}, which this version doesn't know: {advice}")
     return PLAIN[name]
+
+
+def is_plain(cls):
+    """Whether objects of a class are stored as plain values and arrays: bool.
+
+    Parameters
+    ----------
+    cls : type
+    """
+    name = cls.__name__
+    return (name in PLAIN or name in OF_SKLEARN) and plain_class(name).__module__ == cls.__module__
 
 
 # objects of these classes

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from scipy import signal, sparse
+from scipy import sparse
 
 from parameters import SAMPLE_RATE
 
@@ -58,9 +58,9 @@ SILENT = Fingerprint(np.zeros((0, 3), np.uint8), np.zeros(0, int), np.zeros((0, 
 
 @lru_cache
 def _filters():
-    return [
-        signal.butter(2, band, "bandpass", fs=SAMPLE_RATE, output="sos") for band in pairwise(EDGES)
-    ]
+    from scipy.signal import butter
+
+    return [butter(2, band, "bandpass", fs=SAMPLE_RATE, output="sos") for band in pairwise(EDGES)]
 
 
 @lru_cache
@@ -77,16 +77,18 @@ def fingerprint(y):
     ----------
     y : ndarray (n_samples,) of float at 16 kHz
     """
+    from scipy.signal import convolve, sosfilt
+
     width = SAMPLE_RATE // RATE
     n = len(y) // width
     if n < SHORTEST * RATE:
         return SILENT
-    bands = [signal.sosfilt(band, y)[: n * width].reshape(n, width) for band in _filters()]
+    bands = [sosfilt(band, y)[: n * width].reshape(n, width) for band in _filters()]
     power = np.stack([np.square(band).mean(axis=1) for band in bands], axis=1)
     highest = power.max()
     if not highest:
         return SILENT
-    power = signal.convolve(power, _bell(SMOOTH), "same", "direct")
+    power = convolve(power, _bell(SMOOTH), "same", "direct")
     return described((power / highest + FLOOR) ** 0.25)  # loudness grows like that
 
 
@@ -115,8 +117,10 @@ def _bell(n):
 
 def _loudest(loudness):
     """The highest peaks of the loudness averaged over 0.1 s: ndarray (at most MOMENTS,)."""
+    from scipy.signal import find_peaks
+
     smooth = np.convolve(loudness, _bell(RATE // 10)[:, 0], "same")
-    peaks, _ = signal.find_peaks(smooth)
+    peaks, _ = find_peaks(smooth)
     peaks = peaks if len(peaks) else np.array([smooth.argmax()])
     return peaks[np.argsort(-smooth[peaks], kind="stable")[:MOMENTS]]
 

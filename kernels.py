@@ -2,8 +2,8 @@
 
 `SpectralFrames` measures a signal. All values equal those of librosa 0.11 with its default frames
 (n_fft 2048, hop 512, Hann, centred, zero padded), without librosa. numba compiles the loops when
-they are first called, and keeps them on disk beside this file, or in the user's cache folder where
-this one is read-only (NUMBA_CACHE_DIR moves it).
+they are first called, and keeps them on disk beside this file, in the user's cache folder where
+this one is read-only, or else in one for temporary files (NUMBA_CACHE_DIR moves them).
 """
 
 import tempfile
@@ -12,34 +12,46 @@ from functools import cached_property, lru_cache, wraps
 
 import numpy as np
 
+from checks import private_folder
+
 N_FFT = 2048
 HOP_LENGTH = 512
 N_MELS = 128
 N_MFCC = 40
+NEXT_PLACE = {"numba's": "temporary", "temporary": None}
+"""Where compiled code is kept if the place before doesn't do; None: every process compiles."""
 
 
 def _compiled(**options):
     """Decorate a function that numba compiles at its first call, not at import."""
 
     def decorate(function):
-        keep = True
+        place = "numba's"
 
         @lru_cache
-        def kernel(cache):
+        def kernel(place):
             import numba
 
-            return numba.njit(cache=cache, nogil=True, error_model="numpy", **options)(function)
+            compiled = numba.njit(cache=bool(place), nogil=True, error_model="numpy", **options)
+            before = numba.config.CACHE_DIR
+            try:
+                if place == "temporary":
+                    numba.config.CACHE_DIR = str(private_folder())
+                return compiled(function)
+            finally:
+                numba.config.CACHE_DIR = before
 
         @wraps(function)
         def call(*args):
-            nonlocal keep
-            try:
-                return kernel(keep)(*args)
-            except (OSError, RuntimeError):  # nowhere to keep it: every process compiles its own
-                if not keep:
-                    raise
-                keep = False
-                return kernel(keep)(*args)
+            nonlocal place
+            while True:
+                tried = place
+                try:
+                    return kernel(tried)(*args)
+                except (OSError, RuntimeError):  # it can't be kept there
+                    if tried is None:
+                        raise
+                    place = NEXT_PLACE[tried]
 
         return call
 

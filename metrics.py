@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 import pandas as pd
 from scipy.stats import entropy
-from sklearn.metrics import fbeta_score
 
 CONFIDENCE = 95  # percent
 N_RESAMPLES = 2000
@@ -241,6 +240,29 @@ def score(y_true, y_pred, groups, labels=None, random_state=0, names=("mae", "cc
         tallies = confusion_by_speaker(y_true, y_pred, groups, labels)
     values = with_intervals(tallies, measures, random_state)
     return without_nan(flat({name: values[name] for name in names}))
+
+
+def unweighted_recall(y_true, y_pred):
+    """Average the recall of the true labels: float, scikit-learn's balanced accuracy.
+
+    Parameters
+    ----------
+    y_true, y_pred : array (n_clips,)
+        Labels.
+    """
+    from sklearn.metrics import balanced_accuracy_score
+
+    return balanced_accuracy_score(y_true, y_pred)
+
+
+def absolute_error(y_true, y_pred):
+    """Average the distance of numbers from the true ones: float, over all targets.
+
+    Parameters
+    ----------
+    y_true, y_pred : ndarray (n_clips,), or (n_clips, n_targets)
+    """
+    return float(np.abs(y_true - y_pred).mean())
 
 
 def flat(values):
@@ -569,6 +591,8 @@ class Scored:
         return self._fbeta("train", beta)
 
     def _fbeta(self, partition, beta):
+        from sklearn.metrics import fbeta_score
+
         self._check_classifier("F-beta")
         y, predicted, _ = self._predicted(partition)
         return float(fbeta_score(y, predicted, beta=beta, average="macro", zero_division=0))

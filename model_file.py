@@ -5,7 +5,7 @@ or unpickled, and its unpacked size is limited before anything is unpacked.
 
     header.json         labels, settings, versions, protocol, score: all but arrays
     arrays/0.npy        arrays, to which the header refers
-    models/0.skops      scikit-learn models that aren't in `PLAIN`, as skops writes them
+    models/0.skops      scikit-learn models that aren't plain, as skops writes them
     networks/0.keras    networks, as Keras writes them
     card.md             what the model is and what it isn't
     manifest.json       the SHA-256 of each of these
@@ -31,7 +31,7 @@ import estimators
 from checks import SourceError, check_clock, check_name, moved, printable, read_file, replacing
 from corpora import licences
 from encoder import EncoderError
-from estimators import PLAIN, ModelFileError
+from estimators import ModelFileError, is_plain
 from features import is_encoder
 from metrics import scores_in_words
 from utils import AS_FEATURES
@@ -97,7 +97,7 @@ def pack(content, card):
     ----------
     content : dict
         Its values are None, bool, numbers, str, bytes (a .keras file), arrays, lists, dicts,
-        objects of `PLAIN` and scikit-learn models.
+        plain objects (`estimators.is_plain`) and scikit-learn models.
     card : str
         In Markdown.
     """
@@ -287,7 +287,7 @@ def _encode(value, members):
             return {str(key): _encode(element, members) for key, element in value.items()}
         return {"$pairs": [[_encode(part, members) for part in pair] for pair in value.items()]}
     cls = type(value)
-    if cls.__name__ in PLAIN and PLAIN[cls.__name__].__module__ == cls.__module__:
+    if is_plain(cls):
         return {"$object": cls.__name__, "state": _encode(_state(value), members)}
     if isinstance(value, np.ndarray):
         kind, form, data = "$array", "arrays/{}.npy", _from_array(value)
@@ -325,7 +325,7 @@ def _decode(value, members, trusted):
 
 
 def _state(value):
-    """The state of an object of `PLAIN`: dict."""
+    """The state of a plain object: dict."""
     state = value.__getstate__() if hasattr(value, "__getstate__") else vars(value)  # Python 3.10
     return _saved(type(value), state or {})  # object.__getstate__ may return None
 
@@ -345,10 +345,11 @@ def _to_array(data):
     """Read a .npy file if it is as long as its header says."""
     file = io.BytesIO(data)
     major, _ = np.lib.format.read_magic(file)
-    shape, _, dtype = getattr(np.lib.format, f"read_array_header_{major}_0")(file)
+    shape, by_columns, dtype = getattr(np.lib.format, f"read_array_header_{major}_0")(file)
     if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
         raise ModelFileError(f"an array of shape {shape} isn't as long as that; refused")
-    return np.load(io.BytesIO(data), allow_pickle=False)
+    order = "F" if by_columns else "C"
+    return np.ndarray(shape, dtype, data, file.tell(), order=order).copy(order)
 
 
 # scikit-learn models
@@ -555,9 +556,9 @@ def _check_encoder(features):
 
 
 def _to_try(recognizer):
-    """The models that aren't of `PLAIN`, each with clips of the probe: list of pairs."""
+    """The models that aren't plain, each with clips of the probe: list of pairs."""
     fits = recognizer.get("fits", {}).values()
-    own = [fit for fit in fits if type(fit["model"]) not in PLAIN.values()]
+    own = [fit for fit in fits if not is_plain(type(fit["model"]))]
     pairs = [(f["model"], f["scaler"].transform(recognizer["probe"]["X"])) for f in own]
     return sum(map(_to_try, recognizer.get("members", ())), pairs)
 
@@ -591,7 +592,7 @@ __getattr__ = moved(
     {
         "corpora": "LICENCES",
         "allowed": "LOSSES TRUSTED=FITTED",
-        "estimators": "FORMER_HOMES HOMES plain",
+        "estimators": "FORMER_HOMES HOMES PLAIN plain",
         "networks": "network_bytes n_weights load_weights KERAS_MEMBERS",
         "probe": "check_same",
     },

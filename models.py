@@ -4,7 +4,6 @@ import numpy as np
 import scipy.linalg
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
-from sklearn.linear_model import Ridge
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -373,6 +372,8 @@ class BlockRidge(RegressorMixin, BaseEstimator):
         ValueError
             If X has other columns than the blocks.
         """
+        from sklearn.linear_model import Ridge
+
         kind = {"dtype": [np.float32, np.float64], "multi_output": True, "y_numeric": True}
         X, y = validate_data(self, X, y, **kind)
         check_blocks(self.blocks, X)
@@ -505,6 +506,8 @@ def recommended_model(classification, n_kinds=0, blocks=None, targets=()):
     if targets:
         return BlockRidge(tuple(blocks))
     if not classification:
+        from sklearn.linear_model import Ridge
+
         return Ridge(RIDGE)
     if len(blocks or ()) < 2:
         return EmotionLDA(components(n_kinds))

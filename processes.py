@@ -194,14 +194,16 @@ class _Workers(BACKENDS.get("loky", BACKENDS["sequential"])):
     joblib has none where it can't make semaphores; it says so, and works in one process.
     """
 
-    def configure(self, *args, **kwargs):
+    def configure(self, n_jobs=1, *args, **kwargs):
+        if self.effective_n_jobs(n_jobs) == 1:  # nothing starts: joblib falls back to sequential
+            return super().configure(n_jobs, *args, **kwargs)
         sweep()
         own = {"initializer": _follow, "initargs": (os.getpid(),)}
         with _holding(SIGNALS):  # two trackers are started, which know all of them but SIGHUP
             if os.name == "posix":
                 resource_tracker.ensure_running()  # in `submit` it would let signals in
             with _explained():
-                return super().configure(*args, **own, **kwargs)
+                return super().configure(n_jobs, *args, **own, **kwargs)
 
     def submit(self, func, callback=None):
         # what starts here isn't told to stop before it can ignore that

@@ -9,8 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.metrics import recall_score
-from sklearn.model_selection import StratifiedKFold
 
 from audio import AudioError, AudioWarning
 from checks import check_name, folded, moved
@@ -223,6 +221,8 @@ def _random_folds(clips, random_state):
     rarest = clips["emotion"].value_counts().min()
     if rarest < 2:
         raise ValueError("random needs at least two clips of each emotion; add clips.")
+    from sklearn.model_selection import StratifiedKFold
+
     n_folds = min(N_RANDOM_FOLDS, rarest)
     splitter = StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
     sides = splitter.split(np.zeros(len(clips)), clips["emotion"].to_numpy(dtype=str))
@@ -501,6 +501,8 @@ def guard(protocol, clips, folds):
 
 def _giveaways(clips, folds):
     """The `FACTS` that tell the labels of test clips, and how well: tuple of str."""
+    from sklearn.metrics import recall_score
+
     labels = clips["emotion"].to_numpy(dtype=str)
     if len(set(labels)) == 1:  # numbers are learned in place of emotions
         return ()

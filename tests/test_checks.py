@@ -28,6 +28,7 @@ from checks import (
     moved,
     open_file,
     printable,
+    private_folder,
     read_file,
     replacing,
     temporary_folder,
@@ -357,6 +358,21 @@ def test_ctrl_c_while_a_temporary_folder_is_made_leaves_none(tmp_path, monkeypat
     assert not list(tmp_path.iterdir())
 
 
+@posix
+def test_a_private_folder_is_the_same_each_time_and_nobody_elses(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = private_folder()
+    assert folder == private_folder() and folder.parent == tmp_path
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o770)
+    with pytest.raises(PermissionError, match="isn't this user's alone"):
+        private_folder()
+    folder.rmdir()
+    folder.symlink_to(tmp_path)
+    with pytest.raises(PermissionError, match="isn't this user's alone"):
+        private_folder()
+
+
 def test_a_clock_before_zip_files_is_named(monkeypatch):
     checks.check_clock()
     monkeypatch.setattr(checks.time, "time", lambda: 0.0)
@@ -419,6 +435,13 @@ def test_ctrl_c_ends_a_program_in_one_line_while_it_imports(program, tmp_path):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", f"{PROGRAMS[program]}: interrupted\n")
+
+
+def test_garbage_is_collected_again_when_a_program_has_imported_all():
+    code = "import checks, gc, sys; checks.end_at_interrupt('x.py'); assert not gc.isenabled()\n"
+    code += "work = lambda: 0 if gc.isenabled() and gc.get_freeze_count() else 3\n"
+    code += "sys.exit(checks.guarded('x.py', work))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPO).returncode == 0
 
 
 @posix

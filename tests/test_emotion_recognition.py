@@ -1046,7 +1046,9 @@ def test_the_bundled_model_needs_no_training_and_no_tensorflow(bundled, tmp_path
     code = (
         "import sys; from emotion_recognition import load_recognizer; "
         f"print(load_recognizer().predict({CLIP!r})); "
-        "print(sorted({'tensorflow', 'keras', 'skops', 'matplotlib'} & set(sys.modules)))"
+        "heavy = {'tensorflow', 'keras', 'skops', 'matplotlib', 'numba', 'scipy.signal'}; "
+        "heavy |= {'sklearn.linear_model', 'sklearn.model_selection', 'sklearn.svm'}; "
+        "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

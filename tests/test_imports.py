@@ -13,6 +13,11 @@ from conftest import REPO
 MODULES = sorted(path.stem for path in REPO.glob("*.py"))
 IMPORTABLE = json.loads((REPO / "tests" / "importable.json").read_text(encoding="utf-8"))
 HEAVY = ("tensorflow", "keras", "matplotlib.pyplot", "pyaudio", "distributed", "IPython")
+UNNEEDED = {"numba", "librosa", "onnxruntime", "scipy.signal", "rich", "skops"} | {
+    f"sklearn.{part}"
+    for part in ("linear_model", "metrics", "model_selection", "preprocessing", "svm", "pipeline")
+}
+"""What some calls need, and importing doesn't."""
 
 
 def floors():
@@ -54,6 +59,18 @@ for name in {order}:
     importlib.import_module(name)
     heavy = [other for other in {HEAVY} if other in sys.modules]
     assert not heavy, f"import {{name}} loads {{heavy}}"
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+
+
+def test_importing_recognizers_loads_little_beside_numpy_pandas_and_scikit_learn():
+    code = f"""
+import sys, numpy, pandas, sklearn
+before = {{*sys.modules}}
+import emotion_recognition
+loaded = {UNNEEDED} & {{*sys.modules}} - before
+assert not loaded, loaded
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True)
     assert not done.returncode, done.stderr

@@ -1,8 +1,14 @@
 """The frames of 128 ms against scipy and librosa; compiled code with and without a place for it."""
 
+import os
+import shutil
+import subprocess
+import sys
+
 import librosa
 import numpy as np
 import pytest
+from conftest import REPO
 from scipy.ndimage import median_filter
 
 import features as ft
@@ -38,7 +44,7 @@ def test_the_transform_is_scipys_to_the_last_bit():
 
 
 def test_kernels_work_where_there_is_nowhere_to_keep_them(monkeypatch):
-    import numba
+    import numba.typed  # numba imports it when it compiles first, by its own njit
 
     compile_ = numba.njit
 
@@ -50,6 +56,37 @@ def test_kernels_work_where_there_is_nowhere_to_keep_them(monkeypatch):
     monkeypatch.setattr(numba, "njit", njit)
     double = kernels._compiled()(lambda x: 2 * x)
     assert [double(2), double(3.0)] == [4, 6.0]
+
+
+START = """
+import numpy as np, kernels
+from numba.core import event
+with event.install_recorder("numba:compile") as compiled:
+    kernels._peaks(np.ones((4, kernels.N_FFT // 2 + 1), np.float32), 16000, 12)
+print(len(compiled.buffer))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="HOME and TMPDIR are POSIX's")
+@pytest.mark.parametrize("place", ["installed/__pycache__", "home", "temporary"])
+def test_code_is_compiled_once_and_found_by_the_next_process(tmp_path, place):
+    """Beside a fresh copy; or where that is read-only; or where the user's folder is, too."""
+    folder, home, temporary = (tmp_path / name for name in ("installed", "home", "temporary"))
+    folder.mkdir(), temporary.mkdir()
+    for name in ("kernels.py", "checks.py"):
+        shutil.copy(REPO / name, folder)
+    if place != "installed/__pycache__":
+        (folder / "__pycache__").touch()  # a file: not even root can make the folder
+    home.touch() if place == "temporary" else home.mkdir()
+    own = {name: x for name, x in os.environ.items() if not name.startswith(("NUMBA", "XDG"))}
+    own |= {"HOME": str(home), "TMPDIR": str(temporary), "PYTHONPATH": str(folder)}
+    counts = [
+        int(subprocess.check_output([sys.executable, "-c", START], cwd=folder, env=own))
+        for _ in range(2)
+    ]
+    assert counts[0] and not counts[1]
+    assert [*(tmp_path / place).rglob("*.nbi")]
 
 
 @pytest.mark.parametrize("name", ft.FEATURES)
