@@ -426,7 +426,7 @@ class Fitted:
         X : array (n_clips, ...)
             See `distances`.
         """
-        if not isinstance(self.scaler, StandardScaler):
+        if X.dtype == object:  # frames
             return self.scaler.transform(X)
         mean, scale = (x.astype(X.dtype) for x in (self.scaler.mean_, self.scaler.scale_))
         return (X - mean) / scale
