@@ -19,6 +19,7 @@ from create_csv import list_audio
 from data_extractor import ragged
 from listening import has_speech
 from metrics import mutual_information
+from sampling import pieces
 
 BY = "speaker", "condition"
 """What clips to adapt with may have in common: one speaker, or one microphone, room or source."""
@@ -97,16 +98,19 @@ class SpeakerScaler(BaseEstimator):
         self.mean_, self.variance_ = means.mean(axis=0), np.where(variance > 0, variance, 1)
         spread = means.var(axis=0) - self.variance_ * len(speakers) / len(X)
         self.spread_ = np.maximum(spread, self.variance_ / self.max_prior)
-        residuals = np.empty_like(X)
-        for own, mean in zip(speakers, means, strict=True):
-            residuals[own] = (X[own] - mean) / np.sqrt(self.variance_)
-        self.offsets_ = {label: residuals[y == label].mean(axis=0) for label in np.unique(y)}
-        cells = []
-        for label, offset in self.offsets_.items():
-            cells += [residuals[own & (y == label)] - offset for own in speakers]
-        cells = [cell for cell in cells if len(cell)]
-        self.noise_ = np.mean([cell.var(axis=0) for cell in cells], axis=0)
-        self.habit_ = np.mean([cell.mean(axis=0) ** 2 for cell in cells], axis=0)
+        cells, deviation = [], np.sqrt(self.variance_)  # of each label of each speaker
+        for own, speaker_mean in zip(speakers, means, strict=True):
+            for label in np.unique(y[own]):
+                residuals = (X[own & (y == label)] - speaker_mean) / deviation
+                cells.append((label, len(residuals), residuals.mean(axis=0), residuals.var(axis=0)))
+        labels, counts, middles, variances = map(np.array, zip(*cells, strict=True))
+        self.offsets_ = {
+            label: np.average(middles[labels == label], axis=0, weights=counts[labels == label])
+            for label in np.unique(y)
+        }
+        self.noise_ = variances.mean(axis=0)
+        around = middles - np.array([self.offsets_[label] for label in labels])
+        self.habit_ = np.square(around).mean(axis=0)
         self.diversity_ = float(np.median([self._diversity(X[own]) for own in speakers]))
         return self
 
@@ -253,6 +257,23 @@ class FrameScaler(BaseEstimator):
         check_is_fitted(self)
         scaled = [np.clip((x - self.mean_) / self.scale_, -LIMIT, LIMIT) for x in X]
         return ragged([z.astype(x.dtype) for x, z in zip(X, scaled, strict=True)])
+
+
+def fit_scaled(scaler, X, in_place=False):
+    """Fit a scaler on clips and scale these, with few copies of gigabytes: array like X.
+
+    Parameters
+    ----------
+    scaler : StandardScaler or FrameScaler
+    X : ndarray (n_clips, n_features), or array (n_clips,) of ndarray (n_frames, n_columns)
+    in_place : bool
+        X may be overwritten.
+    """
+    if X.dtype == object:
+        return scaler.fit(X).transform(X)
+    for part in pieces(X):
+        scaler.partial_fit(part)
+    return scaler.transform(X, copy=not in_place)
 
 
 def trust_in(predictor, X, labels=None):

@@ -1,31 +1,21 @@
-"""Confidence of a model: temperature, novelty, abstention, and the training that fits them."""
+"""Confidence of a model: temperature, novelty, sets of emotions, abstention."""
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, effective_n_jobs
 from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import has_fit_parameter
-from threadpoolctl import threadpool_limits
 
-from metrics import mutual_information
-from progress import Progress
-from sampling import speaker_folds, strata
-from tables import corpora_of
-from utils import model_scores, pipeline, standard_scaler
+from checks import moved
+from utils import model_scores
 
-N_FOLDS = 5  # folds of speakers that temperature and novelty limit are fitted on
-FEWER_FOLDS = 3  # the same beside folds of three corpora or more
-FAMILIAR = 95  # percent of the clips of left-out speakers that are no novelty
 NEAREST = 0.1  # least distance that counts: averages of clips are nearer, yet no more certain
 SHARPER = 1.5  # than the calibrated average, for the probabilities that weights are fitted by
-FEWEST_CLIPS = 50  # of a corpus that confidence is fitted on
 ROUNDING = 1e-9  # of sums of probabilities
 RANKINGS = "uncertainty", "novelty"
 N_STEPS, PRIOR = 100, 5  # of `mixture_weights`
@@ -487,213 +477,6 @@ class Fitted:
         return cls(limit=usual, **values)
 
 
-@dataclass(frozen=True)
-class Training:
-    """Fits a model and its confidence on one `Split`.
-
-    Temperature, coverages and novelty limit come from folds of speakers: each fold's clips are
-    predicted by a model that was fitted without their speakers. Where there are several corpora,
-    temperature and coverages come from folds of corpora as well, for the recordings of users are of
-    no corpus.
-
-    Attributes
-    ----------
-    split : Split
-    model : estimator
-        It is not changed.
-    scaler, speaker_scaler : classes
-        `SpeakerScaler` or the like; None fits nothing for adaptation.
-    classification : bool
-    calibrates_itself : bool
-        Whether the model's probabilities need no temperature.
-    copies : list of ndarray (n_clips, n_columns)
-        Augmented copies of the clips, for fitting scaler and model; not for the model for
-        adaptation, which removes what a room or a line does to all clips of a speaker.
-    random_state, n_jobs, verbose : int
-    """
-
-    split: Any
-    model: Any
-    scaler: Any = standard_scaler
-    speaker_scaler: Any = None
-    classification: bool = True
-    calibrates_itself: bool = False
-    copies: Any = ()
-    random_state: int = 0
-    n_jobs: int = -1
-    verbose: int = 0
-
-    def fit(self):
-        """Fit everything: the `Fitted` for any speaker, and that for adaptation or None."""
-        speakers, adaptable = self._folds(), self.speaker_scaler is not None
-        folds = speakers, self._corpus_folds()
-        n_fits = 1 + sum(map(len, folds)) * (self.classification and not self.calibrates_itself)
-        total = (1 + adaptable) * n_fits
-        bar = Progress(
-            total=total, desc="Training", unit="fit", disable=not self.verbose, leave=False
-        )
-        with bar:
-            general = self._calibrated(folds, False, bar)
-            if general.limit is None:
-                general = replace(general, limit=self._limit(speakers))
-            return general, self._calibrated(folds, True, bar) if adaptable else None
-
-    def _limit(self, folds):
-        """The novelty limit where no models of folds are fitted: float."""
-        far = [
-            distances(self.split.X[held_out], self.scaler().fit(self._with_copies(train)))
-            for train, held_out in folds
-        ]
-        return np.percentile(np.concatenate(far), FAMILIAR)
-
-    def one(self, train=slice(None), by_speaker=False):
-        """Fit scaler and model on some clips: Fitted.
-
-        Parameters
-        ----------
-        train : slice or ndarray of int
-            Rows of the split.
-        by_speaker : bool
-            Standardise each speaker's clips first.
-        """
-        X, y, groups, _ = self.split
-        y, groups, speakers = y[train], groups[train], None
-        if by_speaker:
-            speakers = self.speaker_scaler().fit(X[train], groups, strata(y))
-            X = speakers.transform(X[train], groups)
-        else:
-            X, n_versions = self._with_copies(train), 1 + len(self.copies)
-            y, groups = np.concatenate([y] * n_versions), np.tile(groups, n_versions)
-        steps = pipeline(self.model, self.scaler(), self.random_state)
-        steps.fit(X, y, **self.fit_params(self.model, groups))
-        return Fitted(speakers, *steps.named_steps.values())
-
-    @staticmethod
-    def fit_params(model, groups):
-        """Arguments of the pipeline's fit beside X and y: dict.
-
-        Parameters
-        ----------
-        model : estimator
-        groups : ndarray (n_clips,)
-            Speakers.
-        """
-        by_corpus = n_blocks(model) > 1 and has_fit_parameter(model, "corpora")
-        return {"model__corpora": corpora_of(groups)} if by_corpus else {}
-
-    def _with_copies(self, train):
-        X = self.split.X[train]
-        return np.concatenate([X, *(copy[train] for copy in self.copies)]) if self.copies else X
-
-    def _folds(self):
-        """Folds of speakers, or of clips where there is but one speaker."""
-        groups = self.split.groups
-        groups = np.arange(len(groups)) if len(set(groups)) == 1 else groups
-        n_folds = FEWER_FOLDS if len(set(corpora_of(groups))) > 2 else N_FOLDS
-        return speaker_folds(self.split.y, groups, n_folds, self.random_state)
-
-    def _corpus_folds(self):
-        """Each corpus against all others, with its clips of labels that these have, too."""
-        y, corpora, folds = self.split.y, corpora_of(self.split.groups), []
-        for corpus in np.unique(corpora) if self.classification else ():
-            own = corpora == corpus
-            held_out = np.flatnonzero(own & np.isin(y, y[~own]))
-            if len(held_out) >= FEWEST_CLIPS and len(set(y[held_out])) > 1:
-                folds.append((np.flatnonzero(~own), held_out))
-        return folds
-
-    def _calibrated(self, folds, by_speaker, bar):
-        """Fit on all clips, then weights and confidence that suit left-out speakers and corpora.
-
-        All left-out speakers together count as much as all left-out corpora.
-        """
-        fitted = self.one(by_speaker=by_speaker)
-        bar.update()
-        if self.calibrates_itself or not self.classification:
-            return fitted
-        _, y, groups, _ = self.split
-        speakers, corpora = folds
-        speakers = [fold for fold in speakers if set(y[fold[0]]) == set(y)]
-        if not speakers:  # too few clips to fit one
-            return replace(fitted, temperature=(1.0, 0.0))
-        left_out = self._left_out([*speakers, *corpora], by_speaker, bar)
-        classes = fitted.model.classes_
-        columns = np.searchsorted(classes, y)
-        rows = [
-            np.concatenate([held_out for _, held_out in own]) for own in (speakers, corpora) if own
-        ]
-        if n_blocks(self.model) > 1:
-            scores = [fold.model.log_probabilities(Z) for fold, _, Z in left_out[: len(speakers)]]
-            own = np.concatenate(scores, axis=1), columns[rows[0]], groups[rows[0]]
-            weights = block_weights(*own)
-            for fold in (fitted, *(fold for fold, *_ in left_out)):
-                fold.model.weights_ = weights
-        scores = np.concatenate([on_columns(fold.model, Z, classes) for fold, _, Z in left_out])
-        far = np.concatenate([fold.distances(X, Z) for fold, X, Z in left_out])
-        kinds = groups, corpora_of(groups)
-        counts = [
-            compute_sample_weight("balanced", kind[own]) / len(own)
-            for kind, own in zip(kinds, rows, strict=False)
-        ]
-        truth, counts = columns[np.concatenate(rows)], np.concatenate(counts)
-        factor, power = temperature_by_distance(scores, far, truth, counts)
-        limit = np.percentile(far[: len(rows[0])], FAMILIAR)
-        found = replace(fitted, temperature=(factor, power), limit=limit)
-        shares = softmax(scores / found.temperatures(far), axis=1)
-        whose = groups[rows[0]]
-        diverse = [mutual_information(shares[: len(whose)][whose == g]) for g in np.unique(whose)]
-        found = replace(found, diversity=float(np.median(diverse)))
-        if len(left_out) < 2:
-            return found
-        places = np.repeat(np.arange(len(left_out)), [len(Z) for *_, Z in left_out])
-        measured = measured_coverages(shares, truth, counts, places)
-        held = coverages(shares, truth, counts)
-        return replace(found, coverages=held, measured_coverages=measured)
-
-    def _left_out(self, folds, by_speaker, bar):
-        """Fit on the rest of each fold: list of Fitted, its clips' features, and scaled."""
-        X, _, groups, _ = self.split
-
-        def predicted(train, held_out):
-            fold, Z = self.one(train, by_speaker), X[held_out]
-            if by_speaker:
-                Z = fold.speakers.transform(Z, groups[held_out])
-            return fold, Z, fold.scaled(Z)
-
-        work, found = Parallel(self.n_jobs, prefer="threads", return_as="generator"), []
-        with threadpool_limits(1 if effective_n_jobs(self.n_jobs) > 1 else None):
-            for result in work(delayed(predicted)(*fold) for fold in folds):
-                found.append(result)
-                bar.update()
-        return found
-
-
-@dataclass(frozen=True)
-class NetworkTraining(Training):
-    """Fits networks over frames, which calibrate themselves.
-
-    Its `copies` is a dict of name to a function that makes the frames of all clips' copies when
-    they are needed, for frames take much memory.
-    """
-
-    calibrates_itself: bool = True
-
-    @staticmethod
-    def fit_params(model, groups):
-        return {"model__groups": groups}
-
-    def one(self, train=slice(None), by_speaker=False):
-        if by_speaker:
-            return super().one(train, by_speaker)
-        X, y, groups, _ = self.split
-        scaler, model = pipeline(self.model, self.scaler(), self.random_state).named_steps.values()
-        scaler.fit(X[train])
-        copies = {
-            name: lambda make=make: scaler.transform(make()[train])
-            for name, make in self.copies.items()
-        }
-        model.fit(scaler.transform(X[train]), y[train], groups[train], copies)
-        return Fitted(None, scaler, model)
-
-    def _with_copies(self, train):
-        return self.split.X[train]
+__getattr__ = moved(
+    __name__, {"training": "FAMILIAR FEWER_FOLDS FEWEST_CLIPS N_FOLDS NetworkTraining Training"}
+)

@@ -29,7 +29,7 @@ import utils
 from adaptation import FrameScaler, SpeakerFrameScaler
 from checks import check_name, moved, renamed, replacing, writable
 from clip_tables import read_data
-from confidence import NetworkTraining, mixture_weights, temperature
+from confidence import mixture_weights, temperature
 from data_extractor import Split, Views
 from emotion_recognition import ALIASES, SETTINGS, EmotionRecognizer, classic, recommended
 from functionals import STEPS
@@ -48,6 +48,7 @@ from plotting import draw_curves, new_figure, save_figure
 from predictor import EnsemblePredictor
 from recognizer import Recognizer
 from sampling import speaker_folds
+from training import NetworkTraining
 
 DEEP_FEATURES = ("encoder",)
 SPEECH_FEATURES = "spectrum", "prosody", "quality"  # without an encoder

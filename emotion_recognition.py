@@ -48,7 +48,6 @@ from adaptation import SpeakerScaler
 from augmentation import SPEEDS
 from checks import check_label, check_name, moved, renamed
 from clip_tables import read_data, with_partition
-from confidence import N_FOLDS, Training
 from corpora import wishes
 from create_csv import check_emotions, edited_desc_files, labelled_clips, leave_desc_files
 from data_extractor import extract_features, load_split
@@ -62,6 +61,7 @@ from progress import Progress
 from recognizer import Recognizer, targets_of
 from sampling import speaker_folds, stratified_order
 from tables import recordings, speaker_groups
+from training import N_FOLDS, Training
 
 SCORES = {True: unweighted_recall, False: absolute_error}  # by classification
 SCORING = {True: "balanced_accuracy", False: "neg_mean_absolute_error"}  # the same, as names
@@ -567,8 +567,8 @@ __getattr__ = moved(
     {
         "adaptation": "SpeakerScaler",
         "checks": "replacing",
-        "confidence": "cross_entropy temperature temperature_by_distance decided N_SPLITS=N_FOLDS "
-        "NEAREST TOWARDS_ONE",
+        "confidence": "cross_entropy temperature temperature_by_distance decided NEAREST "
+        "TOWARDS_ONE",
         "corpora": "corpora_options find_data_dir",
         "create_csv": "CORPUS_GROUPS WRITERS absent desc_file",
         "data_extractor": "AudioExtractor load_data ragged source_version",
@@ -585,6 +585,7 @@ __getattr__ = moved(
         "predictor": "hear=recognise N_PROBES SAMPLE_RATE",
         "probe": "FEATURE_TOLERANCE TOLERANCES",
         "processes": "on_cluster",
+        "training": "N_SPLITS=N_FOLDS",
         "tables": "PARTITIONS read_desc_file",
         "utils": "LEAST_PROBABLE best_results emotion_scale extract_feature get_audio_config "
         "get_best_estimators make_estimator tuned_estimator",

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 import model_file
 from checks import moved
+from sampling import pieces
 from utils import two_sided
 
 RIDGE = 1000  # penalty of the recommended regressor, for some thousand standardised features
@@ -81,10 +82,11 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
         self.classes_, index = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"EmotionLDA needs two classes; there is only one, {str(y[0])!r}")
-        X = np.clip(X, -self.clip, self.clip)
-        centre = X.mean(axis=0)
-        axes = _principal_axes(X - centre, self.n_components)
-        Z = ((X - centre) @ axes).astype(np.float64)
+        sums = [self._clipped(part).sum(axis=0, dtype=np.float64) for part in pieces(X)]
+        centre = (np.sum(sums, axis=0) / len(X)).astype(X.dtype)
+        axes = _principal_axes(self._clipped(self._sample(X)) - centre, self.n_components)
+        Z = np.concatenate([(self._clipped(part) - centre) @ axes for part in pieces(X)])
+        Z = Z.astype(np.float64)
         means = np.stack([Z[index == i].mean(axis=0) for i in range(len(self.classes_))])
         covariance = np.zeros((Z.shape[1], Z.shape[1]))
         for i, mean in enumerate(means):
@@ -100,6 +102,16 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
         main = np.round(axes[:, first:] / STEP) * STEP
         self.centre_, self.axes_ = centre, main.astype(np.float32)
         return self
+
+    def _clipped(self, X):
+        return np.clip(X, -self.clip, self.clip)
+
+    def _sample(self, X):
+        """The clips that decide on the axes: of many a sample, for time grows with its square."""
+        n_sampled = max(FEWEST_SAMPLED, 2 * self.n_components)
+        if len(X) <= n_sampled:
+            return X
+        return X[np.random.default_rng(0).choice(len(X), n_sampled, replace=False)]
 
     def decision_function(self, X):
         """Log posteriors up to a constant: ndarray (n_clips, n_classes), for 2 classes (n_clips,).
@@ -119,7 +131,7 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
         ----------
         X : ndarray (n_clips, n_features)
         """
-        return np.clip(X, -self.clip, self.clip) @ self.coef_ + self.intercept_
+        return self._clipped(X) @ self.coef_ + self.intercept_
 
     def distances(self, X):
         """Mean square of what is unlike the training clips: ndarray (n_clips,).
@@ -166,7 +178,7 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
     blocks : tuple of int
         Numbers of columns, from left to right.
     weights : tuple of float, optional
-        One for each block; they add up to 1. Default: all the same. `confidence.Training` fits them
+        One for each block; they add up to 1. Default: all the same. `training.Training` fits them
         on speakers that were left out.
     n_components, shrinkage, clip
         See `EmotionLDA`.
@@ -244,9 +256,16 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
             return []
         found, model = [], clone(self).set_params(n_components=max(1, self.n_components // 2))
         for own in each:
-            mean, scale = X[own].mean(axis=0), X[own].std(axis=0)
+            Z = X[own]
+            mean = (sum(part.sum(axis=0, dtype=float) for part in pieces(Z)) / len(Z)).astype(
+                Z.dtype
+            )
+            Z -= mean
+            squares = sum(np.square(part).sum(axis=0, dtype=float) for part in pieces(Z))
+            scale = np.sqrt(squares / len(Z)).astype(Z.dtype)
             scale[scale == 0] = 1
-            found.append([mean, scale, clone(model).fit((X[own] - mean) / scale, y[own])])
+            Z /= scale
+            found.append([mean, scale, clone(model).fit(Z, y[own])])
         return found
 
     def _split(self, X):
@@ -457,13 +476,7 @@ def one_sided(scores):
 
 
 def _principal_axes(X, n_components):
-    """Orthonormal axes of the largest variance of centred X: (n_features, n_components).
-
-    Of many clips a sample decides: the time grows with the square of their number.
-    """
-    n_sampled = max(FEWEST_SAMPLED, 2 * n_components)
-    if len(X) > n_sampled:
-        X = X[np.random.default_rng(0).choice(len(X), n_sampled, replace=False)]
+    """Orthonormal axes of the largest variance of centred X: (n_features, n_components)."""
     wide = len(X) < X.shape[1]
     products = X @ X.T if wide else X.T @ X
     variances, axes = scipy.linalg.eigh(products, driver="evd", overwrite_a=True)

@@ -79,7 +79,7 @@ class Predictor:
 
         Parameters
         ----------
-        training : confidence.Training
+        training : training.Training
         names, functionals, emotions, targets
             See `Predictor`.
         """

@@ -3,6 +3,17 @@
 import numpy as np
 
 N_STRATA = 5  # parts that clips are cut into by a number
+PIECE = 10_000  # rows whose temporary copies memory has room for
+
+
+def pieces(X):
+    """Consecutive parts of an array, of at most `PIECE` rows each: list of views, one at least.
+
+    Parameters
+    ----------
+    X : ndarray (n_clips, ...)
+    """
+    return np.split(X, range(PIECE, len(X), PIECE))
 
 
 def speaker_folds(y, groups, n_splits=5, random_state=0):
@@ -99,6 +110,22 @@ def stratified_order(y, random_state=0):
         own = order[y[order] == label]
         place[own] = (np.arange(len(own)) + 0.5) / len(own)
     return np.argsort(place, kind="stable")
+
+
+def stratified_sample(rows, y, n, random_state=0):
+    """At most `n` of some rows, with their labels in the same proportions: ascending.
+
+    Parameters
+    ----------
+    rows : ndarray of int
+        Ascending.
+    y : array (n_clips,) or (n_clips, n_targets)
+        Of all clips, see `stratified_order`.
+    n, random_state : int
+    """
+    if len(rows) <= n:
+        return rows
+    return np.sort(rows[stratified_order(np.asarray(y)[rows], random_state)[:n]])
 
 
 def balanced(labels, random_state=0):

@@ -21,10 +21,10 @@ from adaptation import (
     usable,
 )
 from audio import load_audio
-from confidence import Training
 from data_extractor import Split, ragged
 from models import EmotionLDA
 from predictor import Predictor
+from training import Training
 
 EMOTIONS = ["sad", "happy"]
 

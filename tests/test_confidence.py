@@ -12,7 +12,6 @@ from sklearn.preprocessing import StandardScaler
 from confidence import (
     SHARPER,
     Fitted,
-    Training,
     block_weights,
     coverages,
     cross_entropy,
@@ -25,9 +24,7 @@ from confidence import (
     temperature_by_distance,
     uncertainty,
 )
-from data_extractor import Split, ragged
-from models import BlockLDA
-from sampling import speaker_folds
+from data_extractor import ragged
 
 
 def drawn(chances, rng):
@@ -144,61 +141,6 @@ def test_blocks_that_say_nothing_or_the_contrary_of_the_truth_count_the_same():
     groups = ["a", "b"]
     assert block_weights(scores, [1, 0], groups).tolist() == [0.5, 0.5]
     np.testing.assert_allclose(block_weights(scores, [0, 1], groups), [0.5, 0.5])
-
-
-@pytest.fixture(scope="module")
-def clips_of_speakers():
-    """Clips whose first 4 columns tell their class, and 6 others that don't: Split."""
-    rng = np.random.default_rng(0)
-    y, groups = np.arange(240) % 3, np.arange(240) % 8
-    X = rng.normal(size=(240, 10)) + np.pad(1.3 * rng.normal(size=(3, 4))[y], ((0, 0), (0, 6)))
-    return Split(X, np.array(["angry", "happy", "sad"])[y], groups, None)
-
-
-def test_training_fits_the_weights_of_blocks_on_left_out_speakers(clips_of_speakers):
-    model = BlockLDA((4, 6), n_components=5)
-    general, _ = Training(clips_of_speakers, model, n_jobs=1).fit()
-    fitted, (X, y, groups, _) = general.model, clips_of_speakers
-    scores, truth, names = [], [], []
-    for train, held_out in speaker_folds(y, groups, 5, 0):
-        scaler = StandardScaler().fit(X[train])
-        own = BlockLDA((4, 6), n_components=5).fit(scaler.transform(X[train]), y[train])
-        scores.append(own.log_probabilities(scaler.transform(X[held_out])))
-        truth.append(np.searchsorted(own.classes_, y[held_out]))
-        names.append(groups[held_out])
-    truth, names = np.concatenate(truth), np.concatenate(names)
-    expected = block_weights(np.concatenate(scores, axis=1), truth, names)
-    np.testing.assert_allclose(fitted.weights_, expected, atol=1e-6)
-    assert fitted.weights_[0] > 0.7 and fitted.weights_.sum() == pytest.approx(1)
-    assert not hasattr(model, "weights_")  # it isn't changed
-    factor, power = general.temperature
-    assert np.isfinite(factor) and factor > 0 and 0 <= power <= 2
-
-
-def test_confidence_suits_corpora_that_were_left_out(clips_of_speakers):
-    """Clips of another corpus lie elsewhere: a model that knows one alone is too sure of them."""
-    X, y, groups, _ = clips_of_speakers
-    shift = np.random.default_rng(1).normal(scale=3, size=10)
-    both = np.concatenate([X, X + shift]), np.tile(y, 2)
-    apart = np.array([f"{c}/{g}" for c in "ab" for g in groups])
-    together = np.array([f"a/{c}{g}" for c in "ab" for g in groups])
-    fits = {}
-    for name, speakers in {"two corpora": apart, "one": together}.items():
-        split = Split(*both, speakers, None)
-        fits[name], _ = Training(split, BlockLDA((4, 6), n_components=5), n_jobs=1).fit()
-    assert len(fits["two corpora"].model.corpora_) == 2 and not fits["one"].model.corpora_
-    new = np.full(3, 4.0)
-    scores = np.array([[1.0, 0.0, 0.0]])
-    sure = {  # of the same lead, relative to the scores of training clips
-        name: softmax(
-            scores
-            * np.ptp(fit.model.decision_function(fit.scaler.transform(both[0])), axis=1).mean()
-            / fit.temperatures(new[:1]),
-            axis=1,
-        )[0, 0]
-        for name, fit in fits.items()
-    }
-    assert sure["two corpora"] < sure["one"]
 
 
 def test_sets_hold_the_truth_as_often_as_they_promise():

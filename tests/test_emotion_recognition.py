@@ -38,7 +38,6 @@ from sklearn.svm import SVC
 from tiny_encoder import write_tiny_encoder
 
 import adaptation
-import confidence
 import create_csv
 import data_extractor
 import emotion_recognition
@@ -46,7 +45,6 @@ import tables
 import utils
 from audio import AudioError, load_audio
 from augmentation import SPEEDS, at_speed, in_room, noisy_copy, telephone
-from confidence import Training
 from corpora import corpora_options
 from create_csv import list_audio
 from data_extractor import Split
@@ -59,6 +57,7 @@ from parameters import CLASSIFIERS, REGRESSORS, SAMPLE_RATE
 from predictor import Predictor
 from sampling import speaker_folds
 from tables import speaker_groups
+from training import Training
 from utils import get_best_estimators
 
 CLIP = bundled_clip("angry")
@@ -921,7 +920,7 @@ def test_what_adaptation_needs_is_fitted_in_training(few_svc, monkeypatch):
         fits.append(arguments)
         return one(self, *arguments, **options)
 
-    monkeypatch.setattr(confidence.Training, "one", counted)
+    monkeypatch.setattr(Training, "one", counted)
     fresh = few_svc.untrained().fit(few_svc.train_rows_)
     n_fits = len(fits)
     assert n_fits == 2 * (1 + 5)  # for any speaker and for adaptation, and both on five folds

@@ -24,7 +24,7 @@ from sklearn.svm import SVC
 from adaptation import SpeakerScaler, standardised
 from audio import AudioError, load_audio
 from augmentation import at_speed
-from confidence import Training, distances
+from confidence import distances
 from data_extractor import SpeechFeatures, Views
 from emotion_recognition import EmotionRecognizer, load_recognizer
 from features import RECOMMENDED_FEATURES, SPEECH_FEATURES, sources
@@ -32,6 +32,7 @@ from models import BlockLDA, EmotionLDA
 from parameters import SAMPLE_RATE as SR
 from predictor import EnsemblePredictor, Predictor, recognise
 from timeline import Timeline, predict_timeline
+from training import Training
 
 CLIP = bundled_clip("angry")
 SOUND = load_audio(CLIP)
