@@ -57,6 +57,7 @@ bench: $(VENV)/installed-dev  ## measure speed, accuracy and endurance (many hou
 	$(PYTHON) benchmarks/bench_grid.py
 	$(PYTHON) benchmarks/bench_leaks.py
 	$(PYTHON) benchmarks/bench_tables.py
+	$(PYTHON) benchmarks/bench_training.py
 	$(PYTHON) benchmarks/bench_batch.py
 	$(PYTHON) benchmarks/bench_versions.py
 	$(PYTHON) benchmarks/bench_serve.py
