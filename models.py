@@ -145,9 +145,9 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
         """
         if self.axes_ is None:
             return _mean_square(X)
-        Z = np.clip(X, -FARTHEST, FARTHEST, dtype=np.float64) - self.centre_
-        expected = np.square(Z @ self.axes_).sum(axis=1)
-        return (np.square(Z).sum(axis=1) - expected) / Z.shape[1]
+        Z = np.clip(X, -FARTHEST, FARTHEST) - self.centre_
+        expected = np.square(Z @ self.axes_.astype(Z.dtype, copy=False)).sum(axis=1)
+        return (np.square(Z).sum(axis=1) - expected).astype(np.float64) / Z.shape[1]
 
     def predict(self, X):
         """The likeliest class of each clip: ndarray (n_clips,).

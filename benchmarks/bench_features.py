@@ -10,12 +10,17 @@ Both sides run warm, on one thread, over the same clips of mixed length, in turn
 median of the rounds. Plain librosa is what tutorials write: `librosa.load(path, sr=16000)`, then
 one call per feature. The rows "decode alone" and "from an array" tell what reading the file has to
 do with it. The features of speech have no counterpart in librosa: their rows say how much of the
-25 ms that a clip may cost they take. Below them: two processes against one, a fresh Python,
-importing and what takes longest of it, a command line, one warm prediction; then how time and
-memory grow with the number of clips and with the length of a recording.
+25 ms that a clip may cost they take. The budget says what each stage takes for a second of sound,
+beside the least that any program must do: read the file, one FFT a frame, one pass over what is
+there, the multiplications of the encoder as fast as float32 matrices are multiplied here (its own
+are of 8 bits, of which processors with VNNI do up to four at a time). Below them: two processes
+against one, a fresh Python, importing and what takes longest of it, a command line, one warm
+prediction; then how time and memory grow with the number of clips and with the length of a
+recording.
 """
 
 import argparse
+import hashlib
 import itertools
 import json
 import os
@@ -32,18 +37,23 @@ from pathlib import Path
 
 import librosa
 import numpy as np
+import scipy.fft
 import soundfile
 from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import encoder
 import features as ft
 from audio import load_audio
 from checks import guarded
 from create_csv import list_audio
 from data_extractor import extract_features
-from emotion_recognition import classic, recommended
+from emotion_recognition import classic, load_recognizer, recommended
+from encoder import EncoderFrames
+from feature_cache import FeatureCache, cache_settings
 from parameters import SAMPLE_RATE
+from speech_features import SpeechFrames
 
 REPO = Path(ft.__file__).parent
 OPENSMILE_SETS = ("eGeMAPSv02", "ComParE_2016")
@@ -242,6 +252,100 @@ BENCHES = (
 )
 """Each yields rows, given the clips and the number of rounds."""
 
+# the budget
+
+
+def least(function, rounds):
+    """The least milliseconds of some calls, after one that warms up."""
+    times = []
+    for _ in range(1 + rounds):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return 1e3 * min(times[1:])
+
+
+def gigaflops():
+    """Multiplications and additions of float32 by one thread, in matrices as the encoder has."""
+    a, b = (
+        np.random.default_rng(0).random(shape, np.float32) for shape in ((768, 512), (512, 2048))
+    )
+    return 2 * len(a) * b.size / least(lambda: a @ b, 50) / 1e6
+
+
+def encoder_flops(seconds):
+    """What the bundled encoder multiplies and adds for a clip (Radford et al. 2023, Whisper base).
+
+    Two convolutions over three frames, from 80 bands, at 100 and at 50 frames a second; in each
+    layer four matrices and a perceptron of four times the size; attention of all frames to all.
+    """
+    n, size = 50 * seconds, encoder.SIZE
+    convolutions = 2 * n * 3 * 80 * size + n * 3 * size**2
+    a_layer = n * (4 * size**2 + 2 * size * 4 * size) + 2 * n**2 * size
+    return 2 * (convolutions + (encoder.N_LAYERS - 1) * a_layer)  # the first has only what it adds
+
+
+def budget_stages(path, predictor, cache, flops):
+    """What is done with a clip, and the least that any program must do: yields name and two calls.
+
+    The least may be milliseconds instead.
+    """
+    y, data = load_audio(path), path.read_bytes()
+    sound, X = SpeechFrames(y, SAMPLE_RATE), predictor.features(y)
+    wide, narrow = np.zeros((sound.n_frames, 1080), np.float32), np.zeros((sound.n_frames, 512))
+    matrix = sound.columns(ft.SPEECH_FEATURES)
+    narrow, clip, settings = narrow.astype(np.float32), str(path), cache_settings(FEW, {})
+
+    def again(*names):
+        for name in names:
+            vars(sound).pop(name, None)
+        for name in names:
+            getattr(sound, name)
+
+    cache.put({clip.encode(): X[0]}, settings)
+    yield "decode, resample", partial(load_audio, path), path.read_bytes
+    yield (
+        "level, pitch by autocorrelation",
+        lambda: SpeechFrames(y, SAMPLE_RATE).hz,
+        lambda: scipy.fft.dct(scipy.fft.rfft(wide).real, 1),
+    )
+    yield "one FFT a frame", partial(again, "power"), lambda: scipy.fft.rfft(narrow)
+    mel = "power_of_bands", "bands", "cepstra"
+    yield "mel bands, cepstra", partial(again, *mel), partial(sound.power.sum, axis=1)
+    yield "shape of the spectrum", partial(again, "shape"), partial(sound.power.sum, axis=1)
+    yield "harmonics", partial(again, "harmonics"), partial(sound.power.sum, axis=1)
+    vector = partial(ft.extract, sound, features=ft.SPEECH_FEATURES)
+    yield "changes, functionals, facts", vector, partial(matrix.sum, axis=0)
+    floor = encoder_flops(len(y) / SAMPLE_RATE) / flops / 1e6
+    yield "encoder (least: float32)", partial(EncoderFrames, y, SAMPLE_RATE), floor
+    yield "model", partial(predictor.answered, X), partial(X.dot, np.ones((X.shape[1], 8), X.dtype))
+    yield "hash of the file", partial(cache.digests, [clip]), partial(hashlib.sha256, data)
+    found = partial(cache.get, [clip.encode()], settings)
+    yield "cached vector", found, partial(np.frombuffer, X.tobytes(), X.dtype)
+
+
+FEW = ("mfcc",)  # features whose cache is written to
+
+
+def bench_budget(clips, rounds):
+    """Milliseconds a second of sound takes, stage by stage, beside the least possible."""
+    predictor, flops, total = load_recognizer().predictor_, gigaflops(), {}
+    with tempfile.TemporaryDirectory() as folder:
+        cache, seconds = FeatureCache(folder), 0.0
+        for number, clip in enumerate(clips[:: max(1, len(clips) // 20)]):
+            path = Path(folder, f"{number}.wav")  # young, so that it is hashed each time
+            path.write_bytes(clip.read_bytes())
+            seconds += len(load_audio(path)) / SAMPLE_RATE
+            for name, *calls in budget_stages(path, predictor, cache, flops):
+                took = [c if isinstance(c, float) else least(c, 10 * rounds) for c in calls]
+                total[name] = np.add(total.get(name, 0), took)
+        cache.close()
+    for name, (ours, floor) in total.items():
+        yield {"what": name, "ms_a_second": ours / seconds, "least": floor / seconds}
+    whole = sum(ours for ours, _ in total.values()) / seconds
+    yield {"what": f"all ({flops:.0f} Gflop/s float32)", "ms_a_second": whole, "least": np.nan}
+
+
 PEAK = """
 import resource, sys
 if sys.platform == "linux":  # ru_maxrss would count the parent's memory before exec
@@ -346,6 +450,11 @@ def main():
             for r in bench(clips, args.rounds):
                 rows.append(r)
                 show(f"{r['what']:45}{in_figures(r)}")
+        show(f"\n{'ms for each second of sound, one core':45}{'least':>10}{'ours':>10}{'ratio':>8}")
+        for r in bench_budget(clips, args.rounds):
+            rows.append(r)
+            figures = r["least"], r["ms_a_second"], r["ms_a_second"] / r["least"]
+            show(f"{r['what']:45}{figures[0]:10.3f}{figures[1]:10.3f}{figures[2]:7.1f}x")
     show(f"\n{'':45}{'seconds':>10}{'peak MB':>10}")
     for r in itertools.chain(bench_growth(clips), bench_length(clips, args.hours)):
         rows.append(r)
