@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,6 +27,7 @@ import results
 from audio import AudioWarning, find_ffmpeg, load_audio
 from checks import printable
 from deep_emotion_recognition import named_recognizer
+from emotion_recognition import load_recognizer
 from formats import FORMATS
 from listening import REPORTS
 from parameters import SAMPLE_RATE
@@ -38,11 +39,23 @@ COMMANDS = list(commands.COMMANDS)
 PROGRAM = [sys.executable, "emotion_recognition.py", "predict"]
 
 
+@lru_cache
+def loaded(path, encoder, written_at):
+    return load_recognizer(path, encoder=encoder)
+
+
+def load_once(path=None, *, encoder=None):
+    """`load_recognizer`, which takes longer than most commands; a changed file is read anew."""
+    known = path and Path(path).is_file()
+    return loaded(path, encoder, Path(path).stat().st_mtime_ns if known else None)
+
+
 @pytest.fixture
 def run(capsys, monkeypatch):
     """Runs a command line in this process: exit code, stdout, stderr."""
     one_process = partial(named_recognizer, n_jobs=1)  # others take seconds to start
     monkeypatch.setattr(commands, "named_recognizer", one_process)
+    monkeypatch.setattr(commands, "load_recognizer", load_once)
 
     def run(*arguments):
         try:
@@ -695,6 +708,7 @@ def test_nobody_reads_the_results():
     assert process.wait(120) == 1 and process.stderr.read() == ""
 
 
+@pytest.mark.slow
 def test_the_program_reads_a_pipe(bundled):
     command = [*PROGRAM, "-", "--csv"]
     with Path(HAPPY).open("rb") as file:
@@ -761,7 +775,9 @@ def test_stdin_is_no_device(run, monkeypatch):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", [COMMANDS[0], *(pytest.param(c, marks=pytest.mark.slow) for c in COMMANDS[1:])]
+)
 def test_ctrl_c_ends_a_command_in_one_line(command, tmp_path):
     program = [sys.executable, "emotion_recognition.py", command, "-"]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)

@@ -762,6 +762,7 @@ def test_real_corpora_are_told_apart(real_data, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_notebook_elsewhere_finds_the_bundled_data(tmp_path):
     code = (
         f"import sys; sys.path.insert(0, {str(REPO)!r})\n"
