@@ -142,7 +142,14 @@ TOGETHER = [
     # they train networks: TensorFlow takes seconds to start
     ("test_deep_emotion_recognition", "test_networks", "networks", "deep_emotion_recognition"),
     # their oracle is librosa, which is compiled when it is first used
-    ("test_features", "test_utils", "test_speech_features", "test_kernels", "test_encoder"),
+    (
+        "test_features",
+        "test_utils",
+        "test_speech_features",
+        "test_kernels",
+        "test_encoder",
+        "test_make_custom",
+    ),
 ]
 """Files that share what takes long to make."""
 
