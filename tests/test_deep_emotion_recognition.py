@@ -182,6 +182,7 @@ def test_what_is_wrong_is_named():
         DeepEmotionRecognizer().determine_best_model()
 
 
+@pytest.mark.slow
 def test_a_network_of_numbers(network, tmp_path, bundled_clips):
     options = {"emotions": EMOTIONS, "normalize": None, "n_networks": 1}
     numbers = network.untrained(classification=False, results_dir=str(tmp_path), **options).train()

@@ -159,6 +159,7 @@ def test_vectors_are_those_of_extract_feature_and_come_from_the_cache_after(cach
     assert loaded == []
 
 
+@pytest.mark.slow
 def test_a_second_process_extracts_nothing(cache, clips):
     loaded, X, _, _ = finish(start(clips, cache))
     assert sorted(loaded) == sorted(clips)
@@ -458,6 +459,7 @@ def test_two_processes_at_the_same_time_both_end_right(cache, tmp_path, loaded):
     assert loaded == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
 def test_a_killed_run_resumes_where_it_was(cache, tmp_path):
     clips = write_clips(tmp_path / "clips", 60)
