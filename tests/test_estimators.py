@@ -581,9 +581,7 @@ def trial(function, argument):
 on_linux = pytest.mark.skipif(not processes.FORKS, reason="there each trial has its own process")
 
 
-@pytest.mark.parametrize(
-    "forks", [pytest.param(False, marks=pytest.mark.slow), pytest.param(True, marks=on_linux)]
-)
+@pytest.mark.parametrize("forks", [False, pytest.param(True, marks=on_linux)])
 def test_models_are_tried_by_another_process(forks, monkeypatch):
     monkeypatch.setattr(processes, "FORKS", forks)
     estimators.try_out([(fitted(model), X[:8]) for model in (SVC(), SVR(), FOREST)])
