@@ -5,7 +5,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 
 # One thread for each process: the processes share the cores. A file's tests stay in one process,
-# so that what it trains is trained once.
+# so that what it trains is trained once; files of TOGETHER in tests/conftest.py share one.
 PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 # LOCKED=1: the very versions of requirements.lock, checked by their hashes

@@ -136,6 +136,39 @@ def loaded(monkeypatch):
     return paths
 
 
+# which process runs what
+
+TOGETHER = [
+    # they train networks: TensorFlow takes seconds to start
+    ("test_deep_emotion_recognition", "test_networks", "networks", "deep_emotion_recognition"),
+    # their oracle is librosa, which is compiled when it is first used
+    (
+        "test_features",
+        "test_utils",
+        "test_speech_features",
+        "test_kernels",
+        "test_encoder",
+        "test_make_custom",
+    ),
+]
+"""Files that share what takes long to make."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """The scheduler of `--dist loadfile`, to which the files of `TOGETHER` are one file."""
+    from xdist.scheduler import LoadFileScheduling
+
+    groups = {name: names[0] for names in TOGETHER for name in names}
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return groups.get(Path(file).stem, file)
+
+    return Together(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 # a server
 
 
@@ -264,6 +297,17 @@ def network(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("network"))
     options = BUNDLED | TINY_NETWORK | {"results_dir": folder}
     return DeepEmotionRecognizer(emotions=ODD_ORDER, **options).train()
+
+
+@pytest.fixture
+def eager():
+    """TensorFlow makes no graphs, which takes longer than some steps of training do."""
+    from networks import load_tensorflow
+
+    config = load_tensorflow().config
+    config.run_functions_eagerly(True)
+    yield
+    config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")

@@ -556,6 +556,7 @@ def test_what_is_not_needed_is_not_written_where_it_cannot_be(nowhere, tmp_path)
     assert list((tmp_path / "new").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_home_that_cannot_be_written_makes_no_library_complain(nowhere):
     """onnxruntime keeps a number there, matplotlib the names of fonts."""
     clip = bundled_clip("happy")
@@ -593,7 +594,7 @@ with quiet_stderr():
     assert (done.returncode, done.stderr) == (0, b"heard")
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_users_of_commands_see_no_warnings_of_libraries(n_jobs, tmp_path):
     """Of ours they see the text, without a line of code."""
     code = (

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,6 +27,7 @@ import results
 from audio import AudioWarning, find_ffmpeg, load_audio
 from checks import printable
 from deep_emotion_recognition import named_recognizer
+from emotion_recognition import load_recognizer
 from formats import FORMATS
 from listening import REPORTS
 from parameters import SAMPLE_RATE
@@ -38,11 +39,23 @@ COMMANDS = list(commands.COMMANDS)
 PROGRAM = [sys.executable, "emotion_recognition.py", "predict"]
 
 
+@lru_cache
+def loaded(path, encoder, written_at):
+    return load_recognizer(path, encoder=encoder)
+
+
+def load_once(path=None, *, encoder=None):
+    """`load_recognizer`, which takes longer than most commands; a changed file is read anew."""
+    known = path and Path(path).is_file()
+    return loaded(path, encoder, Path(path).stat().st_mtime_ns if known else None)
+
+
 @pytest.fixture
 def run(capsys, monkeypatch):
     """Runs a command line in this process: exit code, stdout, stderr."""
     one_process = partial(named_recognizer, n_jobs=1)  # others take seconds to start
     monkeypatch.setattr(commands, "named_recognizer", one_process)
+    monkeypatch.setattr(commands, "load_recognizer", load_once)
 
     def run(*arguments):
         try:
@@ -107,6 +120,14 @@ def folder(tmp_path):
     shutil.copy(SAD, tmp_path / "two.wav")
     (tmp_path / "broken.wav").write_bytes(b"no audio")
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def lighter(few_svc, tmp_path_factory):
+    """The options of a command that takes long with the bundled model, where any one will do."""
+    path = tmp_path_factory.mktemp("few") / "few.ser"
+    few_svc.save(path)
+    return lambda command: ["-m", path] if command == "explain" else []
 
 
 # training
@@ -494,11 +515,11 @@ def test_a_timeline_chooses_among_some_emotions(run, documents):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_form_says_the_same(run, command, folder):
+def test_every_form_says_the_same(run, command, folder, lighter):
     files = [folder / "one.wav", folder / "two.wav"]
     printed = {}
     for form in ("json", "jsonl", "csv"):
-        code, printed[form], err = run(command, *files, f"--{form}")
+        code, printed[form], err = run(command, *lighter(command), *files, f"--{form}")
         assert code == 0 and err == ""
     documents = json.loads(printed["json"])
     lines = [json.loads(line) for line in printed["jsonl"].splitlines()]
@@ -515,24 +536,25 @@ def test_every_form_says_the_same(run, command, folder):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_files_are_written_beside_the_results(run, command, folder):
+def test_files_are_written_beside_the_results(run, command, folder, lighter):
     forms = commands.COMMANDS[command].forms
-    one = folder / "one.wav"
-    _, plain, _ = run(command, one)
-    code, out, err = run(command, one, "--write", ",".join(forms), "--output", folder / "new")
+    one = [*lighter(command), folder / "one.wav"]
+    _, plain, _ = run(command, *one)
+    code, out, err = run(command, *one, "--write", ",".join(forms), "--output", folder / "new")
     assert code == 0 and out == plain
     assert len(re.findall("written: ", err)) == len(forms)
     for form in forms:
         assert (folder / f"new/one{FORMATS[form].ending}").stat().st_size
-    _, out, _ = run(command, one, "--json", "--write", "json")
+    _, out, _ = run(command, *one, "--json", "--write", "json")
     assert [json.loads((folder / "one.json").read_text())] == json.loads(out)
 
 
-def test_results_are_printed_before_pictures_are_drawn(run, folder, monkeypatch, capsys):
+def test_results_are_printed_before_pictures_are_drawn(run, folder, monkeypatch, capsys, lighter):
     shown = []
     monkeypatch.setattr(results, "save_figure", lambda *_: shown.append(capsys.readouterr().out))
     for form in ([], ["--json"], ["--csv"], ["--jsonl"]):
-        assert run("explain", folder / "one.wav", "--write", "png", *form)[0] == 0
+        asked = folder / "one.wav", *lighter("explain"), *form
+        assert run("explain", *asked, "--write", "png")[0] == 0
         assert "log-odds" in shown[-1] or "effect" in shown[-1]
 
 
@@ -560,14 +582,15 @@ def test_a_line_is_printed_as_soon_as_it_is_known(run, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_broken_recording_does_not_stop_the_others(run, command, folder):
+def test_a_broken_recording_does_not_stop_the_others(run, command, folder, lighter):
+    command = command, *lighter(command)
     for form in ("--json", "--jsonl", "--csv"):
-        code, out, err = run(command, folder, form)
+        code, out, err = run(*command, folder, form)
         assert code == 0 and "broken.wav" in err and len(err.splitlines()) == 1
         assert "two.wav" in out and "broken.wav" in out
-    code, out, _ = run(command, folder)
+    code, out, _ = run(*command, folder)
     assert code == 0 and "broken.wav: can't be read" in out
-    assert run(command, folder, "--strict")[0] == run(command, folder / "broken.wav")[0] == 1
+    assert run(*command, folder, "--strict")[0] == run(*command, folder / "broken.wav")[0] == 1
 
 
 @pytest.mark.parametrize("ending", [".wav", ".flac", ".m4a"])
@@ -599,7 +622,7 @@ def test_what_is_there_of_a_cut_recording_is_recognised(run, rec, tmp_path, endi
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_folders_patterns_and_a_pipe_are_taken(run, command, tmp_path, monkeypatch):
+def test_folders_patterns_and_a_pipe_are_taken(run, command, tmp_path, monkeypatch, lighter):
     for name in ("a.wav", "deep/b.wav"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(HAPPY, tmp_path / name)
@@ -607,7 +630,7 @@ def test_folders_patterns_and_a_pipe_are_taken(run, command, tmp_path, monkeypat
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=file))
         asked = tmp_path / "deep", tmp_path / "*.wav", "-"
         out = "--write", commands.COMMANDS[command].forms[-1], "--output", tmp_path / "out"
-        code, text, err = run(command, *asked, *out, "--jsonl")
+        code, text, err = run(command, *lighter(command), *asked, *out, "--jsonl")
     assert code == 0, err
     found = [json.loads(line)["path"] for line in text.splitlines()]
     names = [str(tmp_path / "deep/b.wav"), str(tmp_path / "a.wav"), "stdin"]
@@ -695,6 +718,7 @@ def test_nobody_reads_the_results():
     assert process.wait(120) == 1 and process.stderr.read() == ""
 
 
+@pytest.mark.slow
 def test_the_program_reads_a_pipe(bundled):
     command = [*PROGRAM, "-", "--csv"]
     with Path(HAPPY).open("rb") as file:
@@ -761,7 +785,9 @@ def test_stdin_is_no_device(run, monkeypatch):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", [COMMANDS[0], *(pytest.param(c, marks=pytest.mark.slow) for c in COMMANDS[1:])]
+)
 def test_ctrl_c_ends_a_command_in_one_line(command, tmp_path):
     program = [sys.executable, "emotion_recognition.py", command, "-"]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)

@@ -7,11 +7,10 @@ import json
 import os
 import random
 import shutil
-import subprocess
 import sys
 import unicodedata
 import warnings
-from collections import Counter
+from collections import Counter, namedtuple
 from pathlib import Path
 
 import numpy as np
@@ -86,11 +85,26 @@ def rows_of(frame, column="emotion"):
     return {Path(row.path).name: getattr(row, column) for row in frame.itertuples()}
 
 
-def command(*arguments, cwd=REPO, **environment):
-    """Run the CLI in a process of its own."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith("SER_")} | environment
-    program = [sys.executable, str(REPO / "create_csv.py"), *map(str, arguments)]
-    return subprocess.run(program, capture_output=True, text=True, env=env, cwd=cwd, check=False)
+Done = namedtuple("Done", ["returncode", "stdout", "stderr"])
+
+
+@pytest.fixture
+def command(capsys, monkeypatch):
+    """Runs the command line in this process: exit code, stdout, stderr."""
+    for name in [name for name in os.environ if name.startswith("SER_")]:
+        monkeypatch.delenv(name)
+
+    def command(*arguments, cwd=REPO, **environment):
+        monkeypatch.chdir(cwd)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        try:
+            code = cc.main([*map(str, arguments)])
+        except SystemExit as error:  # of argparse
+            code = error.code
+        return Done(code or 0, *capsys.readouterr())
+
+    return command
 
 
 # --- layouts -----------------------------------------------------------------------------------
@@ -549,7 +563,7 @@ def test_edited_desc_files_are_read_and_others_listed(tree):
 # --- the command line --------------------------------------------------------------------------
 
 
-def test_the_command_writes_all_and_prints_a_table(tree):
+def test_the_command_writes_all_and_prints_a_table(tree, command):
     done = command("--data-dir", tree)
     assert done.returncode == 0 and done.stderr == ""
     assert len(list(tree.glob("*.csv"))) == 6
@@ -568,7 +582,7 @@ def counts_of(done, *columns):
     return {(row["corpus"], row["emotion"]): tuple(row[c] for c in columns) for row in rows}
 
 
-def test_json_is_one_object_that_equals_a_recount(tree):
+def test_json_is_one_object_that_equals_a_recount(tree, command):
     done = command("--json", SER_DATA_DIR=str(tree))
     assert done.returncode == 0 and done.stderr == ""
     table = counts_of(done, "train", "test", "total")
@@ -579,7 +593,7 @@ def test_json_is_one_object_that_equals_a_recount(tree):
     assert all(train + test == total for train, test, total in table.values())
 
 
-def test_the_command_knows_emotions_and_train_size(tree):
+def test_the_command_knows_emotions_and_train_size(tree, command):
     options = ["--json", "--emotions", "rude,sad", "--train-size", "0.5"]
     done = command(*options, SER_DATA_DIR=str(tree))
     assert counts_of(done, "train", "test") == {
@@ -590,7 +604,7 @@ def test_the_command_knows_emotions_and_train_size(tree):
     }
 
 
-def test_the_command_in_an_empty_folder_says_what_is_absent(tmp_path):
+def test_the_command_in_an_empty_folder_says_what_is_absent(tmp_path, command):
     done = command("--data-dir", tmp_path)
     assert done.returncode == 0 and list(tmp_path.iterdir()) == []
     offered = [group for group, info in cc.CORPUS_GROUPS.items() if info.offered]
@@ -609,20 +623,20 @@ def test_the_command_in_an_empty_folder_says_what_is_absent(tmp_path):
         ["--data-dir", "notes.txt"],
     ],
 )
-def test_errors_exit_1_in_one_line(tree, arguments):
+def test_errors_exit_1_in_one_line(tree, arguments, command):
     (tree / "notes.txt").write_text("x")
     done = command(*arguments, cwd=tree, SER_DATA_DIR=str(tree))
     assert done.returncode == 1
     assert done.stderr.startswith("create_csv.py: ") and done.stderr.count("\n") == 1
 
 
-def test_help_shows_the_commands():
+def test_help_shows_the_commands(command):
     done = command("--help")
     assert done.returncode == 0
     assert all(line in done.stdout for line in cc.__doc__.strip().splitlines())
 
 
-def test_an_unknown_option_fails():
+def test_an_unknown_option_fails(command):
     assert command("--jason").returncode == 2
 
 

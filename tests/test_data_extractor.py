@@ -356,6 +356,7 @@ def test_real_clips_come_out_as_extract_feature_gives_them(real_data, tmp_path):
         np.testing.assert_array_equal(X, plainly(paths))
 
 
+@pytest.mark.slow
 def test_importing_is_cheap():
     code = "import sys, data_extractor; print(*sys.modules)"
     out = subprocess.run(

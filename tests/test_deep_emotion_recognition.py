@@ -182,6 +182,7 @@ def test_what_is_wrong_is_named():
         DeepEmotionRecognizer().determine_best_model()
 
 
+@pytest.mark.slow
 def test_a_network_of_numbers(network, tmp_path, bundled_clips):
     options = {"emotions": EMOTIONS, "normalize": None, "n_networks": 1}
     numbers = network.untrained(classification=False, results_dir=str(tmp_path), **options).train()
@@ -191,7 +192,7 @@ def test_a_network_of_numbers(network, tmp_path, bundled_clips):
         numbers.predict_proba(bundled_clips[0])
 
 
-def test_a_network_is_trained_where_nothing_can_be_written(network, tmp_path):
+def test_a_network_is_trained_where_nothing_can_be_written(network, tmp_path, eager):
     (tmp_path / "file").write_text("in the way")
     places = dict.fromkeys(("results_dir", "logs_dir"), str(tmp_path / "file"))
     with pytest.warns(UserWarning, match="can't be written"):
@@ -222,7 +223,9 @@ def test_recurrent_networks_learn(network, tmp_path):
 @pytest.fixture(scope="module")
 def mixed(odd_rec, network):
     """Vectors and frames: the recommended recognizer and the networks."""
-    return EnsembleRecognizer([odd_rec, network]).train()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deep, "MEMBER_FOLDS", 2)  # each takes seconds
+        return EnsembleRecognizer([odd_rec, network]).train()
 
 
 def test_an_ensemble_predicts_the_mean_of_its_members(mixed, odd_rec, network, bundled_clips):

@@ -1140,7 +1140,10 @@ def padded(members, size):
     return padded(members | more, size)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
+)
 def test_cli_through_a_proxy_interrupted_and_resumed(site, data, number, code):
     """The real address of EMO-DB, as a proxy is asked for it; there is no proxy for HTTPS."""
     names = emodb_names(8)[:535]

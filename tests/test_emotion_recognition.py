@@ -761,6 +761,7 @@ def test_real_corpora_are_told_apart(real_data, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_notebook_elsewhere_finds_the_bundled_data(tmp_path):
     code = (
         f"import sys; sys.path.insert(0, {str(REPO)!r})\n"
@@ -1011,6 +1012,7 @@ def test_recipes_by_name():
         named_recognizer("RandomForrest", **BUNDLED)
 
 
+@pytest.mark.slow
 def test_without_an_encoder_onnxruntime_is_never_loaded(few_svc, tmp_path):
     few_svc.save(tmp_path / "model.ser")
     code = (
@@ -1169,6 +1171,7 @@ def test_copies_of_held_out_speakers_are_held_out_too(hardened):
     np.testing.assert_allclose(fitted.scaler.mean_, learned.mean(axis=0), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_noisy_copies_help_with_telephones_and_rooms():
     options = {"emotions": [*EMOTIONS, "angry"], **BUNDLED}
     plain, hardened = (recommended(noisy=n, **options).train() for n in (0, 1))

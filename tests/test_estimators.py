@@ -627,7 +627,9 @@ def test_an_interrupted_trial_ends(tmp_path):
 
 
 @on_linux
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_the_process_of_trials_ends_with_ours(number):
     code = "import estimators, os, sys; from types import SimpleNamespace as Model\n"
     code += "estimators.try_out([(Model(predict=print), 1)])\n"

@@ -549,11 +549,10 @@ def test_the_command_prints_json_from_a_fresh_process(tmp_path):
     assert result["accuracy"] == expected.scores()["accuracy"]
 
 
-def test_a_failing_command_says_so_in_one_line():
-    command = [sys.executable, "evaluation.py", "--protocol", "lso"]
-    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
-    assert done.returncode == 1 and done.stdout == ""
-    assert re.fullmatch(r"evaluation\.py: .*Did you mean 'loso'\?\n", done.stderr)
+def test_a_failing_command_says_so_in_one_line(capsys):
+    code, (out, err) = evaluation.main(["--protocol", "lso"]), capsys.readouterr()
+    assert code == 1 and out == ""
+    assert re.fullmatch(r"evaluation\.py: .*Did you mean 'loso'\?\n", err)
 
 
 @pytest.mark.slow

@@ -159,6 +159,7 @@ def test_vectors_are_those_of_extract_feature_and_come_from_the_cache_after(cach
     assert loaded == []
 
 
+@pytest.mark.slow
 def test_a_second_process_extracts_nothing(cache, clips):
     loaded, X, _, _ = finish(start(clips, cache))
     assert sorted(loaded) == sorted(clips)
@@ -225,7 +226,7 @@ def swap(path):
         (append, False),
         (swap, False),
         (edit_and_put_the_date_back, True),
-        (replace, True),
+        pytest.param(replace, True, marks=pytest.mark.slow),
     ],
 )
 def test_a_changed_clip_is_extracted_again_and_nothing_else(
@@ -303,11 +304,12 @@ def test_a_clip_edited_while_it_is_extracted_does_not_spoil_the_cache(
     np.testing.assert_array_equal(extract(clips[:1]), plainly(clips[:1]))
 
 
-def test_adding_ten_clips_extracts_ten(cache, clips):
+def test_adding_ten_clips_extracts_ten(cache, clips, loaded):
     extract(clips)
     before = rows_of(cache)
+    loaded.clear()
     added = write_clips(Path(clips[0]).parent, 10, first=len(clips))
-    loaded, X, _, _ = finish(start(clips + added, cache))
+    X = extract(clips + added)
     assert sorted(loaded) == sorted(added)
     assert len(rows_of(cache)) == len(before) + 10 and before.items() <= rows_of(cache).items()
     np.testing.assert_array_equal(X, plainly(clips + added))
@@ -418,6 +420,7 @@ def test_vectors_of_encoders_never_meet(cache, clips, tmp_path, loaded, monkeypa
     assert not loaded  # what an encoder is counts, not where it lies
 
 
+@pytest.mark.slow
 def test_a_new_process_sees_another_encoder_in_the_same_file(cache, clips, tmp_path):
     path, found = tmp_path / "tiny.onnx", []
     for seed in (0, 1):
@@ -456,6 +459,7 @@ def test_two_processes_at_the_same_time_both_end_right(cache, tmp_path, loaded):
     assert loaded == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
 def test_a_killed_run_resumes_where_it_was(cache, tmp_path):
     clips = write_clips(tmp_path / "clips", 60)
@@ -596,6 +600,7 @@ def test_a_vector_with_one_bit_rotten_is_made_again(cache, clips, loaded):
         assert loaded == [clips[3]]
 
 
+@pytest.mark.slow
 def test_two_processes_meet_a_damaged_cache(cache, clips, tmp_path):
     cache.mkdir()
     (cache / "features.sqlite").write_bytes(np.random.default_rng(0).bytes(50_000))

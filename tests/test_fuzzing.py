@@ -69,7 +69,7 @@ def test_memory_beyond_the_limit_is_a_finding(tmp_path, monkeypatch):
     assert "MemoryError" in fuzzing.failure(greedy, b"", tmp_path)
 
 
-@pytest.mark.parametrize("engine", ["installed", "plain"])
+@pytest.mark.parametrize("engine", [pytest.param("installed", marks=pytest.mark.slow), "plain"])
 def test_the_loop_finds_what_is_there(engine, tmp_path):
     code = "import fuzzing, test_fuzzing\nfuzzing.TARGETS['toy'] = test_fuzzing.TOY\n"
     code += "fuzzing._atheris = lambda: None\n" if engine == "plain" else ""

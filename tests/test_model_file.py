@@ -348,6 +348,7 @@ def test_without_a_path_the_bundled_model_is_loaded(monkeypatch, path, tmp_path)
     assert load_recognizer().emotions == ODD_ORDER
 
 
+@pytest.mark.slow
 def test_a_model_of_all_emotions_is_small_and_needs_little(tmp_path, clips):
     path = tmp_path / "all.ser"
     rec = recommended(emotions=AVAILABLE_EMOTIONS, **BUNDLED)
@@ -420,6 +421,7 @@ def test_another_encoder_is_refused(tiny_rec, path, tmp_path):
         load_recognizer(path, encoder=other)
 
 
+@pytest.mark.slow
 def test_another_process_sees_that_an_encoder_changed(tiny_rec, tmp_path):
     path = write_tiny_encoder(tmp_path / "tiny.onnx")
     tiny_rec.untrained(encoder=path).train().save(tmp_path / "model.ser")

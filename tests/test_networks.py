@@ -192,7 +192,9 @@ def test_an_identical_run_is_loaded_and_any_other_is_trained(network, clips, fol
     assert len(marks) == 11 and any(mark in path.stem for mark in marks)
 
 
-def test_the_same_seed_gives_the_same_weights(network, clips, tmp_path):
+@pytest.mark.parametrize("graphs", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_the_same_seed_gives_the_same_weights(network, clips, tmp_path, graphs, request):
+    graphs or request.getfixturevalue("eager")
     fresh = {"results_dir": str(tmp_path), "n_networks": 1}
     first = like(network, **fresh).fit(*clips)
     [path] = tmp_path.glob("*.npz")
@@ -303,7 +305,7 @@ def test_mixed_precision_is_for_training_only(network, clips, tmp_path):
     assert np.mean(mixed.predict(clips[0]) == clips[1]) > 0.5  # chance is a third
 
 
-def test_the_temperature_is_that_of_the_speakers_left_out(clips, tmp_path, monkeypatch):
+def test_the_temperature_is_that_of_the_speakers_left_out(clips, tmp_path, monkeypatch, eager):
     outputs, settings = [], SMALL | {"n_networks": 2, "results_dir": str(tmp_path)}
 
     def train_networks(*args, train=networks.train_networks, **options):
@@ -319,7 +321,7 @@ def test_the_temperature_is_that_of_the_speakers_left_out(clips, tmp_path, monke
     assert outputs[1] is None
 
 
-def test_the_bar_is_there_at_once_and_shows_the_scores(clips, tmp_path, monkeypatch, capsys):
+def test_the_bar_is_there_at_once_and_shows_the_scores(clips, tmp_path, monkeypatch, capsys, eager):
     settings = SMALL | {"n_networks": 2, "results_dir": str(tmp_path), "verbose": 1}
     load, shown = networks.load_tensorflow, []
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
@@ -336,7 +338,7 @@ def test_the_bar_is_there_at_once_and_shows_the_scores(clips, tmp_path, monkeypa
 
 
 def test_networks_learn_from_copies_and_are_judged_by_the_clips(
-    network, clips, tmp_path, monkeypatch
+    network, clips, tmp_path, monkeypatch, eager
 ):
     X, y, groups = clips
     seen, n = spy(monkeypatch), len(y)

@@ -412,6 +412,7 @@ def test_the_help_lists_models(run, capsys):
     assert "--calibrate" not in text
 
 
+@pytest.mark.slow
 def test_the_program_runs_on_its_own(rec, model, spoken):
     program = [sys.executable, "test.py", "-m", model, "--file", spoken[0]]
     done = subprocess.run(program, cwd=REPO, text=True, capture_output=True, check=True)
