@@ -3,7 +3,7 @@
 import numpy as np
 
 N_STRATA = 5  # parts that clips are cut into by a number
-PIECE = 10_000  # rows whose temporary copies memory has room for
+PIECE = 5_000  # rows whose temporary copies memory has room for
 
 
 def pieces(X):

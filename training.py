@@ -34,7 +34,7 @@ from utils import pipeline, standard_scaler
 N_FOLDS = 5  # folds of speakers that temperature and novelty limit are fitted on
 FEWER_FOLDS = 3  # the same beside folds of three corpora or more
 FEWEST_CLIPS = 50  # of a corpus that confidence is fitted on
-MOST_CLIPS = 10_000  # on either side of a fold: more clips take longer and teach it nothing
+MOST_CLIPS = 5_000  # on either side of a fold: more clips take longer and teach it nothing
 FAMILIAR = 95  # percent of the clips of left-out speakers that are no novelty
 
 
