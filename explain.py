@@ -153,22 +153,24 @@ def shapley(predictor, X, emotion=None):
         names = [*dict.fromkeys(LAYERS if is_encoder(name) else name for name in names)]
     subsets = np.arange(2 ** len(names))[:, np.newaxis]
     shown = (subsets >> np.arange(len(names)) & 1).astype(bool)  # (n_subsets, n_groups)
-    values = []
+    place, values = {name: i for i, name in enumerate(names)}, []
+    groups = [[group_of(name) for name in part.columns] for part in predictor.parts]
+    places = [[place[name if name in place else LAYERS] for name in own] for own in groups]
     for some in np.array_split(shown, -(-len(shown) // N_VARIANTS)):
-        variants = _showing(predictor, X, pd.DataFrame(some, columns=names))
-        values.append(_output(predictor, variants, emotion, X))
+        values.append(_output(predictor, _showing(predictor, X, some, places), emotion, X))
     values = np.concatenate(values)
     effects = [_shapley_value(values, shown, i) for i in range(len(names))]
     return dict(zip(names, effects, strict=True)), float(values[0])
 
 
-def _showing(predictor, X, shown):
-    """Features of variants of a clip: groups that a row of `shown` hides are the average clip's."""
+def _showing(predictor, X, shown, places):
+    """Features of variants of a clip: the columns of hidden groups are the average clip's.
+
+    `shown` is (n_variants, n_groups) of bool; `places` has the group of each column, by part.
+    """
     views = []
-    for part, view in zip(predictor.parts, predictor.views(X), strict=True):
-        groups = [group_of(name) for name in part.columns]
-        rows = shown[[name if name in shown else LAYERS for name in groups]].to_numpy()
-        variants = [np.where(row, view[0], part.average) for row in rows]
+    for part, view, own in zip(predictor.parts, predictor.views(X), places, strict=True):
+        variants = [np.where(row[own], view[0], part.average) for row in shown]
         views.append(np.stack(variants).astype(np.float32))
     return predictor.joined(views)
 

@@ -30,7 +30,7 @@ from training import Training
 EMOTIONS = np.array(["angry", "happy", "neutral", "sad"])
 N_CORPORA, N_SPEAKERS = 5, 50  # speakers of each corpus
 N_DIRECTIONS = 200  # in which clips vary together
-SEPARATION = 0.02  # of the emotions, in deviations of a column
+SEPARATION = 0.05  # of the emotions, in deviations of a column
 
 
 def vectors(n_clips, n_columns, seed=0):

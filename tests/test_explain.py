@@ -163,9 +163,9 @@ def test_with_frames_a_hidden_group_is_the_average_in_each():
     part = SimpleNamespace(columns=columns, average=average)
     predictor = SimpleNamespace(parts=(part,), views=lambda X: [X], joined=lambda views: views[0])
     X = np.random.default_rng(0).random((1, 7, len(columns)))
-    shown = pd.DataFrame({"prosody: pitch": [True], "prosody: loudness": [False]})
-    found = explain._showing(predictor, X, shown)[0]
     pitch = np.array([group_of(column) == "prosody: pitch" for column in columns])
+    shown = np.array([[True, False]])  # pitch, and all else
+    found = explain._showing(predictor, X, shown, [np.where(pitch, 0, 1)])[0]
     np.testing.assert_allclose(found[:, pitch], X[0][:, pitch], rtol=1e-6)
     np.testing.assert_allclose(found[:, ~pitch], np.tile(average[~pitch], (7, 1)))
 
@@ -182,11 +182,10 @@ def test_layers_of_an_encoder_are_groups_that_are_named_as_what_they_are(rec, ta
     # the effect of a layer is that of all its numbers: with them alone hidden, less is left
     predictor = rec.predictor_
     X = predictor.features(load_audio(bundled_clip("angry")))
-    shown = pd.DataFrame([[True] * 10, [True] * 10], columns=list(effects(table).index))
-    shown.loc[1, list(groups)] = False
-    both, without = explain._showing(predictor, X, shown)
-    changed = both != without
     own = np.array([group_of(name) in groups for name in predictor.columns])
+    shown = np.array([[True, True], [True, False]])  # all else, and the layers
+    both, without = explain._showing(predictor, X, shown, [own.astype(int)])
+    changed = both != without
     assert not changed[~own].any() and changed[own].mean() > 0.99
     np.testing.assert_allclose(without[own], predictor.average[own], rtol=1e-6)
 
