@@ -6,14 +6,17 @@ N_STRATA = 5  # parts that clips are cut into by a number
 PIECE = 5_000  # rows whose temporary copies memory has room for
 
 
-def pieces(X):
-    """Consecutive parts of an array, of at most `PIECE` rows each: list of views, one at least.
+def pieces(X, size=None):
+    """Consecutive parts of an array: list of views, one at least.
 
     Parameters
     ----------
     X : ndarray (n_clips, ...)
+    size : int, optional
+        Rows of each but the last; default `PIECE`.
     """
-    return np.split(X, range(PIECE, len(X), PIECE))
+    size = size or PIECE
+    return np.split(X, range(size, len(X), size))
 
 
 def speaker_folds(y, groups, n_splits=5, random_state=0):
