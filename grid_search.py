@@ -6,7 +6,7 @@
     python grid_search.py --search grid --models KNeighbors --features mfcc,chroma,mel
     python grid_search.py --data clips.csv                 # your own clips
     python grid_search.py --resume                         # go on where a killed run stopped
-    python grid_search.py --scheduler tcp://10.0.0.1:8786  # on a Dask cluster, see the README
+    python grid_search.py --scheduler tcp://10.0.0.1:8786  # on a Dask cluster, see docs/CLUSTER.md
 
 Scores are cross-validated on the training part, speakers kept apart: UAR, or mean absolute error.
 Successive halving (Jamieson and Talwalkar 2016) gives every candidate a ninth of the clips, the

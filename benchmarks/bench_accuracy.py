@@ -2,7 +2,7 @@
 
     python benchmarks/bench_accuracy.py                       # all parts but networks
     python benchmarks/bench_accuracy.py --picture images/calibration.png
-    python benchmarks/bench_accuracy.py --markdown            # the tables of README and docs/, too
+    python benchmarks/bench_accuracy.py --markdown            # the table of docs/RESULTS.md, too
     python benchmarks/bench_accuracy.py --only emodb,tasks    # emodb,ravdess,nemo,tasks,
                                                               # regression,numbers
     python benchmarks/bench_accuracy.py --only networks       # the longest part, over an hour
@@ -522,11 +522,10 @@ def in_json(tables):
 
 
 class Column(NamedTuple):
-    """One column of a Markdown table: its head, the system, whether it is for the README, too."""
+    """One column of a Markdown table: its head and the system."""
 
     head: str
     system: str
-    in_readme: bool = True
     bold: bool = False
 
 
@@ -536,14 +535,14 @@ MARKDOWN = (
     Column("ours, without the encoder", WITHOUT),
     Column("ours", OURS, bold=True),
     Column("ours, adapted with 10 clips", adapted(10), bold=True),
-    Column("ours, adapted with all", adapted("all"), in_readme=False, bold=True),
-    Column("without the encoder, adapted with all", adapted("all", WITHOUT), in_readme=False),
-    Column("openSMILE, adapted with all", OPENSMILE_BY_SPEAKER, in_readme=False),
+    Column("ours, adapted with all", adapted("all"), bold=True),
+    Column("without the encoder, adapted with all", adapted("all", WITHOUT)),
+    Column("openSMILE, adapted with all", OPENSMILE_BY_SPEAKER),
 )
 
 
 def measure_of(table):
-    """The measure that a table of the README or of docs/ gives: str."""
+    """The measure that a table of docs/ gives: str."""
     measure = table.evaluations[OURS].main_measure
     return "accuracy" if table.part == "tasks" else measure
 
@@ -583,20 +582,17 @@ def beside(table):
     return ", ".join(published), " to ".join(humans)
 
 
-def markdown(tables, readme):
-    """The table of README.md (whole corpora, UAR) or of docs/RESULTS.md (all parts): str."""
-    columns = [column for column in MARKDOWN if column.in_readme or not readme]
-    heads = ["corpus", *(c.head for c in columns), "published", "human listeners, about"]
+def markdown(tables):
+    """The table of docs/RESULTS.md: str."""
+    heads = ["protocol", "corpus", *(c.head for c in MARKDOWN)]
+    heads += ["published", "human listeners, about"]
     lines = []
     for table in tables:
-        if table.part == "networks" or (readme and table.part not in TITLES):
+        if table.part == "networks":
             continue
-        cells = [described(table), *(cell(table, c) for c in columns), *beside(table)]
-        if not readme:
-            protocol = PROTOCOLS[table.evaluations[OURS].protocol_name]
-            cells.insert(0, f"{protocol}, {MEASURES[measure_of(table)]}")
-        lines.append(cells)
-    heads = heads if readme else ["protocol", *heads]
+        protocol = PROTOCOLS[table.evaluations[OURS].protocol_name]
+        cells = [f"{protocol}, {MEASURES[measure_of(table)]}", described(table)]
+        lines.append([*cells, *(cell(table, c) for c in MARKDOWN), *beside(table)])
     rows = ["|".join(f" {text} " if text else " " for text in cells) for cells in [heads, *lines]]
     rows.insert(1, "|".join(["---"] * len(heads)))
     return "\n".join(f"|{row}|" for row in rows)
@@ -671,7 +667,7 @@ def main(argv=None):
     parser.add_argument("--picture", metavar="FILE", help="draw the gain of adaptation (PNG)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
     parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
-    help_markdown = "print the tables of README.md and docs/RESULTS.md at the end"
+    help_markdown = "print the table of docs/RESULTS.md at the end"
     parser.add_argument("--markdown", action="store_true", help=help_markdown)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     args = parser.parse_args(argv)
@@ -689,8 +685,7 @@ def main(argv=None):
     if args.json:
         print(json.dumps({"seed": args.seed, **in_json(tables)}))
     elif args.markdown:
-        print(f"\nREADME.md\n\n{markdown(tables, True)}")
-        print(f"\ndocs/RESULTS.md\n\n{markdown(tables, False)}")
+        print(f"\ndocs/RESULTS.md\n\n{markdown(tables)}")
 
 
 if __name__ == "__main__":
