@@ -289,6 +289,7 @@ def distances(X, scaler, limit=10.0):
 
     Examples
     --------
+    >>> from utils import standard_scaler
     >>> distances(np.array([[0.0], [4.0]]), standard_scaler().fit([[0.0], [2.0]])).tolist()
     [1.0, 9.0]
     """

@@ -69,7 +69,7 @@ CORPUS_GROUPS = groups()
 
 
 NAME_THEM = (
-    "No score can claim that its speakers weren't heard in training; name clips "
+    "No score can claim that its speakers weren't in training; name clips "
     "<speaker>_..._<emotion>."
 )
 HIDDEN = re.compile(r"\.|(__MACOSX|@eaDir|\$RECYCLE\.BIN)$", re.IGNORECASE)

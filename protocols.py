@@ -553,7 +553,7 @@ def describe_split(train_rows, test_rows, train_groups, test_groups):
         return _NO_CLAIM.format(line, _unclear(rows, groups))
     if shared:
         return f"{line}; on both sides: {', '.join(shared)}"
-    return f"{line}, none of them heard in training"
+    return f"{line}, none of them in training"
 
 
 def _unclear(rows, groups):

@@ -254,7 +254,7 @@ def training_in_words(rec, predictions):
     if "custom" in set(rec.test_rows_["corpus"]):
         parts.append(
             "(data/test-custom as bundled is synthetic speech: it shows that all works, not how "
-            "well people are heard)"
+            "well people are recognised)"
         )
     for name in ("ccc", "mae", "rmse") if rec.targets else ("accuracy", "uar"):
         low, high = score[f"{name}_low"], score[f"{name}_high"]

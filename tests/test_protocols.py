@@ -328,7 +328,7 @@ def test_the_split_is_described_and_shared_speakers_are_named():
         "on both sides: tess/25"
     )
     line = protocols.describe_split(rows, rows, ["a", "b"], ["c", "d"])
-    assert line.endswith("clips of 2, none of them heard in training")
+    assert line.endswith("clips of 2, none of them in training")
 
 
 def own_clips(names, partition="train"):
@@ -377,7 +377,7 @@ def test_no_protocol_claims_unheard_speakers_where_names_dont_tell_them(names, r
         sides = clips[half], clips[~half]
     groups = [speaker_groups(side) for side in sides]
     line = protocols.describe_split(*sides, *groups)
-    assert "none of them heard in training" not in line
+    assert "none of them in training" not in line
     known = clips.assign(digest=None, **dict.fromkeys(protocols.FACTS, 1.0))
     leaks = protocols.guard("loso", known, folds)
     assert leaks.unclear == (reason,) and f"can't be told apart: {reason}" in str(leaks)
