@@ -14,7 +14,7 @@ INSTALLED := $(VENV)/installed$(if $(LOCKED),-locked)
 
 PULSE := pulseaudio pulseaudio-utils libasound2-plugins
 
-.PHONY: help run serve test test-slow bench lint lock tutorial mic recordings clean
+.PHONY: help run serve test test-slow bench lint lock tutorial docs mic recordings clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,11 @@ lock: $(VENV)/installed-dev  ## write requirements.lock anew: the newest version
 
 tutorial: $(VENV)/installed-dev  ## execute tutorial.ipynb anew, and write its outputs
 	PYTHONPATH=. $(PYTHON) tests/test_tutorial.py
+
+docs: $(VENV)/installed-dev  ## write the reference of all modules, from their docstrings
+	PYTHONWARNINGS=ignore $(PYTHON) -m pdoc --docformat numpy --output-directory docs/api \
+	    $(filter-out test,$(basename $(wildcard *.py)))
+	@echo "Open docs/api/index.html"
 
 mic: $(INSTALLED)  ## install what the microphone needs
 	@$(call INSTALL_SYSTEM,portaudio19-dev python3-dev gcc,portaudio)

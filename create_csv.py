@@ -69,8 +69,7 @@ CORPUS_GROUPS = groups()
 
 
 NAME_THEM = (
-    "No score can claim that its speakers weren't in training; name clips "
-    "<speaker>_..._<emotion>."
+    "No score can claim that its speakers weren't in training; name clips <speaker>_..._<emotion>."
 )
 HIDDEN = re.compile(r"\.|(__MACOSX|@eaDir|\$RECYCLE\.BIN)$", re.IGNORECASE)
 """How names begin of what file managers, notebooks and Macs keep beside recordings."""
