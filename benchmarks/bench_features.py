@@ -3,6 +3,7 @@
     python benchmarks/bench_features.py                      # 200 clips of data/ or $SER_DATA_DIR
     python benchmarks/bench_features.py --corpus FOLDER --clips 50
     python benchmarks/bench_features.py --hours 10           # the long recording's length
+    python benchmarks/bench_features.py --growth 1000,100000 # numbers of clips
     python benchmarks/bench_features.py --json               # one JSON object
     pip install opensmile                                    # adds rows for eGeMAPS and ComParE
 
@@ -392,7 +393,7 @@ def run_fresh(code, *arguments):
     return float(seconds), float(peak)
 
 
-def bench_growth(clips, sizes=(100, 1000, 10_000)):
+def bench_growth(clips, sizes):
     """Time and peak memory of extracting ever more clips of 1 s, all different."""
     rng = np.random.default_rng(0)
     signals = [np.resize(load_audio(path), SAMPLE_RATE) for path in clips]
@@ -433,8 +434,11 @@ def main():
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--hours", type=float, default=1, help="of the long recording (default 1)")
+    growth = "numbers of clips of 1 s (default %(default)s)"
+    parser.add_argument("--growth", default="100,1000,10000", help=growth)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    sizes = [int(text) for text in args.growth.split(",")]
     clips = find_clips(args.corpus, args.clips)
     warnings.simplefilter("ignore")  # librosa's, about short clips
     rows = []
@@ -456,7 +460,7 @@ def main():
             figures = r["least"], r["ms_a_second"], r["ms_a_second"] / r["least"]
             show(f"{r['what']:45}{figures[0]:10.3f}{figures[1]:10.3f}{figures[2]:7.1f}x")
     show(f"\n{'':45}{'seconds':>10}{'peak MB':>10}")
-    for r in itertools.chain(bench_growth(clips), bench_length(clips, args.hours)):
+    for r in itertools.chain(bench_growth(clips, sizes), bench_length(clips, args.hours)):
         rows.append(r)
         show(f"{r['what']:45}{r['seconds']:10.1f}{r['peak_mb']:10.0f}")
     if args.json:
