@@ -359,8 +359,8 @@ class Api:
                 message = _in_words(error)
             with suppress(Exception):
                 await _send(socket, {"type": "error", "code": code, "message": message})
-        with suppress(Exception):
-            await socket.close()
+        with suppress(Exception):  # also where the client doesn't read that
+            await _within(IDLE, socket.close())
 
     async def _listen(self, socket):
         query = {key: value for key, value in socket.query_params.items() if key != "token"}

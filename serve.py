@@ -35,8 +35,8 @@ from gate import Limits, Settings
 LOOPBACK = "localhost", "127.0.0.1", "[::1]"
 HEADERS_WITHIN = 15.0  # seconds for the headers of a request, and between two of them
 CONNECTIONS = 256  # at once
+READ_WITHIN = 10.0  # seconds for a live client to read what is left for it at the end
 UVICORN = {
-    "ws": "websockets-sansio",
     "ws_max_size": 2**20,  # bytes of a message
     "ws_per_message_deflate": False,
     "h11_max_incomplete_event_size": 2**16,  # bytes of headers
@@ -143,6 +143,18 @@ def _protocol():
     return Impatient
 
 
+def _live_protocol():
+    """uvicorn's WebSocket, which ends connections of clients that don't read what is left."""
+    from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+    class Ending(WebSocketsSansIOProtocol):
+        async def run_asgi(self):
+            await super().run_asgi()
+            self.loop.call_later(READ_WITHIN, self.transport.abort)  # nothing, if it has ended
+
+    return Ending
+
+
 def _run(args):
     """Serve until a signal comes."""
     try:
@@ -156,7 +168,7 @@ def _run(args):
         raise ModuleNotFoundError(MISSING.format(name=error.name)) from error
     listener = _bound(args.host, args.port)
     app = make_app(load_recognizer(args.model, encoder=args.encoder), _settings(args))
-    config = uvicorn.Config(app, http=_protocol(), **UVICORN)
+    config = uvicorn.Config(app, http=_protocol(), ws=_live_protocol(), **UVICORN)
     host, port = listener.getsockname()[:2]
     place = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     address = f"http://{place}:{port}"
