@@ -389,8 +389,9 @@ class EmotionRecognizer(Recognizer):
             n_jobs=self.n_jobs if n_jobs is None else n_jobs,
         )
         with self.parallel(self.X_train), watched():
-            fit_params = self.training.fit_params(self.model, speaker_groups(self.train_rows_))
-            search.fit(self.X_train, self.y_train, **fit_params)
+            own = self.training.fit_params(self.model, speaker_groups(self.train_rows_))
+            own = {f"model__{name}": values for name, values in own.items()}
+            search.fit(self.X_train, self.y_train, **own)
         best = {name.removeprefix("model__"): x for name, x in search.best_params_.items()}
         jobs = {k: x for k, x in self.model.get_params().items() if k.endswith("n_jobs")}
         return search.best_estimator_["model"].set_params(**jobs), best, abs(search.best_score_)

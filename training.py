@@ -117,13 +117,12 @@ class Training:
             y, groups = np.concatenate([y] * n_versions), np.tile(groups, n_versions)
         scaler, model = pipeline(self.model, self.scaler(), self.random_state).named_steps.values()
         Z = fit_scaled(scaler, X, in_place=not np.may_share_memory(X, self.split.X))
-        params = self.fit_params(self.model, groups)
-        model.fit(Z, y, **{name.removeprefix("model__"): x for name, x in params.items()})
+        model.fit(Z, y, **self.fit_params(self.model, groups))
         return Fitted(speakers, scaler, model)
 
     @staticmethod
     def fit_params(model, groups):
-        """Arguments of the pipeline's fit beside X and y: dict.
+        """Arguments of the model's fit beside X and y: dict.
 
         Parameters
         ----------
@@ -132,7 +131,7 @@ class Training:
             Speakers.
         """
         by_corpus = n_blocks(model) > 1 and has_fit_parameter(model, "corpora")
-        return {"model__corpora": corpora_of(groups)} if by_corpus else {}
+        return {"corpora": corpora_of(groups)} if by_corpus else {}
 
     def _with_copies(self, train):
         X = self.split.X[train]
@@ -240,7 +239,7 @@ class NetworkTraining(Training):
 
     @staticmethod
     def fit_params(model, groups):
-        return {"model__groups": groups}
+        return {"groups": groups}
 
     def one(self, train=slice(None), by_speaker=False):
         if by_speaker:
