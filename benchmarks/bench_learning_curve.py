@@ -2,7 +2,7 @@
 
     python benchmarks/bench_learning_curve.py                 # 4, 8, 16, 32, 64 speakers
     python benchmarks/bench_learning_curve.py --speakers 8,32 --seed 1
-    python benchmarks/bench_learning_curve.py --picture images/learning_curve.png
+    python benchmarks/bench_learning_curve.py --write    # for docs/RESULTS.md
 
 Four emotions that nearly all corpora have. A fourth of the speakers of each corpus is for the test;
 of the others, in an order drawn by the seed, the first few train both. So both have the same clips,
@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from bench_loco import SIX
+from measured import add_write, write
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -24,13 +26,20 @@ from create_csv import labelled_clips
 from deep_emotion_recognition import DeepEmotionRecognizer
 from emotion_recognition import recommended
 from evaluation import compare, evaluate
+from metrics import in_words
 from plotting import PALETTE, new_figure, save_figure
 from tables import speaker_groups
 
-CORPORA = ["ased", "emodb", "nemo", "ravdess", "tess", "turev"]
+CORPORA = sorted(SIX)
 EMOTIONS = ["angry", "happy", "neutral", "sad"]
 SIZES = "4,8,16,32,64"
 TEST = 4  # every fourth speaker of a corpus
+HEAD = [
+    "training speakers (clips)",
+    "recommended",
+    "networks",
+    "difference, 95 % interval, probability",
+]
 SYSTEMS = {"recommended": recommended, "networks": DeepEmotionRecognizer}
 
 
@@ -57,11 +66,20 @@ def measured(clips, train, test, seed):
     }
 
 
-def draw(curves, path):
+def difference_in_words(found):
+    """How far the networks are ahead, its interval, and the probability that they are: str."""
+    ahead = compare(found["networks"], found["recommended"])
+    interval = f"({ahead.low:+.3f} to {ahead.high:+.3f})"
+    return f"{ahead.difference:+.3f} {interval}, {ahead.probability:.2f}"
+
+
+def draw(found, path):
     """Draw UAR by the number of training speakers, to a file."""
     figure = new_figure(6.4, 4)
     ax = figure.subplots()
-    for (name, points), colour in zip(curves.items(), (PALETTE[4], PALETTE[5]), strict=True):
+    for (name, points), colour in zip(
+        found["curves"].items(), (PALETTE[4], PALETTE[5]), strict=True
+    ):
         sizes, uar, low, high = zip(*points, strict=True)
         ax.plot(sizes, uar, "o-", color=colour, label=name)
         ax.fill_between(sizes, low, high, color=colour, alpha=0.15, lw=0)
@@ -79,25 +97,30 @@ def main(argv=None):
     parser.add_argument("--speakers", default=SIZES, help="numbers (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
     parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
-    parser.add_argument("--picture", metavar="FILE", help="draw the curves (PNG)")
+    add_write(parser)
     args = parser.parse_args(argv)
     clips = labelled_clips(wishes(CORPORA), data_dir=args.data_dir, verbose=0)
     clips = clips[clips["emotion"].isin(EMOTIONS)]
     if clips.empty:
         sys.exit("bench_learning_curve.py: there is no corpus to measure on")
     speakers, test = drawn_speakers(clips, args.seed)
-    curves = {name: [] for name in SYSTEMS}
+    curves, rows = {name: [] for name in SYSTEMS}, [HEAD]
     for size in (min(int(text), len(speakers)) for text in args.speakers.split(",")):
+        n_clips = np.isin(speaker_groups(clips), speakers[:size]).sum()
         found = measured(clips, speakers[:size], test, args.seed)
-        print(f"{size} speakers, {np.isin(speaker_groups(clips), speakers[:size]).sum()} clips:")
+        rows.append([f"{size} ({n_clips:,})"])
         for name, evaluation in found.items():
             scores = evaluation.scores()
-            curves[name].append((size, *(scores[key] for key in ("uar", "uar_low", "uar_high"))))
-            print(f"  {name}: UAR {scores['uar']:.3f} ({scores['uar_low']:.3f} to ", end="")
-            print(f"{scores['uar_high']:.3f}) on {len(test)} others")
-        print(f"  {compare(found['networks'], found['recommended'])}", flush=True)
-    if args.picture:
-        draw(curves, args.picture)
+            points = [scores[key] for key in ("uar", "uar_low", "uar_high")]
+            curves[name].append((size, *points))
+            rows[-1].append(in_words(*points))
+        rows[-1].append(difference_in_words(found))
+        print("; ".join(f"{head}: {cell}" for head, cell in zip(HEAD, rows[-1], strict=True)))
+        sys.stdout.flush()
+    if args.write:
+        n_test = np.isin(speaker_groups(clips), test).sum()
+        data = f"four emotions, tested on {n_test} clips of {len(test)} speakers of six corpora"
+        write("learning_curve", data, {"UAR": rows}, curves=curves)
     return 0
 
 

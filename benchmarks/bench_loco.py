@@ -2,10 +2,8 @@
 
     python benchmarks/bench_loco.py                       # the six corpora, those that are there
     python benchmarks/bench_loco.py --without-encoder     # without the pre-trained encoder, too
-    python benchmarks/bench_loco.py --markdown            # the tables of docs/RESULTS.md, too
     python benchmarks/bench_loco.py --corpora emodb,ravdess,tess --seed 1
-    python benchmarks/bench_loco.py --picture images/loco.png
-    python benchmarks/bench_loco.py --json > loco.json
+    python benchmarks/bench_loco.py --without-encoder --write   # for docs/RESULTS.md, too
 
 Each corpus is predicted by the recommended recognizer as it learned from the others, on the
 emotions that both have: as it is, adapted to the recording condition with 30 of the corpus's clips,
@@ -16,11 +14,11 @@ cached; after the first run it takes some minutes for each corpus on two cores.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 import pandas as pd
+from measured import add_write, table_of, write
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -30,7 +28,8 @@ from create_csv import labelled_clips, list_clips
 from emotion_recognition import recommended
 from evaluation import evaluate_states
 from metrics import SURE, in_words
-from plotting import save_figure
+from plotting import draw_reliabilities, save_figure
+from tables import speaker_groups
 from utils import names_option
 
 SIX = "emodb", "ravdess", "tess", "nemo", "ased", "turev"
@@ -81,7 +80,7 @@ def bench(args):
     systems = {"recommended": recommended(**options)}
     if args.without_encoder:
         systems["without the encoder"] = recommended(encoder=None, **options)
-    settings = {"random_state": args.seed, "verbose": 0 if args.json else 1}
+    settings = {"random_state": args.seed, "verbose": 1}
     ways = [*STATES.values()]
     return {
         name: dict(zip(STATES, evaluate_states(rec, "loco", ways, **settings), strict=True))
@@ -115,26 +114,51 @@ def score_in_words(scores, measure):
     return in_words(value) if None in bounds else in_words(value, *bounds)
 
 
-def markdown(cells, title):
-    """A table in Markdown: str."""
-    lines = [
-        [title, *cells.columns],
-        *([name, *row] for name, row in zip(cells.index, cells.to_numpy(), strict=True)),
-    ]
-    rows = [f"| {' | '.join(line)} |" for line in lines]
-    return "\n".join([rows[0], "|" + "---|" * len(lines[0]), *rows[1:]])
-
-
-def show(found, args):
+def show(found):
     """Print the tables."""
     for name, states in found.items():
         print(f"\n{name}, {states['as it is'].protocol}")
         for measure, title in MEASURES.items():
             print(f"\n{title}\n{table(states, measure).to_string()}")
-    for name, states in found.items() if args.markdown else ():
+
+
+def reliabilities(states):
+    """How often answers of each confidence are right in each corpus, before and after: list.
+
+    Each entry has the corpus and its calibration errors as `title`, and two tables in columns.
+    """
+    drawn, found = [states[state] for state in DRAWN], []
+    for corpus in drawn[0].by_corpus():
+        errors = [each.confidences().loc[("corpus", corpus), "ece"] for each in drawn]
+        title = f"{corpus}, ECE {', adapted '.join(f'{error:.3f}' for error in errors)}"
+        tables = [each.reliability(corpus).to_dict("list") for each in drawn]
+        found.append({"title": title, "before": tables[0], "after": tables[1]})
+    return found
+
+
+def draw(found, path):
+    """Draw the reliability in each corpus, before and after adaptation, to a file."""
+    panels = {
+        panel["title"]: (pd.DataFrame(panel["before"]), pd.DataFrame(panel["after"]))
+        for panel in found["reliability"]
+    }
+    figure = draw_reliabilities(panels)
+    figure.suptitle("leave one corpus out; adapted: by speaker, with 10 clips", fontsize=10)
+    save_figure(figure, path)
+
+
+def keep(found):
+    """Keep the tables of docs/RESULTS.md and what its picture shows."""
+    tables = {}
+    for name, states in found.items():
         for measure in IN_RESULTS:
             title = f"{MEASURES[measure]}, {name}"
-            print(f"\ndocs/RESULTS.md\n\n{markdown(table(states, measure), title)}")
+            tables[title] = table_of(table(states, measure), title)
+    states = found["recommended"]
+    clips = states["as it is"].clips
+    speakers = len(set(speaker_groups(clips)))
+    data = f"{len(clips):,} clips of {speakers} speakers, {states['as it is'].protocol}"
+    write("loco", data, tables, reliability=reliabilities(states))
 
 
 def main(argv=None):
@@ -145,24 +169,14 @@ def main(argv=None):
     add("--corpora", type=names_option, help=f"default: those of {','.join(SIX)} that are there")
     add("--features", type=names_option, help="default: the recommended ones")
     add("--without-encoder", action="store_true", help="measure that recognizer, too")
-    add("--picture", metavar="FILE", help="draw the reliability in each corpus (PNG)")
     add("--seed", type=int, default=0, help="of all that is random (default 0)")
     add("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
-    add("--markdown", action="store_true", help="print the tables of docs/RESULTS.md at the end")
-    add("--json", action="store_true", help="print one JSON object instead")
+    add_write(parser)
     args = parser.parse_args(argv)
     found = bench(args)
-    if args.picture:
-        plain, ten = (found["recommended"][state] for state in DRAWN)
-        save_figure(plain.draw_reliability_by_corpus(after=ten), args.picture)
-    if args.json:
-        plain = {
-            name: {state: evaluation.to_dict() for state, evaluation in states.items()}
-            for name, states in found.items()
-        }
-        print(json.dumps({"seed": args.seed, **plain}))
-    else:
-        show(found, args)
+    show(found)
+    if args.write:
+        keep(found)
 
 
 if __name__ == "__main__":
