@@ -1,13 +1,11 @@
 """How well new speakers are recognised: ours with and without the encoder, classic, openSMILE.
 
     python benchmarks/bench_accuracy.py                       # all parts but networks
-    python benchmarks/bench_accuracy.py --picture images/calibration.png
-    python benchmarks/bench_accuracy.py --markdown            # the table of docs/RESULTS.md, too
+    python benchmarks/bench_accuracy.py --write               # for docs/RESULTS.md, too
     python benchmarks/bench_accuracy.py --only emodb,tasks    # emodb,ravdess,nemo,tasks,
                                                               # regression,numbers
     python benchmarks/bench_accuracy.py --only networks       # the longest part, over an hour
     python benchmarks/bench_accuracy.py --data-dir ~/corpora --seed 1
-    python benchmarks/bench_accuracy.py --json > accuracy.json
     pip install opensmile                                     # adds openSMILE's rows
 
 emodb, ravdess and nemo: all emotions of the corpus, each speaker predicted by models trained
@@ -16,31 +14,34 @@ ComParE_2016 vector with a linear SVM on the same folds; published records besid
 protocol. tasks: the three classic tasks on the standard split. regression: both scales over EMO-DB,
 RAVDESS and TESS. numbers: the intensity that RAVDESS's actors were asked for (1 or 2), and arousal
 and valence that are made of the labels of all corpora, not rated by anybody. networks: the
-recurrent networks and the ensemble beside the recommended
-recognizer and a plain LSTM on mean vectors, and their times. The picture is the gain by the number
-of clips. The 95 % intervals are resampled by speaker. The bundled synthetic recordings aren't used;
-features are cached. The first run extracts them, which takes minutes; after that each of the
-corpora and the tasks takes some minutes on two cores.
+recurrent networks and the ensemble beside the recommended recognizer and a plain LSTM on mean
+vectors, and their times. The 95 % intervals are resampled by speaker. The bundled synthetic
+recordings aren't used; features are cached. The first run extracts them, which takes minutes; after
+that each of the corpora and the tasks takes some minutes on two cores.
 """
 
 import argparse
 import importlib.util
-import json
 import sys
 import time
-import warnings
-from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.exceptions import ConvergenceWarning
+from bench_loco import SIX
+from measured import add_write, write
+from opensmile_svm import (
+    CLIPS,
+    OPENSMILE,
+    OPENSMILE_BY_SPEAKER,
+    SVMS,
+    by_speaker,
+    opensmile_evaluation,
+    opensmile_vectors,
+)
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import Ridge
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC, LinearSVC
 from tqdm.auto import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -51,11 +52,10 @@ from corpora import CORPORA, find_data_dir, groups, how_to_get, wishes
 from create_csv import labelled_clips, list_clips
 from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer
 from emotion_recognition import EmotionRecognizer, classic, recommended
-from evaluation import ClassificationEvaluation, compare, evaluate
+from evaluation import compare, evaluate
 from metrics import in_words
 from parameters import SAMPLE_RATE
 from plotting import PALETTE, new_figure, save_figure
-from processes import parallel
 from tables import speaker_groups
 
 HANDFULS = 5, 10, 20, "all"
@@ -75,7 +75,7 @@ EMODB = "angry,boredom,disgust,fear,happy,neutral,sad"
 RAVDESS = "angry,calm,disgust,fear,happy,neutral,ps,sad"
 NEMO = "angry,fear,happy,neutral,ps,sad"
 FIVE = "angry,sad,neutral,ps,happy"
-EVERY = ["ased", "emodb", "nemo", "ravdess", "tess", "turev"]
+EVERY = sorted(SIX)
 AROUSAL = {"angry": 0.9, "ps": 0.8, "fear": 0.7, "happy": 0.6, "disgust": 0.2, "neutral": 0.0}
 AROUSAL |= {"calm": -0.5, "sad": -0.5, "boredom": -0.7}
 VALENCE = {"happy": 0.9, "ps": 0.5, "calm": 0.4, "neutral": 0.0, "boredom": -0.4, "angry": -0.6}
@@ -112,6 +112,7 @@ TITLES = {part: CORPORA[part].title for part in ("emodb", "ravdess", "nemo")}
 """The parts of a whole corpus: they have openSMILE's rows and a panel in the picture."""
 PROTOCOLS = {
     "loso": "leave one speaker out",
+    "group-5": "five groups of speakers",
     "group-6": "six groups of speakers",
     "standard": "standard split",
     "loco": "leave one corpus out",
@@ -167,99 +168,6 @@ PUBLISHED = {
     ),
 }
 """Part to what others reached."""
-
-OPENSMILE, OPENSMILE_BY_SPEAKER = "openSMILE + SVM", "openSMILE + SVM, by speaker"
-"""By speaker: each one standardised by all of that speaker's clips, with the scored one."""
-
-SVMS = {
-    **{
-        f"one against one, C {C:g}": SVC(kernel="linear", C=C, class_weight="balanced")
-        for C in (1e-4, 3e-4, 1e-3)
-    },
-    **{
-        f"one against the rest, C {C:g}": LinearSVC(C=C, class_weight="balanced")
-        for C in (3e-5, 1e-4, 3e-4)
-    },
-}
-CLIPS = {"": np.inf, ", clipped at 1.5": 1.5}
-"""Standard deviations at which the SVMs' features are cut off."""
-
-
-# openSMILE
-
-
-def opensmile_vectors(paths, verbose):
-    """The ComParE_2016 functionals of recordings: ndarray (n_clips, 6373), by several processes."""
-    batches = [paths[i : i + 16] for i in range(0, len(paths), 16)]
-    vectors = []
-    with tqdm(total=len(paths), desc="openSMILE", unit="clip", disable=not verbose) as bar:
-        workers = parallel(-1, return_as="generator")
-        for made in workers(delayed(opensmile_batch)(batch) for batch in batches):
-            vectors += made
-            bar.update(len(made))
-    return np.array(vectors, dtype=np.float64)
-
-
-def opensmile_batch(paths):
-    import opensmile
-
-    smile = opensmile.Smile(
-        opensmile.FeatureSet.ComParE_2016, opensmile.FeatureLevel.Functionals, num_workers=1
-    )
-    return [smile.process_signal(load_audio(p), SAMPLE_RATE).to_numpy()[0] for p in paths]
-
-
-def by_speaker(X, groups):
-    """Standardise each speaker's clips by all of that speaker's."""
-    Z = np.empty_like(X)
-    for speaker in np.unique(groups):
-        own = groups == speaker
-        Z[own] = StandardScaler().fit_transform(X[own])
-    return Z
-
-
-def svm_predictions(X, y, test, seed):
-    """Variant to the predicted emotions of the test clips, by SVMs fitted on the others: dict."""
-    Z = StandardScaler().fit(X[~test]).transform(X)
-    predictions = {}
-    for clipping, limit in CLIPS.items():
-        cut = np.clip(Z, -limit, limit)
-        # a linear SVM only depends on the span of the training clips
-        cut = cut @ np.linalg.qr(cut[~test].T)[0]
-        for name, svm in SVMS.items():
-            model = clone(svm).set_params(random_state=seed)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)
-                predictions[name + clipping] = model.fit(cut[~test], y[~test]).predict(cut[test])
-    return predictions
-
-
-def opensmile_evaluation(X, like, name, seed):
-    """The evaluation of the best SVM on openSMILE's vectors of `like.clips`, and its variant.
-
-    The test clips decide which SVM is the best, which favours openSMILE.
-    """
-    y, folds = like.clips["emotion"].to_numpy(dtype=str), like.clips["fold"].to_numpy()
-    tests = [folds == fold for fold in dict.fromkeys(folds)]
-    per_fold = Parallel(-1, prefer="threads")(
-        delayed(svm_predictions)(X, y, test, seed) for test in tests
-    )
-    evaluations = {}
-    for variant in per_fold[0]:
-        predicted = np.empty_like(y)
-        for test, predictions in zip(tests, per_fold, strict=True):
-            predicted[test] = predictions[variant]
-        evaluations[variant] = ClassificationEvaluation(
-            like.clips.assign(predicted=predicted, confidence=np.nan),
-            like.emotions,
-            protocol=like.protocol,
-            protocol_name=like.protocol_name,
-            model=name,
-            leaks=like.leaks,
-            random_state=like.random_state,
-        )
-    best = max(evaluations, key=lambda variant: evaluations[variant].scores()["uar"])
-    return evaluations[best], best
 
 
 # networks
@@ -416,7 +324,7 @@ def bench_part(part, args):
         else:
             systems = systems_of(part, protocol, options)
         found = {}
-        for name, system, n in tqdm(systems, f"{part}: {emotions}", disable=args.json):
+        for name, system, n in tqdm(systems, f"{part}: {emotions}"):
             settings = {"name": name, "random_state": args.seed, "verbose": 0}
             if n and protocol == "loco":
                 settings["adapt"] = "condition"
@@ -434,7 +342,7 @@ def bench_part(part, args):
 def bench_opensmile(found, args):
     """Measure openSMILE on the folds of `found`, and add it there: yields remarks."""
     clips = found[OURS].clips
-    X = opensmile_vectors(clips["path"].tolist(), not args.json)
+    X = opensmile_vectors(clips["path"].tolist())
     for name, like, vectors in (
         (OPENSMILE, OURS, X),
         (OPENSMILE_BY_SPEAKER, adapted("all"), by_speaker(X, speaker_groups(clips))),
@@ -505,22 +413,6 @@ def in_text(table):
     return "\n".join([title, subtitle, rows, *map(str, table.remarks)])
 
 
-def in_json(tables):
-    """The rows of all tables, and the remarks by their kind: dict of list of dict."""
-    found = {"rows": [row(table, e) for table in tables for e in table.evaluations.values()]}
-    found |= {"comparisons": [], "published": [], "remarks": []}
-    for table in tables:
-        task = {"part": table.part, "emotions": table.emotions}
-        for remark in table.remarks:
-            if isinstance(remark, Published):
-                found["published"].append(remark._asdict() | task)
-            elif isinstance(remark, str):
-                found["remarks"].append({"text": remark} | task)
-            else:
-                found["comparisons"].append(asdict(remark) | task)
-    return found
-
-
 class Column(NamedTuple):
     """One column of a Markdown table: its head and the system."""
 
@@ -529,7 +421,7 @@ class Column(NamedTuple):
     bold: bool = False
 
 
-MARKDOWN = (
+NEW_SPEAKERS = (
     Column("classic vector, SVC", "classic"),
     Column("openSMILE ComParE, linear SVM", OPENSMILE),
     Column("ours, without the encoder", WITHOUT),
@@ -539,19 +431,31 @@ MARKDOWN = (
     Column("without the encoder, adapted with all", adapted("all", WITHOUT)),
     Column("openSMILE, adapted with all", OPENSMILE_BY_SPEAKER),
 )
+REGRESSION = NEW_SPEAKERS[0]._replace(head="classic vector"), *NEW_SPEAKERS[2:4]
+NUMBERS = (
+    Column("ridge on all columns", "ridge on all columns"),
+    *NEW_SPEAKERS[2:4],
+    Column("adapted with 10 clips", adapted(10)),
+)
+NETWORKS = (
+    Column("recommended", OURS),
+    Column("networks", "lstm"),
+    Column("ensemble", "ensemble"),
+    Column("plain LSTM", "plain LSTM"),
+)
 
 
 def measure_of(table):
     """The measure that a table of docs/ gives: str."""
     measure = table.evaluations[OURS].main_measure
-    return "accuracy" if table.part == "tasks" else measure
+    return {"tasks": "accuracy", "numbers": "ccc"}.get(table.part, measure)
 
 
-def cell(table, column):
+def cell(table, column, measure=None):
     """A score with its interval in Markdown: str, empty without that system."""
     if column.system not in table.evaluations:
         return ""
-    scores, name = table.evaluations[column.system].scores(), measure_of(table)
+    scores, name = table.evaluations[column.system].scores(), measure or measure_of(table)
     bounds = [
         np.nan if scores[f"{name}_{end}"] is None else scores[f"{name}_{end}"] for end in ENDS
     ]
@@ -562,13 +466,18 @@ def cell(table, column):
 
 def described(table):
     """The corpora, emotions and speakers of a table: str."""
+    ours = table.evaluations[OURS]
+    n_speakers = len(set(speaker_groups(ours.clips)))
     if table.part in TITLES:
-        ours = table.evaluations[OURS]
-        n_emotions, n_speakers = len(ours.emotions), len(set(speaker_groups(ours.clips)))
-        return f"{TITLES[table.part]}, {n_emotions} emotions, {n_speakers} speakers"
-    (names,) = (task.corpora for task in TASKS[table.part] if task.emotions == table.emotions)
-    titles = [CORPORA[name].title for name in names]
-    return f"{table.emotions.replace(',', ', ')}; {', '.join(titles)}"
+        return f"{TITLES[table.part]}, {len(ours.emotions)} emotions, {n_speakers} speakers"
+    names = sorted(set(ours.clips["corpus"]))
+    corpora = ", ".join(CORPORA[name].title for name in names)
+    where = "six corpora" if len(names) == len(EVERY) else corpora
+    return f"{table.emotions.replace(',', ', ')}; {where}, {n_speakers} speakers"
+
+
+def protocol_of(table):
+    return PROTOCOLS[table.evaluations[OURS].protocol_name]
 
 
 def beside(table):
@@ -582,20 +491,62 @@ def beside(table):
     return ", ".join(published), " to ".join(humans)
 
 
-def markdown(tables):
-    """The table of docs/RESULTS.md: str."""
-    heads = ["protocol", "corpus", *(c.head for c in MARKDOWN)]
-    heads += ["published", "human listeners, about"]
-    lines = []
-    for table in tables:
-        if table.part == "networks":
+def new_speakers(table):
+    """A row about the emotions of new speakers: dict of head to cell."""
+    first = f"{protocol_of(table)}, {MEASURES[measure_of(table)]}"
+    row = {"protocol": first, "corpus": described(table)}
+    row |= {column.head: cell(table, column) for column in NEW_SPEAKERS}
+    published, humans = beside(table)
+    return row | {"published": published, "human listeners, about": humans}
+
+
+def regression(table):
+    """A row about emotions as a number."""
+    row = {"scale": described(table), "chance, MAE": f"{table.evaluations[OURS].chance():.3f}"}
+    row |= {column.head: cell(table, column) for column in REGRESSION}
+    return row | {"ours, CCC": cell(table, NEW_SPEAKERS[3]._replace(bold=False), "ccc")}
+
+
+def numbers(table):
+    """A row about numbers in place of emotions: CCC, and MAE."""
+    row = {"numbers": described(table), "protocol": protocol_of(table)}
+    for column in NUMBERS:
+        error = table.evaluations[column.system].scores()["mae"]
+        row[column.head] = f"{cell(table, column)}, MAE {error:.3f}"
+    return row
+
+
+def networks(table):
+    """A row about networks: UAR."""
+    row = {"corpora": described(table), "protocol": protocol_of(table)}
+    return row | {column.head: cell(table, column, "uar") for column in NETWORKS}
+
+
+KEPT = {
+    "new_speakers": ([*TITLES, "tasks"], new_speakers),
+    "regression": (["regression"], regression),
+    "numbers": (["numbers"], numbers),
+    "networks": (["networks"], networks),
+}
+"""File in results/ to its parts, and what makes a row of its table."""
+
+
+def keep(tables):
+    """Keep what has been measured for docs/RESULTS.md, and for the picture."""
+    for name, (parts, row_of) in KEPT.items():
+        own = [table for table in tables if table.part in parts]
+        if not own:
             continue
-        protocol = PROTOCOLS[table.evaluations[OURS].protocol_name]
-        cells = [f"{protocol}, {MEASURES[measure_of(table)]}", described(table)]
-        lines.append([*cells, *(cell(table, c) for c in MARKDOWN), *beside(table)])
-    rows = ["|".join(f" {text} " if text else " " for text in cells) for cells in [heads, *lines]]
-    rows.insert(1, "|".join(["---"] * len(heads)))
-    return "\n".join(f"|{row}|" for row in rows)
+        made = [row_of(table) for table in own]
+        cells = [list(made[0]), *(row.values() for row in made)]
+        data = "; ".join(
+            f"{table.part}: {len(table.evaluations[OURS].clips)} clips, "
+            f"{table.evaluations[OURS].protocol}"
+            for table in own
+        )
+        remarks = [remark for table in own for remark in table.remarks]
+        rows = [row(table, e) for table in own for e in table.evaluations.values()]
+        write(name, data, {name.replace("_", " "): cells}, remarks, rows=rows)
 
 
 LEGEND = (
@@ -610,46 +561,49 @@ LEGEND = (
 BLUE, ORANGE, GREEN, SKY = PALETTE[4], PALETTE[5], PALETTE[2], PALETTE[1]
 
 
-def draw(tables, path):
+def draw(found, path):
     """Draw UAR by the number of clips to adapt with, one panel a corpus, to a file."""
-    figure = new_figure(0.4 + 4.4 * len(tables), 4.8)
-    axes = figure.subplots(1, len(tables), sharey=True, squeeze=False)
-    for ax, table in zip(axes[0], tables, strict=True):
-        draw_panel(ax, table)
+    parts = [part for part in TITLES if any(row["part"] == part for row in found["rows"])]
+    figure = new_figure(0.4 + 4.4 * len(parts), 4.8)
+    axes = figure.subplots(1, len(parts), sharey=True, squeeze=False)
+    for ax, part in zip(axes[0], parts, strict=True):
+        rows = {row["system"]: row for row in found["rows"] if row["part"] == part}
+        draw_panel(ax, part, rows)
     axes[0, 0].set_ylabel("UAR")
     pairs = [zip(*ax.get_legend_handles_labels(), strict=True) for ax in axes[0]]
     handles = {label: handle for panel in pairs for handle, label in panel}
     labels = [label for label in LEGEND if label in handles]
-    place = {"loc": "outside lower center", "ncols": min(4, 2 * len(tables)), "fontsize": 8}
+    place = {"loc": "outside lower center", "ncols": min(4, 2 * len(parts)), "fontsize": 8}
     figure.legend([handles[label] for label in labels], labels, **place)
     save_figure(figure, path, dpi=110)
 
 
-def draw_panel(ax, table):
-    found = table.evaluations
+def draw_panel(ax, part, rows):
+    """Draw the scores of a corpus; rows: system to its scores."""
     ours, interval, without, opensmile, plain, humans, chance = LEGEND
     names = [OURS, *map(adapted, HANDFULS)]
-    scores, x = [found[name].scores() for name in names], np.arange(len(names))
+    x = np.arange(len(names))
     references = {OPENSMILE: 0, OPENSMILE_BY_SPEAKER: x[-1]}
-    if table.part in HUMANS:
-        low, high = HUMANS[table.part]
+    if part in HUMANS:
+        low, high = HUMANS[part]
         ax.axhspan(low - 0.004, high + 0.004, color=GREEN, alpha=0.3, lw=0, label=humans)
-    bounds = ([score[f"uar_{end}"] for score in scores] for end in ENDS)
+    bounds = ([rows[name][f"uar_{end}"] for name in names] for end in ENDS)
     ax.fill_between(x, *bounds, color=BLUE, alpha=0.15, lw=0, label=interval)
     series = (
         (ours, "o-", BLUE, 7, dict(zip(names, x, strict=True))),
         (without, "^:", SKY, -14, {WITHOUT: 0, adapted("all", WITHOUT): x[-1]}),
-        (opensmile, "D", ORANGE, -14, {k: i for k, i in references.items() if k in found}),
+        (opensmile, "D", ORANGE, -14, {k: i for k, i in references.items() if k in rows}),
         (plain, "s", "dimgray", -14, {"classic": 0}),
     )
     for label, line, color, offset, systems in series:
-        points = [(i, found[name].scores()["uar"]) for name, i in systems.items()]
+        points = [(i, rows[name]["uar"]) for name, i in systems.items()]
         ax.plot(*np.reshape(points, (-1, 2)).T, line, color=color, label=label)
         for point in points:
             style = {"textcoords": "offset points", "ha": "center", "fontsize": 8, "color": color}
             ax.annotate(f"{point[1]:.2f}", point, (0, offset), **style)
-    ax.axhline(found[OURS].chance(), color="black", ls="--", lw=1, label=chance)
-    ax.set(title=f"{TITLES[table.part]}, {len(found[OURS].emotions)} emotions")
+    ax.axhline(rows[OURS]["chance"], color="black", ls="--", lw=1, label=chance)
+    n_emotions = len(TASKS[part][0].emotions.split(","))
+    ax.set(title=f"{TITLES[part]}, {n_emotions} emotions")
     ax.set(xlabel="unlabelled clips of the new speaker to adapt with", xlim=(-0.4, x[-1] + 0.4))
     ax.set(ylim=(0, 1), xticks=x, xticklabels=[0, *HANDFULS])
     ax.grid(axis="y", alpha=0.3)
@@ -664,28 +618,19 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parts = "emodb,ravdess,nemo,tasks,regression"
     parser.add_argument("--only", default=parts, help="default %(default)s")
-    parser.add_argument("--picture", metavar="FILE", help="draw the gain of adaptation (PNG)")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
     parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
-    help_markdown = "print the table of docs/RESULTS.md at the end"
-    parser.add_argument("--markdown", action="store_true", help=help_markdown)
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead")
+    add_write(parser)
     args = parser.parse_args(argv)
     args.only = [check_name(part, TASKS, "part") for part in args.only.split(",")]
     tables = []
     for table in bench(args):
         tables.append(table)
-        if not args.json:
-            print(in_text(table), flush=True)
+        print(in_text(table), flush=True)
+        if args.write:
+            keep(tables)
     if not tables:
         sys.exit("bench_accuracy.py: there is no corpus to measure on")
-    drawn = [table for table in tables if table.part in TITLES]
-    if args.picture and drawn:
-        draw(drawn, args.picture)
-    if args.json:
-        print(json.dumps({"seed": args.seed, **in_json(tables)}))
-    elif args.markdown:
-        print(f"\ndocs/RESULTS.md\n\n{markdown(tables)}")
 
 
 if __name__ == "__main__":

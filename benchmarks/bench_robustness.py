@@ -1,7 +1,7 @@
 """UAR on new speakers in noise, through telephones and MP3, at other loudness and in rooms.
 
     python benchmarks/bench_robustness.py                                  # an hour on two cores
-    python benchmarks/bench_robustness.py --picture images/robustness.png
+    python benchmarks/bench_robustness.py --write                          # for docs/RESULTS.md
     python benchmarks/bench_robustness.py --jobs 1 --seed 1 --data-dir ~/corpora
     python benchmarks/bench_robustness.py --only "white noise, 20 dB" "telephone, GSM"
     pip install imageio-ffmpeg                                             # if MP3 is left out
@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 from joblib import delayed
+from measured import add_write, markdown, write
 from tqdm.auto import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -219,18 +220,21 @@ def uar(evaluation):
     return [scores[name] for name in ("uar", "uar_low", "uar_high")]
 
 
-def markdown(found):
-    """The table: for each condition and system UAR, and the loss against clean clips."""
-    heads = [f"{system}: {what}" for system in found for what in ("UAR", "lost")]
-    lines = [f"| | {' | '.join(heads)} |", "|---|" + "---|" * len(heads)]
-    for condition in next(iter(found.values())):
-        cells = [condition]
-        for evaluations in found.values():
-            lost = compare(evaluations["clean"], evaluations[condition])
-            cells.append(in_words(*uar(evaluations[condition])))
-            cells.append(in_words(lost.difference, lost.low, lost.high))
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+def lost(evaluations, condition):
+    """How much UAR a condition costs against clean clips, with its interval: str."""
+    loss = compare(evaluations["clean"], evaluations[condition])
+    return in_words(loss.difference, loss.low, loss.high)
+
+
+def table(found):
+    """For each condition and system UAR, and what the second loses: list of rows."""
+    first, copies, without, both = SYSTEMS
+    rows = [["UAR", f"trained on {first}", copies, "lost with copies", without, both]]
+    for condition in found[first]:
+        cells = [in_words(*uar(found[system][condition])) for system in SYSTEMS]
+        cells.insert(2, lost(found[copies], condition) if condition != "clean" else "")
+        rows.append([condition, *cells])
+    return rows
 
 
 def limits_in_words(found):
@@ -255,10 +259,11 @@ def draw(found, path):
     """Draw the UAR of each system under each condition with its interval, to a file."""
     figure = new_figure(8, 9)
     ax = figure.subplots()
-    conditions = list(next(iter(found.values())))
-    for i, (system, (marker, colour)) in enumerate(zip(found, STYLES, strict=True)):
-        values = np.array([uar(found[system][condition]) for condition in conditions])
-        places = np.arange(len(conditions)) + 0.2 * (i - (len(found) - 1) / 2)
+    curves = found["uar"]
+    conditions = list(next(iter(curves.values())))
+    for i, (system, (marker, colour)) in enumerate(zip(curves, STYLES, strict=True)):
+        values = np.array([curves[system][condition] for condition in conditions])
+        places = np.arange(len(conditions)) + 0.2 * (i - (len(curves) - 1) / 2)
         errors = np.abs(values[:, 1:] - values[:, :1]).T
         label = system if system.startswith("and") else f"trained on {system}"
         style = {"fmt": marker, "color": colour, "capsize": 2, "label": label}
@@ -279,7 +284,7 @@ def main(argv=None):
     """The command line; see the module's docstring."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
-    parser.add_argument("--picture", metavar="FILE", help="draw the table to a file (PNG)")
+    add_write(parser)
     only = "some conditions, each in quotes, beside clean; default all"
     parser.add_argument("--only", nargs="+", choices=CONDITIONS, metavar="CONDITION", help=only)
     parser.add_argument("--jobs", type=int, default=-1, help="processes (default: all cores)")
@@ -288,13 +293,18 @@ def main(argv=None):
     args = parser.parse_args(argv)
     found = bench(args)
     clips = found["clean clips"]["clean"].clips
-    print(
+    data = (
         f"{PROTOCOL} of {', '.join(CORPORA)}: {len(clips)} clips of {clips['group'].nunique()} "
-        "speakers, each predicted by a model without its speaker\n\n"
-        f"{markdown(found)}\n\n{limits_in_words(found)}"
+        "speakers, each predicted by a model without its speaker"
     )
-    if args.picture:
-        draw(found, args.picture)
+    rows, limits = table(found), limits_in_words(found)
+    print(f"{data}\n\n{markdown(rows)}\n\n{limits}")
+    if args.write:
+        curves = {
+            system: {condition: uar(evaluation) for condition, evaluation in each.items()}
+            for system, each in found.items()
+        }
+        write("robustness", data, {"UAR": rows}, limits.splitlines(), uar=curves)
 
 
 if __name__ == "__main__":

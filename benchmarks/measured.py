@@ -17,11 +17,11 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(REPO))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from checks import guarded, replacing
 
+REPO = Path(__file__).resolve().parents[1]
 FOLDER = REPO / "results"
 PAGES = [REPO / "README.md", REPO / "README.zh-CN.md", *sorted((REPO / "docs").glob("*.md"))]
 TABLE = re.compile(r"(<!-- results/([\w-]+)\.json: (.+?) -->\n+)(?:\|.*\n)*")
