@@ -29,6 +29,7 @@ from contextlib import ExitStack, closing, contextmanager, redirect_stdout
 from pathlib import Path
 
 import soundfile as sf
+from measured import add_write, printed
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -245,12 +246,14 @@ def main():
     parser.add_argument("--clips", type=int, default=2000, help="default %(default)s")
     parser.add_argument("--hours", type=float, default=10, help="default %(default)s")
     parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
+    add_write(parser)
     args = parser.parse_args()
     parts = [check_name(part, PARTS, "part") for part in args.only.split(",")]
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(args, Path(folder))
         for part in parts:
-            PARTS[part](bench)
+            with printed(f"batch_{part}", f"{len(bench.paths):,} clips of six corpora", args.write):
+                PARTS[part](bench)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
     python benchmarks/bench_cache.py                   # 20,000 clips
     python benchmarks/bench_cache.py --clips 200000    # more
-    python benchmarks/bench_cache.py --json            # one JSON object
 
 Writes that many small distinct files and a cache of theirs into a temporary folder, then times
 `data_extractor.extract_features` on all of them: every clip is looked up, its file compared with
@@ -11,7 +10,6 @@ doesn't come back as it was stored.
 """
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -19,6 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from measured import add_write, printed
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -97,20 +96,17 @@ def main(argv=None):
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--clips", type=int, default=20_000, help="how many (default 20000)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_write(parser)
     args = parser.parse_args(argv)
     if args.clips < 1:
         sys.exit(f"bench_cache.py: --clips is a number from 1 on; got {args.clips}")
-    result = measure(args.clips)
-    if args.json:
-        print(json.dumps(result))
-        return
-    print(f"median of {REPEATS} runs, file system warm")
-    print("clips    | features | cached  | us/clip | np.load  | ratio | cache file")
-    print(
-        "{clips:8d} | {features:8d} | {cache_s:5.3f} s | {us_per_clip:7.1f} | {np_load_s:6.4f} s | "
-        "{ratio:5.0f} | {cache_mb:7.1f} MB".format(**result)
-    )
+    with printed("cache", f"median of {REPEATS} runs, file system warm", args.write):
+        result = measure(args.clips)
+        print("clips    | features | cached  | us/clip | np.load  | ratio | cache file")
+        print(
+            "{clips:8d} | {features:8d} | {cache_s:5.3f} s | {us_per_clip:7.1f} | "
+            "{np_load_s:6.4f} s | {ratio:5.0f} | {cache_mb:7.1f} MB".format(**result)
+        )
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from measured import add_write, printed
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -223,18 +224,23 @@ def main():
     parser.add_argument("--clips", type=int, default=40)
     parser.add_argument("--without-vnni", action="store_true")
     parser.add_argument("--weights", help="base.pt or .npz: compare weights of 8 whole bits, too")
+    add_write(parser)
     parser.add_argument("--encode", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.encode:
         return encode_all(*args.encode)
     if args.without_vnni:
-        return without_vnni(args.data_dir, args.clips, args.weights)
+        data = f"{args.clips} clips, an emulated processor without VNNI"
+        with printed("encoder_without_vnni", data, args.write):
+            return without_vnni(args.data_dir, args.clips, args.weights)
     paths, _ = recordings(args.data_dir)
     sounds = [load_audio(path) for path in paths[:: max(1, len(paths) // args.clips)]]
     long = np.resize(np.concatenate(sounds), 60 * SR)
-    speed(long)
-    seams(long)
-    return quantisation(sounds)
+    with printed("encoder", f"{len(sounds)} clips of EMO-DB", args.write):
+        speed(long)
+        seams(long)
+        quantisation(sounds)
+    return 0
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from measured import add_write, write
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -164,6 +165,7 @@ def threads(share):
     return f"{N_THREADS} threads, {N_THREADS * n:,} predictions", state, alike
 
 
+HEAD = ["what", "time", "MB at 10 % / end", "open files", "threads", "flat", "same answers"]
 TRIALS = {f.__name__: f for f in (predictions, loads, continuous, timelines, threads)}
 
 
@@ -195,7 +197,7 @@ def measure(name, share):
     seconds, flat = time.perf_counter() - start, is_flat(state)
     cells = [f"{a:.0f} / {b:.0f}" for a, b in zip(state.noted[0], state.noted[-1], strict=True)]
     words = ["yes" if right else "NO" for right in (flat, alike)]
-    print("| " + " | ".join([what, f"{seconds:.0f} s", *cells, *words]) + " |", flush=True)
+    print(" | ".join([what, f"{seconds:,.0f} s", *cells, *words]), flush=True)
     return flat and alike
 
 
@@ -207,14 +209,21 @@ def main(argv=None):
     add("--share", type=float, default=1.0, help="of the length of each trial, such as 0.25")
     add("--quick", dest="share", action="store_const", const=0.01, help="a hundredth")
     add("--only", nargs="+", choices=TRIALS, default=list(TRIALS))
+    add_write(parser)
     add("--here", action="store_true", help=argparse.SUPPRESS)  # one of them, in this process
     args = parser.parse_args(argv)
     if args.here:
         return int(not measure(args.only[0], args.share))
-    print("| what | time | MB at 10 % / end | open files | threads | flat | same answers |")
-    print("|---|---|---|---|---|---|---|", flush=True)
-    command = [sys.executable, __file__, "--here", "--share", str(args.share), "--only"]
-    codes = [subprocess.run([*command, name], check=False).returncode for name in args.only]
+    print(" | ".join(HEAD), flush=True)
+    command = [sys.executable, __file__, "--here", "--share", str(args.share)]
+    rows, codes = [HEAD], []
+    for name in args.only:
+        done = subprocess.run([*command, "--only", name], stdout=subprocess.PIPE, text=True)
+        print(done.stdout, end="", flush=True)
+        rows.append(done.stdout.strip().split(" | "))
+        codes.append(done.returncode)
+    if args.write:
+        write("endurance", "the bundled model, the bundled clips", {"endurance": rows})
     return int(any(codes))
 
 

@@ -4,7 +4,7 @@
     python benchmarks/bench_features.py --corpus FOLDER --clips 50
     python benchmarks/bench_features.py --hours 10           # the long recording's length
     python benchmarks/bench_features.py --growth 1000,100000 # numbers of clips
-    python benchmarks/bench_features.py --json               # one JSON object
+    python benchmarks/bench_features.py --write              # for docs/RESULTS.md
     pip install opensmile                                    # adds rows for eGeMAPS and ComParE
 
 Both sides run warm, on one thread, over the same clips of mixed length, in turns; a figure is the
@@ -23,7 +23,6 @@ recording.
 import argparse
 import hashlib
 import itertools
-import json
 import os
 import re
 import statistics
@@ -40,6 +39,7 @@ import librosa
 import numpy as np
 import scipy.fft
 import soundfile
+from measured import add_write, write
 from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -425,6 +425,40 @@ def in_figures(r):
     return f"{r['plain_ms']:10.2f}{r['ours_ms']:10.2f}{r['ratio']:7.1f}x"
 
 
+TABLES = {
+    "times": {
+        "": "what",
+        "librosa, ms": "plain_ms",
+        "ours, ms": "ours_ms",
+        "times faster": "ratio",
+    },
+    "limits": {"": "what", "ours, ms": "ours_ms", "of so many, ms": "budget_ms"},
+    "budget": {"": "what", "least, ms": "least", "ours, ms": "ms_a_second"},
+    "growth": {"": "what", "seconds": "seconds", "peak memory, MB": "peak_mb"},
+}
+"""Table to its columns: head to the value of a row."""
+DIGITS = {"ratio": 1, "least": 3, "ms_a_second": 3, "seconds": 1, "peak_mb": 0, "budget_ms": 0}
+
+
+def tables(rows):
+    """What has been measured, a table for each kind of row: dict of list of list."""
+
+    def cell(value, name):
+        return value if isinstance(value, str) else f"{value:.{DIGITS.get(name, 2)}f}"
+
+    return {
+        title: [
+            [*columns],
+            *(
+                [cell(r[name], name).replace("nan", "") for name in columns.values()]
+                for r in rows
+                if set(columns.values()) <= set(r)
+            ),
+        ]
+        for title, columns in TABLES.items()
+    }
+
+
 def main():
     """The command line; see the module's docstring."""
     parser = argparse.ArgumentParser(
@@ -436,17 +470,14 @@ def main():
     parser.add_argument("--hours", type=float, default=1, help="of the long recording (default 1)")
     growth = "numbers of clips of 1 s (default %(default)s)"
     parser.add_argument("--growth", default="100,1000,10000", help=growth)
-    parser.add_argument("--json", action="store_true")
+    add_write(parser)
     args = parser.parse_args()
     sizes = [int(text) for text in args.growth.split(",")]
     clips = find_clips(args.corpus, args.clips)
     warnings.simplefilter("ignore")  # librosa's, about short clips
     rows = []
 
-    def show(line):
-        if not args.json:
-            print(line, flush=True)
-
+    show = partial(print, flush=True)
     show(f"{len(clips)} clips, {args.rounds} rounds, one thread; ms per clip, from the file")
     show(f"{'':45}{'librosa':>10}{'ours':>10}{'ratio':>8}")
     with threadpool_limits(1):
@@ -463,8 +494,10 @@ def main():
     for r in itertools.chain(bench_growth(clips, sizes), bench_length(clips, args.hours)):
         rows.append(r)
         show(f"{r['what']:45}{r['seconds']:10.1f}{r['peak_mb']:10.0f}")
-    if args.json:
-        print(json.dumps({"clips": len(clips), "rounds": args.rounds, "rows": rows}))
+    if args.write:
+        seconds = np.mean([len(load_audio(path)) for path in clips]) / SAMPLE_RATE
+        data = f"{len(clips)} clips, {seconds:.1f} s on average, one thread, from the file on disk"
+        write("features", data, tables(rows))
 
 
 if __name__ == "__main__":

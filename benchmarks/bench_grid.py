@@ -2,19 +2,20 @@
 
     python benchmarks/bench_grid.py                              # SVC, KNeighbors, RandomForest
     python benchmarks/bench_grid.py --models SVC,KNeighbors      # a few minutes instead of many
-    python benchmarks/bench_grid.py --features mfcc,chroma,mel --json
+    python benchmarks/bench_grid.py --features mfcc,chroma,mel
+    python benchmarks/bench_grid.py --write                      # for docs/RESULTS.md
 
 Sad, neutral and happy on the training part of the real corpora, three folds of speakers, features
 extracted beforehand. Scores are cross-validated UAR; a ratio over 1 is time that the search saves.
 """
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
 
 import pandas as pd
+from measured import add_write, write
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 
@@ -28,6 +29,10 @@ from models import EmotionLDA
 from parameters import CLASSIFIER_GRIDS
 from tables import speaker_groups
 from utils import make_estimator, pipeline
+
+FORMS = {"": "{}", "candidates": "{:,}", "GridSearchCV, s": "{:.0f}", "ours, s": "{:.0f}"}
+FORMS |= {"times faster": "{:.1f}", "GridSearchCV, UAR": "{:.3f}", "ours, UAR": "{:.3f}"}
+"""Columns of the table, and how they are written."""
 
 
 def exhaustive(rec, search, name, grid):
@@ -52,10 +57,10 @@ def main(argv=None):
     add("--models", default="SVC,KNeighbors,RandomForest", help=default)
     add("--features", default=",".join(RECOMMENDED_FEATURES), help=default)
     add("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
-    add("--json", action="store_true", help="print the rows as JSON")
+    add_write(parser)
     args = parser.parse_args(argv)
     settings = {"data_dir": args.data_dir, "corpora": ["emodb", "ravdess", "tess"]}
-    settings |= {"features": args.features.split(","), "verbose": int(not args.json)}
+    settings |= {"features": args.features.split(","), "verbose": 1}
     rec = EmotionRecognizer(EmotionLDA(), **settings).load_data()
     search = Search(rec.X_train, rec.y_train, speaker_groups(rec.train_rows_))
     rows = []
@@ -64,18 +69,23 @@ def main(argv=None):
         grid = CLASSIFIER_GRIDS[name]
         table, ours = timed(search.run, name, grid)
         best, plain = timed(exhaustive, rec, search, name, grid)
-        row = {"model": name, "candidates": len(table), "GridSearchCV, s": plain, "ours, s": ours}
-        row |= {"ratio": plain / ours, "GridSearchCV, UAR": best}
+        row = {"": short, "candidates": len(table), "GridSearchCV, s": plain, "ours, s": ours}
+        row |= {"times faster": plain / ours, "GridSearchCV, UAR": best}
         row["ours, UAR"] = table["score"].iloc[0]
         rows.append(row)
-        if not args.json:
-            table = pd.DataFrame([row]).round(3)
-            print(table.to_string(index=False, header=len(rows) == 1), flush=True)
+        print(pd.DataFrame([row]).round(3).to_string(index=False), flush=True)
     plain, ours = (sum(row[key] for row in rows) for key in ("GridSearchCV, s", "ours, s"))
-    if args.json:
-        print(json.dumps(rows))
-    else:
-        print(f"all: {plain:.0f} s against {ours:.0f} s, {plain / ours:.1f} times")
+    print(f"all: {plain:.0f} s against {ours:.0f} s, {plain / ours:.1f} times")
+    if args.write:
+        n = sum(row["candidates"] for row in rows)
+        rows.append({"": "all", "candidates": n, "GridSearchCV, s": plain, "ours, s": ours})
+        rows[-1] |= {"times faster": plain / ours}
+        cells = [
+            [form.format(row[key]) if key in row else "" for key, form in FORMS.items()]
+            for row in rows
+        ]
+        data = f"{len(rec.y_train)} clips, {rec.X_train.shape[1]:,} features"
+        write("grid", data, {"grid": [[*FORMS], *cells]})
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from measured import add_write, printed
 from scipy.ndimage import gaussian_filter1d
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -51,14 +52,8 @@ def prints_of(n, seed):
     return prints + copied
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--most", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--data-dir")
-    args = parser.parse_args()
+def measure(args):
+    """Measure and print all."""
     sounds = [load_audio(path) for path in list_audio(find_data_dir(args.data_dir))[:200]]
     start = time.perf_counter()
     for y in sounds:
@@ -81,6 +76,19 @@ def main():
             flush=True,
         )
         n *= 10
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--most", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--data-dir")
+    add_write(parser)
+    args = parser.parse_args()
+    with printed("leaks", "200 clips, synthetic fingerprints of speech", args.write):
+        measure(args)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from measured import add_write, printed
 from scipy.linalg import solve_toeplitz
 from scipy.signal import lfilter
 from tqdm.auto import tqdm
@@ -174,20 +175,8 @@ def times():
         print(f"{name}: {1000 * np.median(spent):.1f} ms for 3 s")
 
 
-def main():
-    """Run the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    add = parser.add_argument
-    add("--data-dir", default=os.environ.get("SER_DATA_DIR"), help="default: $SER_DATA_DIR, data/")
-    add("--every", type=int, default=1, help="take every n-th clip (default 1)")
-    add("--first", type=int, default=0, help="number of the first clip (default 0)")
-    add("--sounds", type=int, default=50, help="of each kind (default 50)")
-    add("--only", nargs="+", choices=[*CONDITIONS], metavar="CONDITION", help="default: all")
-    add("--fit", action="store_true", help="fit the constants anew, and print them")
-    args = parser.parse_args()
-    if args.fit:
-        fit(args)
-        return
+def measure(args):
+    """Print how often speech passes and other sounds are refused."""
     spoken = speech(args, has_speech)
     print("Percent of the clips that pass as speech")
     shares = spoken.pivot_table("found", "condition", "corpus", sort=False) * 100
@@ -200,6 +189,26 @@ def main():
     for kind, share in refused.items():
         print(f"  {'' if kind in SEEN else '*'}{kind:18s} {share:.0f}")
     times()
+
+
+def main():
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    add = parser.add_argument
+    add("--data-dir", default=os.environ.get("SER_DATA_DIR"), help="default: $SER_DATA_DIR, data/")
+    add("--every", type=int, default=1, help="take every n-th clip (default 1)")
+    add("--first", type=int, default=0, help="number of the first clip (default 0)")
+    add("--sounds", type=int, default=50, help="of each kind (default 50)")
+    add("--only", nargs="+", choices=[*CONDITIONS], metavar="CONDITION", help="default: all")
+    add_write(parser)
+    add("--fit", action="store_true", help="fit the constants anew, and print them")
+    args = parser.parse_args()
+    if args.fit:
+        fit(args)
+        return
+    data = "clips of six corpora and the bundled ones, synthetic sounds"
+    with printed("no_speech", data, args.write):
+        measure(args)
 
 
 if __name__ == "__main__":

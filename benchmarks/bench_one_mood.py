@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench_loco import there
+from measured import add_write, table_of, write
 
 from checks import guarded
 from corpora import wishes
@@ -87,15 +88,20 @@ def main(argv=None):
     add("--corpora", type=names_option, help="default: the six that are there")
     add("--seed", type=int, default=0, help="of the draws (default 0)")
     add("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
+    add_write(parser)
     args = parser.parse_args(argv)
-    rows = bench(args)
+    rows, tables = bench(args), {}
     for kind, own in rows.groupby("kind"):
         scores = {
             corpus: {way: uar(part, way) for way in WAYS} for corpus, part in own.groupby("corpus")
         }
         table = pd.DataFrame(scores).T
         table.loc["mean"] = table.mean()
-        print(f"\nsets of {kind}, {args.n} clips at most\n{table.round(3).to_string()}")
+        title = f"sets of {kind}, {args.n} clips at most"
+        print(f"\n{title}\n{table.round(3).to_string()}")
+        tables[title] = table_of(table.map("{:.3f}".format), "UAR")
+    if args.write:
+        write("one_mood", f"{len(rows):,} answers, each corpus by the others", tables)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import soundfile as sf
+from measured import add_write, write
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -33,6 +34,7 @@ from emotion_recognition import load_recognizer
 from parameters import SAMPLE_RATE
 from predictor import recognise
 
+HEAD = ["clients", "clips a second", "median", "99 %", "processor for each"]
 REPO = Path(__file__).resolve().parents[1]
 
 
@@ -84,12 +86,15 @@ def main(argv=None):
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--duration", type=float, default=20.0, help="seconds of each measurement")
     parser.add_argument("--model", default=None)
+    add_write(parser)
     args = parser.parse_args(argv)
-    data = clip(args.seconds)
-    print(f"clips of {args.seconds:g} s, {len(data) / 1000:.0f} kB; {os.cpu_count()} cores")
+    data, rows = clip(args.seconds), [HEAD]
+    what = f"clips of {args.seconds:g} s, {len(data) / 1000:.0f} kB; {os.cpu_count()} cores"
+    print(what)
     best, work = at_best(data, args.model, args.duration)
     took = f"{best:.1f} a second, {1000 * work:.0f} ms of processor each"
-    print(f"one thread without a server: {took}", flush=True)
+    alone = f"one thread without a server: {took}"
+    print(alone, flush=True)
     command = [sys.executable, "serve.py", "--port", "0", "--no-browser"]
     command += ["--model", args.model] if args.model else []
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
@@ -97,7 +102,7 @@ def main(argv=None):
         try:
             url = server.stdout.readline().partition(" ")[0]
             ask(url, data, time.time() + 3)  # every worker and decoder has started
-            print("clients  a second  median    99 %  processor")
+            print(" | ".join(HEAD))
             for n in args.clients:
                 with ProcessPoolExecutor(n) as pool:
                     [*pool.map(time.sleep, [0.1] * n)]
@@ -108,10 +113,13 @@ def main(argv=None):
                 times = np.concatenate(every)
                 middle, worst = 1000 * np.quantile(times, (0.5, 0.99))
                 rate = len(times) / args.duration
-                each = f"{middle:4.0f} ms {worst:5.0f} ms  {1000 * spent / len(times):6.0f} ms"
-                print(f"{n:7d}  {rate:8.1f}  {each}", flush=True)
+                each = [f"{t:,.0f} ms" for t in (middle, worst, 1000 * spent / len(times))]
+                rows.append([n, f"{rate:.1f}", *each])
+                print(" | ".join(map(str, rows[-1])), flush=True)
         finally:
             server.terminate()
+    if args.write:
+        write("serve", what, {"requests": rows}, [alone])
 
 
 if __name__ == "__main__":

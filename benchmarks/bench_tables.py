@@ -1,7 +1,7 @@
 """Time and memory of reading a table of many clips: existence of files, labels, times, duplicates.
 
     python benchmarks/bench_tables.py                     # a million rows, as files and as segments
-    python benchmarks/bench_tables.py --rows 100000 --json
+    python benchmarks/bench_tables.py --rows 100000
 
 Each kind of table is read by a process of its own, which prints what it took. Limits: 10 s, 1 GB.
 """
@@ -14,6 +14,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from measured import add_write, printed
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -78,24 +80,22 @@ def main():
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--json", action="store_true")
+    add_write(parser)
     parser.add_argument("--of", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.of:
         print(json.dumps(measure(args.of)))
         return
-    found = []
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        printed("tables", f"{args.rows:,} rows", args.write),
+        tempfile.TemporaryDirectory() as folder,
+    ):
         for kind in ("files", "segments"):
             path = write_csv(Path(folder), args.rows, kind)
             command = [sys.executable, __file__, "--of", str(path)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
-            found.append(json.loads(done.stdout))
-            if not args.json:
-                line = "{table}: {rows:,} rows in {seconds} s (CPU {cpu_seconds} s), {peak_mb} MB"
-                print(line.format(**found[-1]))
-    if args.json:
-        print(json.dumps(found))
+            line = "{table}: {rows:,} rows in {seconds} s (CPU {cpu_seconds} s), {peak_mb} MB"
+            print(line.format(**json.loads(done.stdout)))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile as sf
+from measured import add_write, printed
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -116,13 +117,8 @@ def live(predictor, y):
     )
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--hours", type=float, default=10.0)
-    parser.add_argument("--data-dir")
-    args = parser.parse_args()
+def bench(args):
+    """Measure and print all."""
     sounds = clips(args.data_dir)
     some = np.concatenate(sounds[:40])
     with tempfile.TemporaryDirectory() as folder:
@@ -136,6 +132,18 @@ def main():
             recording(rec.predictor_, path, seconds)
             live(rec.predictor_, some)
         choices(rec.predictor_, short, n_short)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--hours", type=float, default=10.0)
+    parser.add_argument("--data-dir")
+    add_write(parser)
+    args = parser.parse_args()
+    with printed("timeline", f"{args.hours:g} hours of clips of RAVDESS and EMO-DB", args.write):
+        bench(args)
 
 
 if __name__ == "__main__":

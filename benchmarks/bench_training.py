@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from measured import add_write, write
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -50,7 +51,7 @@ def vectors(n_clips, n_columns, seed=0):
 
 
 def measure(n_clips, adaptation):
-    """Train once, and print what it took."""
+    """Train once, and print what it took: the cells of a row."""
     rec = recommended(emotions=EMOTIONS.tolist(), verbose=0)
     split = vectors(n_clips, len(feature_names(rec.features)))
     scaler = rec.speaker_scaler if adaptation else None
@@ -60,14 +61,18 @@ def measure(n_clips, adaptation):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e9 if MAC else 1e6)
     new = vectors(1000, split.X.shape[1], seed=1)
     right = np.mean(general.model.predict(general.scaled(new.X)) == new.y)
-    size = f"{n_clips:,} vectors of {split.X.shape[1]:,} numbers"
-    print(
-        f"{size}: {seconds:.0f} s ({of_cores:.0f} s of all cores), peak memory {peak:.1f} GB, "
-        f"{split.X.nbytes / 1e9:.1f} of them the vectors; {right:.0%} right",
-        flush=True,
-    )
+    cells = f"{n_clips:,}", f"{seconds:.0f}", f"{of_cores:.0f}", f"{peak:.1f}"
+    print(" | ".join([*cells, f"{split.X.nbytes / 1e9:.1f}", f"{right:.0%}"]), flush=True)
 
 
+HEAD = [
+    "vectors",
+    "seconds",
+    "seconds of all cores",
+    "peak memory, GB",
+    "the vectors alone, GB",
+    "right",
+]
 MAC = sys.platform == "darwin"  # it counts bytes
 
 
@@ -77,14 +82,25 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--sizes", default="1000,10000,100000", help="default %(default)s")
     parser.add_argument("--adaptation", action="store_true", help="fit what adaptation needs, too")
+    add_write(parser)
     args = parser.parse_args(argv)
     sizes = [int(text) for text in args.sizes.split(",")]
     if len(sizes) == 1:
         measure(sizes[0], args.adaptation)
         return 0
+    rows = [HEAD]
+    print(" | ".join(HEAD), flush=True)
     for size in sizes:
         options = ["--sizes", str(size), *["--adaptation"] * args.adaptation]
-        subprocess.run([sys.executable, __file__, *options], check=True)
+        command = [sys.executable, __file__, *options]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        print(done.stdout, end="", flush=True)
+        rows.append(done.stdout.strip().split(" | "))
+    if args.write:
+        n_columns = len(feature_names(recommended(verbose=0).features))
+        data = f"random vectors of {n_columns:,} numbers, {N_CORPORA} corpora, "
+        data += f"{N_CORPORA * N_SPEAKERS} speakers"
+        write("training", data, {"training": rows})
     return 0
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from measured import add_write, printed
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -112,7 +113,7 @@ def main(argv=None):
     add = parser.add_argument
     add("--models", help=f"comma-separated, of {', '.join(MODELS)}")
     add("--keep", type=Path, metavar="FOLDER", help="where the environments stay")
-    add("--json", action="store_true", help="print the rows as JSON")
+    add_write(parser)
     add("--save", type=Path, help=argparse.SUPPRESS)
     add("--check", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
@@ -127,9 +128,7 @@ def main(argv=None):
         what = "saved with {}\nloaded with {}\n".format(*map(version, pythons))
     table = pd.DataFrame(map(json.loads, rows))
     ok = table["from features"] <= TOLERANCE
-    if args.json:
-        print(table.to_json(orient="records"))
-    else:
+    with printed("versions", what, args.write):
         print(what)
         table["MB"] = table["MB"].map("{:.1f}".format)
         print(table.assign(ok=ok).to_string(index=False, na_rep="", float_format="{:.1g}".format))

@@ -7,7 +7,9 @@ measured on, its tables and remarks as it printed them, and what its picture is 
 page, a line `<!-- results/NAME.json: TABLE -->` stands above each table that is written from there.
 """
 
+import contextlib
 import importlib
+import io
 import json
 import os
 import platform
@@ -78,6 +80,26 @@ def write(name, data, tables, remarks=(), **drawn):
     FOLDER.mkdir(exist_ok=True)
     with replacing(FOLDER / f"{name}.json") as path:
         path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+class _Both(io.StringIO):
+    """Text that is shown, and kept as well."""
+
+    def write(self, text):
+        sys.__stdout__.write(text)
+        return super().write(text)
+
+    def flush(self):
+        sys.__stdout__.flush()
+
+
+@contextlib.contextmanager
+def printed(name, data, wanted):
+    """Keep what is printed meanwhile as the remarks of `results/NAME.json`, if that is wanted."""
+    with contextlib.redirect_stdout(_Both()) as text:
+        yield
+    if wanted:
+        write(name, data, {}, text.getvalue().splitlines())
 
 
 def read(name):

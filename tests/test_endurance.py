@@ -45,4 +45,4 @@ def test_a_hundredth_of_it_grows_nothing_and_answers_the_same(trial):
     command = [sys.executable, "benchmarks/bench_endurance.py", "--quick", "--only", trial]
     done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=False)
     assert not done.returncode, done.stdout + done.stderr
-    assert done.stdout.count("yes | yes |") == 1
+    assert done.stdout.count("yes | yes\n") == 1
