@@ -14,7 +14,7 @@ INSTALLED := $(VENV)/installed$(if $(LOCKED),-locked)
 
 PULSE := pulseaudio pulseaudio-utils libasound2-plugins
 
-.PHONY: help run serve test test-slow bench lint lock tutorial docs mic recordings clean
+.PHONY: help run serve test test-slow bench results lint lock tutorial docs mic recordings clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,27 +42,32 @@ test-slow: $(VENV)/installed-dev  ## run the other tests: networks, command line
 	$(PYTHON) tests/fuzzing.py --minutes 5
 
 bench: $(VENV)/installed-dev  ## measure speed, accuracy and endurance (many hours, best on a quiet machine)
-	$(PYTHON) benchmarks/bench_features.py
-	$(PYTHON) benchmarks/bench_encoder.py
-	$(PYTHON) benchmarks/bench_cache.py
-	$(PYTHON) benchmarks/bench_loco.py --without-encoder --picture images/loco.png
-	$(PYTHON) benchmarks/bench_one_mood.py
-	$(PYTHON) benchmarks/bench_no_speech.py
-	$(PYTHON) benchmarks/bench_accuracy.py --picture images/calibration.png
-	$(PYTHON) benchmarks/bench_accuracy.py --only networks
-	$(PYTHON) benchmarks/bench_learning_curve.py --picture images/learning_curve.png
-	$(PYTHON) benchmarks/bench_robustness.py --picture images/robustness.png
-	$(PYTHON) benchmarks/bench_each_feature.py
-	$(PYTHON) benchmarks/bench_timeline.py
-	$(PYTHON) benchmarks/bench_grid.py
-	$(PYTHON) benchmarks/bench_leaks.py
-	$(PYTHON) benchmarks/bench_tables.py
-	$(PYTHON) benchmarks/bench_training.py
-	$(PYTHON) benchmarks/bench_batch.py
-	$(PYTHON) benchmarks/bench_versions.py
-	$(PYTHON) benchmarks/bench_serve.py
-	$(PYTHON) benchmarks/bench_endurance.py
+	$(PYTHON) benchmarks/bench_features.py --hours 0.5 --growth 100,1000,10000,100000 --write
+	$(PYTHON) benchmarks/bench_training.py --adaptation --write
+	$(PYTHON) benchmarks/bench_timeline.py --hours 0.5 --write
+	$(PYTHON) benchmarks/bench_encoder.py --write
+	$(PYTHON) benchmarks/bench_cache.py --write
+	$(PYTHON) benchmarks/bench_serve.py --write
+	$(PYTHON) benchmarks/bench_batch.py --write
+	$(PYTHON) benchmarks/bench_tables.py --write
+	$(PYTHON) benchmarks/bench_grid.py --write
+	$(PYTHON) benchmarks/bench_loco.py --without-encoder --write
+	$(PYTHON) benchmarks/bench_loco.py --train emodb --write
+	$(PYTHON) benchmarks/bench_one_mood.py --write
+	$(PYTHON) benchmarks/bench_no_speech.py --write
+	$(PYTHON) benchmarks/bench_accuracy.py --only emodb,ravdess,nemo,tasks,regression,numbers --write
+	$(PYTHON) benchmarks/bench_accuracy.py --only networks --write
+	$(PYTHON) benchmarks/bench_learning_curve.py --write
+	$(PYTHON) benchmarks/bench_robustness.py --write
+	$(PYTHON) benchmarks/bench_each_feature.py --write
+	$(PYTHON) benchmarks/bench_leaks.py --write
+	$(PYTHON) benchmarks/bench_versions.py --write
+	$(PYTHON) benchmarks/bench_endurance.py --write
 	$(PYTHON) tests/fuzzing.py --minutes 60 --seed 1
+	$(MAKE) results
+
+results: $(VENV)/installed-dev  ## write tables and pictures of the pages anew, from what bench left in results/
+	$(PYTHON) benchmarks/measured.py
 
 lint: $(VENV)/installed-dev  ## check style and formatting
 	$(PYTHON) -m ruff check .

@@ -4,6 +4,7 @@
     python benchmarks/bench_loco.py --without-encoder     # without the pre-trained encoder, too
     python benchmarks/bench_loco.py --corpora emodb,ravdess,tess --seed 1
     python benchmarks/bench_loco.py --without-encoder --write   # for docs/RESULTS.md, too
+    python benchmarks/bench_loco.py --train emodb         # what EMO-DB alone teaches of the others
 
 Each corpus is predicted by the recommended recognizer as it learned from the others, on the
 emotions that both have: as it is, adapted to the recording condition with 30 of the corpus's clips,
@@ -29,7 +30,6 @@ from emotion_recognition import recommended
 from evaluation import evaluate_states
 from metrics import SURE, in_words
 from plotting import draw_reliabilities, save_figure
-from tables import speaker_groups
 from utils import names_option
 
 SIX = "emodb", "ravdess", "tess", "nemo", "ased", "turev"
@@ -80,10 +80,14 @@ def bench(args):
     systems = {"recommended": recommended(**options)}
     if args.without_encoder:
         systems["without the encoder"] = recommended(encoder=None, **options)
-    settings = {"random_state": args.seed, "verbose": 1}
+    settings, protocol = {"random_state": args.seed, "verbose": 1}, "loco"
+    if args.train:
+        others = [corpus for corpus in corpora if corpus not in args.train]
+        settings |= {"train_corpora": args.train, "test_corpora": others}
+        protocol = "cross-corpus"
     ways = [*STATES.values()]
     return {
-        name: dict(zip(STATES, evaluate_states(rec, "loco", ways, **settings), strict=True))
+        name: dict(zip(STATES, evaluate_states(rec, protocol, ways, **settings), strict=True))
         for name, rec in systems.items()
     }
 
@@ -131,15 +135,17 @@ def reliabilities(states):
     for corpus in drawn[0].by_corpus():
         errors = [each.confidences().loc[("corpus", corpus), "ece"] for each in drawn]
         title = f"{corpus}, ECE {', adapted '.join(f'{error:.3f}' for error in errors)}"
-        tables = [each.reliability(corpus).to_dict("list") for each in drawn]
-        found.append({"title": title, "before": tables[0], "after": tables[1]})
+        before, after = (each.reliability(corpus).astype(object) for each in drawn)
+        tables = {"before": before, "after": after}
+        found.append({"title": title})
+        found[-1] |= {k: x.where(x.notna(), None).to_dict("list") for k, x in tables.items()}
     return found
 
 
 def draw(found, path):
     """Draw the reliability in each corpus, before and after adaptation, to a file."""
     panels = {
-        panel["title"]: (pd.DataFrame(panel["before"]), pd.DataFrame(panel["after"]))
+        panel["title"]: [pd.DataFrame(panel[key], dtype=float) for key in ("before", "after")]
         for panel in found["reliability"]
     }
     figure = draw_reliabilities(panels)
@@ -147,7 +153,7 @@ def draw(found, path):
     save_figure(figure, path)
 
 
-def keep(found):
+def keep(found, args):
     """Keep the tables of docs/RESULTS.md and what its picture shows."""
     tables = {}
     for name, states in found.items():
@@ -155,10 +161,8 @@ def keep(found):
             title = f"{MEASURES[measure]}, {name}"
             tables[title] = table_of(table(states, measure), title)
     states = found["recommended"]
-    clips = states["as it is"].clips
-    speakers = len(set(speaker_groups(clips)))
-    data = f"{len(clips):,} clips of {speakers} speakers, {states['as it is'].protocol}"
-    write("loco", data, tables, reliability=reliabilities(states))
+    name = f"trained_on_{'_'.join(args.train)}" if args.train else "loco"
+    write(name, states["as it is"].protocol, tables, reliability=reliabilities(states))
 
 
 def main(argv=None):
@@ -167,6 +171,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     add = parser.add_argument
     add("--corpora", type=names_option, help=f"default: those of {','.join(SIX)} that are there")
+    add("--train", type=names_option, help="corpora to learn from, in place of all others")
     add("--features", type=names_option, help="default: the recommended ones")
     add("--without-encoder", action="store_true", help="measure that recognizer, too")
     add("--seed", type=int, default=0, help="of all that is random (default 0)")
@@ -176,7 +181,7 @@ def main(argv=None):
     found = bench(args)
     show(found)
     if args.write:
-        keep(found)
+        keep(found, args)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,9 @@ import subprocess
 import sys
 
 import pytest
+from bench_endurance import TRIALS, State, is_flat
 from conftest import REPO
 
-sys.path.insert(0, str(REPO / "benchmarks"))
-from bench_endurance import TRIALS, State, is_flat
 
 
 def noted(*pairs):
