@@ -4,7 +4,7 @@
     python benchmarks/bench_each_feature.py --only rates,recordings   # without the real corpora
     python benchmarks/bench_each_feature.py --data-dir ~/corpora
 
-The tables of docs/FEATURES.md, as Markdown. rates: numbers a frame, a second and a vector. emotions:
+The tables of docs/FEATURES.md. rates: numbers a frame, a second and a vector. emotions:
 elements of the vectors of the two clips that `images/draw_features.py` draws, and their means over
 the speakers of EMO-DB and RAVDESS, angry and sad. recordings: how far a vector moves when the same
 speech is recorded otherwise, in percent of the way from angry to sad, over all bundled pairs of

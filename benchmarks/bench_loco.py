@@ -73,7 +73,11 @@ def bench(args):
     """Evaluate every system in every state: dict of system to dict of state to Evaluation."""
     corpora = there(args)
     clips = labelled_clips(wishes(corpora), data_dir=args.data_dir, verbose=0)
-    options = {"corpora": corpora, "emotions": sorted(set(clips["emotion"])), "verbose": 0}
+    own = clips["corpus"].isin(args.train or corpora)
+    emotions = set(clips["emotion"][own])
+    if args.train:
+        emotions &= set(clips["emotion"][~own])
+    options = {"corpora": corpora, "emotions": sorted(emotions), "verbose": 0}
     options |= {"data_dir": args.data_dir, "random_state": args.seed}
     if args.features:
         options["features"] = args.features
@@ -98,7 +102,7 @@ def table(states, measure):
     for state, evaluation in states.items():
         means = evaluation.scores() | evaluation.confidences().loc["all", ""].to_dict()
         rows = {described(name, x): x for name, x in evaluation.to_dict()["by_corpus"].items()}
-        rows |= {"mean of the corpora": means}
+        rows |= {"mean of the corpora" if evaluation.over_corpora else "all clips": means}
         cells[state] = {title: score_in_words(scores, measure) for title, scores in rows.items()}
     return pd.DataFrame(cells)
 

@@ -1,11 +1,11 @@
-"""Draw the pictures of docs/FEATURES.md: what each feature sees of a sentence, spoken angry and sad.
+"""Draw the pictures of docs/FEATURES.md: what features see of a sentence, spoken angry and sad.
 
     python images/draw_features.py                              # the bundled clips, into images/
     python images/draw_features.py --only mfcc,prosody
     python images/draw_features.py a_angry.wav a_sad.wav --output pictures   # two of your own
 
 The bundled clips are of one synthetic voice, so the pictures show how a feature reacts to the rules
-that this voice follows (`data/make_custom.py`). What people do is in the tables of docs/FEATURES.md.
+that this voice follows (`data/make_custom.py`). What people do is in the tables of that page.
 """
 
 import argparse

@@ -1,8 +1,6 @@
-"""docs/FEATURES.md says what is so: its pictures, tables and figures are those that the scripts make."""
+"""docs/FEATURES.md says what is so: its pictures, tables and figures are those of the scripts."""
 
-import contextlib
 import importlib.util
-import io
 import re
 
 import numpy as np

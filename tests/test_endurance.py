@@ -8,7 +8,6 @@ from bench_endurance import TRIALS, State, is_flat
 from conftest import REPO
 
 
-
 def noted(*pairs):
     state = State(1)
     state.noted = list(pairs)

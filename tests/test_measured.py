@@ -29,12 +29,11 @@ def figures(text):
 def known(names):
     """Every figure of some files in results/, and each rounded to fewer digits."""
     files = [FOUND[name] for name in names]
-    text = json.dumps([[x["data"], x["tables"], x["remarks"]] for x in files])
-    values = figures(text)
+    plain = [{k: x for k, x in each.items() if k not in ("machine", "packages")} for each in files]
     return {
         f"{float(value.replace(',', '')):,.{n}f}"
-        for value in values
-        for n in range(1, len(value.partition(".")[2]) + 1)
+        for value in figures(json.dumps(plain))
+        for n in range(1, 1 + min(4, len(value.partition(".")[2])))
     }
 
 
