@@ -60,14 +60,6 @@ def anchors(text):
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-def test_figures_of_the_readme_stand_in_the_results():
-    prose = re.sub(r"```.*?```", "", TEXTS["README.md"], flags=re.DOTALL)
-    prose = re.sub(r"^    .*|`[^`\n]*`|\]\([^)]*\)|Python [\d.]+", "", prose, flags=re.MULTILINE)
-    figures = set(re.findall(r"\d+\.\d+", prose))
-    assert len(figures) > 20
-    assert not {figure for figure in figures if figure not in TEXTS["RESULTS.md"]}
-
-
 def test_the_pages_have_their_examples():
     code = "\n".join(block for blocks in BLOCKS.values() for block, _ in blocks)
     for name in (

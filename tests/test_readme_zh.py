@@ -17,11 +17,11 @@ MARK = re.compile(r"`[^`]+`|\]\([^)]*\)|\*(?!\*)|-?\d+(?:,\d{3})*(?:\.\d+)?")
 
 
 def lines_of(text):
-    """Each line behind whether it is code: fenced, or indented by four spaces."""
+    """Each line behind whether it is code: fenced, indented by four spaces, or a comment."""
     fenced = False
     for line in text.splitlines():
         fence = line.startswith("```")
-        yield fenced or fence or line.startswith("    "), line
+        yield fenced or fence or line.startswith(("    ", "<!--")), line
         fenced ^= fence
 
 
