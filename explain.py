@@ -282,7 +282,7 @@ def draw_explanation(audio, table, *, sr=None, figure=None):
     bars.barh(rows["name"], rows["effect"], color=np.where(rows["effect"] > 0, FOR, AGAINST))
     bars.axvline(0, color="black", linewidth=0.8)
     bars.invert_yaxis()
-    bars.set_xlabel(f"effect ({table.attrs['unit']})")
+    bars.set(xlabel=f"effect ({table.attrs['unit']})", ylabel="group of features")
     figure.suptitle(_in_words(table))
     return figure
 
@@ -301,7 +301,7 @@ def _draw_seconds(wave, curve, y, table):
     shade = LinearSegmentedColormap.from_list("effect", [AGAINST, NEITHER, FOR])
     low, high = (list(map(extreme, columns)) for extreme in (min, max))
     wave.vlines(time, low, high, colors=shade(effects / largest / 2 + 0.5))
-    wave.set(ylabel="amplitude", xlim=(0, table.attrs["duration"]))
+    wave.set(ylabel="amplitude\n(1 = full scale)", xlim=(0, table.attrs["duration"]))
     wave.tick_params(labelbottom=False)
     curve.fill_between(time, np.maximum(effects, 0), step="mid", color=FOR, label="for")
     curve.fill_between(time, np.minimum(effects, 0), step="mid", color=AGAINST, label="against")

@@ -24,16 +24,22 @@ from utils import AVAILABLE_EMOTIONS
 
 TUTORIAL = REPO / "tutorial.ipynb"
 LARGEST = 2_000_000  # bytes
-UNIT = re.compile(r"\((s|min|Hz|kHz|dB|number|1 = full scale)\)$")
+UNIT = re.compile(r"\((s|min|Hz|kHz|dB|number|1 = full scale|log-odds of \w+)\)$")
 WITHOUT_UNIT = {
     "probability",
     "UAR of the speaker",
     "speaker",
+    "UAR",
+    "evaluation",
+    "confidence",
+    "share",
+    "group of features",
     "emotion",
     "true emotion",
     "predicted emotion",
 }
 SHOWN = {"text/plain", "text/html", "image/png"}
+PAGES = "docs/RESULTS.md", "models/default.md"  # what the figures for people are from
 
 
 # executing
@@ -210,12 +216,33 @@ def test_what_it_teaches(committed):
         "compare(",
         "draw_confusion_matrix",
         '"random"',
+        '"group-5"',
         "adapt(",
-        "FrameNetwork(",
+        "evaluate_states(",
+        "draw_reliabilities",
+        "novelty(",
+        "abstain=",
         "draw_timeline",
+        "draw_explanation",
+        ".save(",
         "load_recognizer",
     ):
         assert word in source
+
+
+def test_figures_of_its_prose_are_printed_by_it_or_stand_in_the_results(committed):
+    prose = "\n".join(cell.source for cell in committed.cells if cell.cell_type == "markdown")
+    prose = re.sub(r"^    .*|`[^`\n]*`|\]\([^)]*\)", "", prose, flags=re.MULTILINE)
+    figures = set(re.findall(r"\d\.\d+", prose))
+    assert len(figures) > 20
+    pages = "".join((REPO / name).read_text(encoding="utf-8") for name in PAGES)
+    shown = "".join(
+        output.get("text", "") + "".join(map(str, output.get("data", {}).values()))
+        for cell in code(committed)
+        for output in cell.outputs
+        if "image/png" not in output.get("data", {})
+    )
+    assert not {figure for figure in figures if figure not in shown + pages}
 
 
 @pytest.mark.parametrize(
