@@ -44,6 +44,7 @@ test-slow: $(VENV)/installed-dev  ## run the other tests: networks, command line
 bench: $(VENV)/installed-dev  ## measure speed, accuracy and endurance (many hours, best on a quiet machine)
 	$(PYTHON) benchmarks/bench_features.py --hours 0.5 --growth 100,1000,10000,100000 --write
 	$(PYTHON) benchmarks/bench_training.py --adaptation --write
+	$(PYTHON) benchmarks/bench_training.py --adaptation --encoder whisper-base@3 --write
 	$(PYTHON) benchmarks/bench_timeline.py --hours 0.5 --write
 	$(PYTHON) benchmarks/bench_encoder.py --write
 	$(PYTHON) benchmarks/bench_cache.py --write
