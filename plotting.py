@@ -209,9 +209,9 @@ def draw_speakers(values, chance, *, measure, higher_is_better=True, ax=None):
     ax.barh(values.index, values, color="tab:blue", height=0.7)
     ax.axvline(average, color="black", label=f"average of the speakers {average:.2f}")
     ax.axvline(chance, color="tab:red", ls="--", label=f"chance {chance:.2f}")
-    ax.set(xlabel=f"{measure} of the speaker", ylabel="speaker", ylim=(-0.6, len(values) - 0.4))
+    ax.set(xlabel=f"{measure} of the speaker", ylabel="speaker", ylim=(-1.9, len(values) - 0.4))
     ax.set_xlim(0, 1 if higher_is_better else None)
-    ax.legend(loc="lower right" if higher_is_better else "upper right", fontsize=8)
+    ax.legend(loc="lower right", ncols=2, fontsize=8)  # below the bars
     return ax
 
 
