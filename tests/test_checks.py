@@ -164,7 +164,7 @@ def test_a_file_that_becomes_another_between_looking_and_opening_is_not_read(tmp
 def test_a_file_is_read_up_to_a_limit(tmp_path):
     (tmp_path / "file").write_bytes(b"0123456789")
     assert read_file(tmp_path / "file", 10) == b"0123456789"
-    with pytest.raises(SourceError, match="has 10 bytes; 9 are the most"):
+    with pytest.raises(SourceError, match="has 10 bytes; the limit is 9"):
         read_file(tmp_path / "file", 9)
     with (tmp_path / "sparse").open("wb") as file:
         file.truncate(2**40)
