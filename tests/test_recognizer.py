@@ -234,7 +234,7 @@ def test_one_line_says_what_is_wrong_with_a_table(own_table, tmp_path, capsys, o
 
 def test_a_list_of_numbers_is_no_list_of_recordings(few_svc, bundled_clips):
     y = load_audio(bundled_clips[0])
-    advice = "a list is a list of recordings, and .* is none; .* np.asarray"
+    advice = "a list must have recordings, and .* isn't one; .* np.asarray"
     for numbers in (y.tolist(), list(y), tuple(y)):
         for method in (few_svc.predict, few_svc.predict_proba, few_svc.features_of):
             with pytest.raises(AudioError, match=advice):

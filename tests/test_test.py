@@ -211,7 +211,7 @@ def test_nobody_speaks_and_a_device_is_not_there(microphone, model):
     silent = Listener(model, "--timeout", 2, env=microphone.env)
     absent = Listener(model, "--device", "telephone", env=microphone.env)
     code, errors = silent.end()
-    assert code == 1 and "test.py: Nothing heard for 2 s" in errors.splitlines()[-1]
+    assert code == 1 and "test.py: No speech for 2 s" in errors.splitlines()[-1]
     code, errors = absent.end()
     assert code == 1 and "There is no input device 'telephone'" in errors.splitlines()[-1]
 
