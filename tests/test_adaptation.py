@@ -193,8 +193,8 @@ def test_without_speech_nothing_is_adapted(folder):
 @pytest.mark.parametrize(
     ("recordings", "labels", "words"),
     [
-        ([], None, "at least one"),
-        ("nowhere", None, "list of recordings or a folder"),
+        ([], None, "one or more"),
+        ("nowhere", None, "list of one or more recordings, or a folder"),
         (["a.wav"], "sda", "Did you mean 'sad'"),
         (["a.wav"], ["sad", None], "2 labels for 1 recording"),
     ],
