@@ -321,7 +321,7 @@ def test_speakers_are_drawn_for_the_test_by_a_seed(folder):
     assert any(not rows.equals(with_partition(frame, seed)) for seed in range(4, 9))
     sides = [set(rows["speaker"][rows["partition"] == part]) for part in ("train", "test")]
     assert not sides[0] & sides[1] and [len(own) for own in sides] == [8, 2]
-    with pytest.raises(ValueError, match="at least two speakers, .* of 'c/s'"):
+    with pytest.raises(ValueError, match=r"at least two speakers, .* of 'c/s'"):
         with_partition(frame.assign(speaker="s"))
     with pytest.raises(ValueError, match="has no test clips"):
         with_partition(frame.assign(partition="train"))

@@ -705,6 +705,6 @@ def test_a_cut_recording_is_no_training_clip_and_yet_recognised(cache, clips, tm
     ):
         X, read = measure.extract([str(cut), clips[1]], "raise")
     assert len(X) == 2 and read.all()
-    with pytest.warns(UserWarning, match=r"1 clip\(s\) left out .*\n.*cut.wav': only its first"):
+    with pytest.warns(UserWarning, match=r"1 clip\(s\) left out, .*\n.*cut.wav': only its first"):
         X, read = measure.extract([str(cut), clips[1]])
     assert len(X) == 1 and read.tolist() == [False, True]
