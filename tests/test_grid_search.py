@@ -490,7 +490,7 @@ def test_histograms_choose_the_emotions_by_their_number():
     assert figure is given and len(given.axes) == 6
     assert data["n_clips"].unique().tolist() == [42]  # neutral and calm
     for wrong in (1, 10):
-        with pytest.raises(ValueError, match="n_classes is from 2 to 9"):
+        with pytest.raises(ValueError, match="n_classes must be 2 to 9"):
             gs.plot_histograms(n_classes=wrong, **options)
 
 
