@@ -330,7 +330,7 @@ class Adaptation:
     Examples
     --------
     >>> print(Adaptation("speaker", 10, 3, 4, {"a.wav": "no speech"}))
-    one speaker by 10 recordings (3 labelled, 1 left out): 4 recognised otherwise than before
+    one speaker by 10 recordings (3 labelled, 1 left out): 4 predictions changed
     """
 
     by: str
@@ -346,7 +346,7 @@ class Adaptation:
         counts = {"labelled": self.n_labelled, "left out": len(self.left_out)}
         counts = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
         used = f"{self.n_used} recording{'s' * (self.n_used > 1)}{f' ({counts})' * bool(counts)}"
-        return f"{whom} by {used}: {self.n_changed} recognised otherwise than before"
+        return f"{whom} by {used}: {self.n_changed} predictions changed"
 
 
 class Usable(NamedTuple):

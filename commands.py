@@ -104,7 +104,7 @@ def add_model(parser, model=_MODEL, emotions=_EMOTIONS, corpora=_CORPORA):
     add("--features", help=f"{known}; default: the model's", **names)
     add_data(parser)
     add("--encoder", type=encoder_option, default=AS_FEATURES, metavar="NAME|none", help=_ENCODER)
-    add("--data-dir", metavar="FOLDER", help="the data folder; else $SER_DATA_DIR, else data/")
+    add("--data-dir", metavar="FOLDER", help="the data folder (default: $SER_DATA_DIR, else data/)")
     add("--no-balance", action="store_true", help="use all clips of each emotion")
     speeds = "also train on each clip at N other speeds, up to 4 (default 0; lstm 2, ensemble 4)"
     add("--speeds", help=speeds, **number)
@@ -375,7 +375,7 @@ EXPLAIN_HELP = """Explain how much features and seconds of a recording contribut
 
 
 def _add_explain(add):
-    add("--emotion", help="default: the predicted one")
+    add("--emotion", help="the emotion to explain (default: the predicted one)")
     add("--pictures", metavar="FOLDER", help=argparse.SUPPRESS)
 
 

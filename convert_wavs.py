@@ -8,8 +8,8 @@
     python convert_wavs.py recordings/ recordings/ --jobs 4 --json
     python convert_wavs.py -- -odd-name.mp3 wavs/
 
-Targets that are converted already are skipped: an interrupted run continues where it stopped. The
-exit code is 0 only if nothing failed.
+Targets that are already converted are skipped, so an interrupted run continues where it stopped.
+The exit code is 0 only if nothing failed.
 """
 
 if __name__ == "__main__":  # Ctrl-C prints one line, also during the imports

@@ -546,7 +546,7 @@ EXAMPLES = {
             "probabilities": SHARES,
             "novelty": 0.62,
             "warnings": {"short": "0.4 s of speech; a second or more is recognised better"},
-            "adapted": "one speaker by 5 recordings: 1 recognised otherwise than before",
+            "adapted": "one speaker by 5 recordings: 2 predictions changed",
         }
     ],
     "/v1/timeline": [
@@ -555,7 +555,7 @@ EXAMPLES = {
             "duration": 12.3,
             "warnings": {},
             "rows": [{"start": 0.4, "end": 1.0, "emotion": "happy", "confidence": 0.85} | SHARES],
-            "adapted": "one speaker by 5 recordings: 1 recognised otherwise than before",
+            "adapted": "one speaker by 5 recordings: 2 predictions changed",
         }
     ],
     "/v1/explain": [
@@ -572,7 +572,7 @@ EXAMPLES = {
                 {"kind": "features", "name": "prosody", "effect": 0.8},
                 {"kind": "seconds", "name": "0.00 to 0.27 s", "start": 0, "end": 0.27, "effect": 1},
             ],
-            "adapted": "one speaker by 5 recordings: 1 recognised otherwise than before",
+            "adapted": "one speaker by 5 recordings: 2 predictions changed",
         }
     ],
     "/v1/adapt": {"recognizer": "D1djdZBlRAIV", "expires_in": 3600, "clips": 5, "seconds": 21.5},

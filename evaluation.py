@@ -193,7 +193,7 @@ def _check_adaptation(calibrate, adapt):
     if calibrate != "all" and not (is_count and calibrate >= 0):
         raise ValueError(f"calibrate must be a number of clips, or 'all'; got {calibrate!r}.")
     if check_name(adapt, BY, "adapt") == "condition" and calibrate == 0:
-        raise ValueError("Adaptation to a condition needs clips: pass calibrate, too.")
+        raise ValueError("Adaptation to a condition needs clips: give calibrate, too.")
 
 
 def _fit(fresh, rows, chosen):
@@ -293,7 +293,7 @@ def _parse_args(argv):
     add("--encoder", type=encoder_option, default=AS_FEATURES, metavar="NAME|none", help=encoder)
     add("--functionals", type=names_option, help="comma-separated; default: the model's")
     add("--leakage", action="store_true", help="compare random and speaker-independent folds")
-    add("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
+    add("--data-dir", help="the data folder (default: $SER_DATA_DIR, else data/)")
     add("--seed", type=int, default=0, help="random seed (default 0)")
     add("--pictures", metavar="FOLDER", help="of pictures (default results/; with --json none)")
     add("--json", action="store_true", help="print one JSON object instead")

@@ -586,7 +586,7 @@ def _parse_args(argv):
     resume = "continue an interrupted run of the same search"
     add("--resume", action="store_true", help=resume)
     add("--scheduler", metavar="ADDRESS", help="use a Dask cluster, e.g. tcp://host:8786")
-    add("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
+    add("--data-dir", help="the data folder (default: $SER_DATA_DIR, else data/)")
     add("--n-jobs", type=int, default=-1, help="processes (default: all cores)")
     add("--seed", type=int, default=0, help="random seed (default 0)")
     add("--output", type=Path, default=GRID_DIR, help="default grid/")

@@ -206,7 +206,7 @@ def test_wrong_recordings_and_labels_are_refused(recordings, labels, words):
 
 def test_an_adaptation_is_one_line():
     assert str(Adaptation("condition", 1, 0, 0)) == (
-        "one recording condition by 1 recording: 0 recognised otherwise than before"
+        "one recording condition by 1 recording: 0 predictions changed"
     )
 
 

@@ -839,7 +839,7 @@ def test_an_adapted_recognizer_says_so(few_svc, request):
     adapted = few_svc.adapt([CLIP])
     request.getfixturevalue("idle")
     assert "; adapted to one speaker by 1 recording: " in shown(adapted)
-    assert "otherwise than before; before adaptation UAR 0." in shown(adapted)
+    assert "predictions changed; before adaptation UAR 0." in shown(adapted)
     assert "adapt" not in shown(few_svc) and few_svc.adaptation_ is None
 
 

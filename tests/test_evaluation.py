@@ -736,8 +736,8 @@ def test_one_line_says_what_is_wrong_with_a_command(arguments, message, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--calibrate many", "a number of clips or all"),
-        ("--calibrate -1", "a number of clips or all"),
+        ("--calibrate many", "a number of clips, or all"),
+        ("--calibrate -1", "a number of clips, or all"),
         ("--label-map ps:happy", "OLD=NEW"),
         ("--seed x", "invalid int"),
     ],

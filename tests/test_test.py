@@ -361,7 +361,7 @@ def test_adapt_to_a_folder_or_while_speaking(run, rec, model, spoken, bundled_cl
     ("arguments", "words"),
     [
         (["--adapt", "running"], "needs --continuous"),
-        (["--adapt", "--adapt", "me"], "stand alone"),
+        (["--adapt", "--adapt", "me"], "take no recordings"),
         (["--save-adapted", "me.ser"], "need --adapt"),
     ],
 )
