@@ -85,7 +85,7 @@ class SpeakerScaler(BaseEstimator):
         self.variance_prior = variance_prior
 
     def fit(self, X, groups, y):
-        """Learn the average speaker.
+        """Learn the average speaker: self.
 
         Parameters
         ----------
@@ -187,7 +187,7 @@ class SpeakerFrameScaler:
     """
 
     def fit(self, X, groups, y):
-        """Learn the average speaker.
+        """Learn the average speaker: self.
 
         Parameters
         ----------
@@ -234,7 +234,7 @@ class FrameScaler(BaseEstimator):
     """
 
     def fit(self, X, y=None):
-        """Learn mean and deviation of each column.
+        """Learn the mean and standard deviation of each column: self.
 
         Parameters
         ----------
@@ -346,7 +346,8 @@ class Adaptation:
         counts = {"labelled": self.n_labelled, "left out": len(self.left_out)}
         counts = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
         used = f"{self.n_used} recording{'s' * (self.n_used > 1)}{f' ({counts})' * bool(counts)}"
-        return f"{whom} by {used}: {self.n_changed} predictions changed"
+        changed = f"{self.n_changed} prediction{'s' * (self.n_changed != 1)} changed"
+        return f"{whom} by {used}: {changed}"
 
 
 class Usable(NamedTuple):

@@ -79,7 +79,7 @@ def read_segments(source, label="speaker", recording=None):
     if isinstance(source, pd.DataFrame):
         rows, name, unit = source.rename(columns=str), "The table", "row"
     elif not isinstance(source, (str, os.PathLike)):
-        raise ValueError(f"Segments are a path or a DataFrame; got {type(source).__name__}.")
+        raise ValueError(f"Give segments as a path or a DataFrame; got {type(source).__name__}.")
     else:
         name, unit = printable(source), "line"
         text = _text(source, name)
@@ -250,7 +250,7 @@ def check_within(rows, duration):
         some = ", ".join(f"{r.start:g} to {r.end:g} s" for r in late.head(N_NAMED).itertuples())
         raise ValueError(
             f"{len(late)} segment(s) end after the recording, which is {duration:.2f} s long: "
-            f"{some}{', ...' * (len(late) > N_NAMED)}. Are they of another recording?"
+            f"{some}{', ...' * (len(late) > N_NAMED)}. Do they belong to another one?"
         )
 
 

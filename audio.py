@@ -379,7 +379,7 @@ def _decoded(source, orig_sr):
     if _is_array(source):
         yield from _from_array(source, orig_sr)
     elif orig_sr is not None:
-        raise AudioError(f"orig_sr={orig_sr} given, but a file knows its own rate: leave it out")
+        raise AudioError(f"orig_sr={orig_sr} is only for arrays, and this is a file: leave it out")
     elif _is_path(source):
         yield from blocks_of(source)
     elif hasattr(source, "blocks"):  # a segment of a file
@@ -617,7 +617,7 @@ def _from_ffmpeg(path, reason, strict=True):
         first = (errors or f"code {process.returncode}, limit {FFMPEG_TIMEOUT} s").splitlines()[0]
         first = first.rpartition("] ")[2].partition(" '")[0]  # without address and details
         if first.startswith("Stream map"):
-            raise AudioError("has no sound track; record its sound, too, or leave it out")
+            raise AudioError("has no audio track; record it with sound, or leave it out")
         known, both = printable(first), f"(libsndfile: {reason} ffmpeg: {{}}.); {ADVICE}"
         if process.returncode < 0:  # ended by us, or crashed: it may be in the middle of a file
             raise AudioError(f"not audio, or damaged {both.format(known)}")

@@ -247,7 +247,15 @@ class Journal:
         self._written = set(self.found)
 
     def key(self, predictor, source, choices):
-        """A key of content, model and choices: str, or None if the source is unreadable."""
+        """A key of content, model and choices: str, or None if the source is unreadable.
+
+        Parameters
+        ----------
+        predictor : Predictor
+        source : path or Segment
+        choices : dict
+            See `recognise_recording`.
+        """
         if id(predictor) not in self._models:
             self._models[id(predictor)] = _answer_to_probe(predictor)
         part = isinstance(source, Segment)
@@ -263,14 +271,26 @@ class Journal:
         return digest.hexdigest()
 
     def add(self, key, found):
-        """Store a result. Errors aren't stored, so that they are tried again."""
+        """Store a result. Errors aren't stored, so that they are tried again.
+
+        Parameters
+        ----------
+        key : str, or None
+        found : dict
+            See `recognised`.
+        """
         if key is not None and key not in self._written and "error" not in found:
             self._written.add(key)
             self._file.write(f"{json.dumps([key, found])}\n")
             self._file.flush()
 
     def close(self, complete):
-        """Close the journal, and remove it if the results are complete."""
+        """Close the journal, and remove it if the results are complete.
+
+        Parameters
+        ----------
+        complete : bool
+        """
         self._file.close()
         if complete:
             self.path.unlink(missing_ok=True)

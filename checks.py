@@ -210,8 +210,8 @@ def check_label(label, what):
     if is_label(label):
         return label
     raise ValueError(
-        f"{printable(what)} is one line of at most {LONGEST_LABEL} characters, none of them a "
-        f"control character; got {printable(repr(label))[:LONGEST_LABEL]}. Rename it."
+        f"{printable(what)} must be one line of at most {LONGEST_LABEL} characters without "
+        f"control characters; got {printable(repr(label))[:LONGEST_LABEL]}. Rename it."
     )
 
 
@@ -441,7 +441,7 @@ def private_folder():
     folder.mkdir(mode=0o700, exist_ok=True)
     facts = folder.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
-        raise PermissionError(f"{folder} isn't this user's alone")
+        raise PermissionError(f"{folder} doesn't belong to this user alone; remove it")
     return folder
 
 
@@ -475,7 +475,7 @@ def check_clock():
     Machines without a battery for their clock start in 1970.
     """
     if (year := time.localtime(time.time()).tm_year) < 1980:
-        raise OSError(f"the clock of this machine says {year}: set it, models can't be saved then")
+        raise OSError(f"the clock of this machine shows {year}; set it, or models can't be saved")
 
 
 # command lines

@@ -160,7 +160,7 @@ def read_table(source, *, columns=None, label_map=None, target="emotion", root=N
     """
     sources = source if isinstance(source, (list, tuple)) else [source]
     if not sources:
-        raise ValueError("No table given.")
+        raise ValueError("No table given; pass one or more.")
     targets = [target] if isinstance(target, str) or target is None else list(target)
     tables, names = [], []
     for own in sources:

@@ -286,7 +286,13 @@ PREDICT_HELP = """Recognise the emotions of recordings with a trained model.
 
 
 def add_abstain(add):
-    """Add the option to abstain with a parser's add_argument, `add`."""
+    """Add the option to abstain.
+
+    Parameters
+    ----------
+    add : callable
+        A parser's add_argument.
+    """
     unsure = 'print "unsure" if no emotion is as probable as P, or the recording is novel'
     add("--abstain", type=probability_option, metavar="P", help=unsure)
 

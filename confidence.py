@@ -458,7 +458,7 @@ class Fitted:
             For another number, or if no left-out speakers were predicted in training.
         """
         if not 0 <= coverage <= 1:
-            raise ValueError(f"coverage is a probability from 0 to 1; got {coverage!r}.")
+            raise ValueError(f"coverage must be a probability from 0 to 1; got {coverage!r}.")
         if self.measured_coverages is None:
             raise ValueError(
                 "The coverage of this model's sets wasn't measured, as for networks, files of "
@@ -475,7 +475,7 @@ class Fitted:
 
     @classmethod
     def from_file(cls, usual=None, **values):
-        """The inverse of `to_file`.
+        """Make a `Fitted` from the attributes in a file, the inverse of `to_file`: Fitted.
 
         Parameters
         ----------

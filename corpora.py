@@ -200,7 +200,7 @@ def wishes_in_words(wishes):
     if False not in wishes.values():
         return "the corpora in the data folder"
     taken = [group for group, wish in wishes.items() if wish is not False]
-    return f"those of {', '.join(taken)} that are in the data folder"
+    return f"{', '.join(taken)}, if in the data folder"
 
 
 def corpora_options(names):

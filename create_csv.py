@@ -180,7 +180,9 @@ def found_recordings(wanted, skipped=None):
                 matches = glob(wish, recursive=True)  # noqa: PTH207  (absolute ones, too)
                 paths = _recordings_among(matches, skipped)
             if not paths:
-                raise FileNotFoundError(f"There is no recording {wish}, nor one in it or like it")
+                raise FileNotFoundError(
+                    f"There is no recording {wish}; give files, folders or patterns"
+                )
             found |= {"stdin" if wish == "-" else str(path): path for path in paths}
         yield found
 
@@ -352,7 +354,7 @@ def check_emotions(emotions, data_dir=None, *, any_word=False):
         For an unknown name, a repeated one, or none.
     """
     if isinstance(emotions, str):
-        raise ValueError(f"emotions is a list of names, e.g. [{emotions!r}], not one string.")
+        raise ValueError(f"emotions must be a list of names, e.g. [{emotions!r}], not one string.")
     names = [folded(str(emotion)) for emotion in emotions]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"emotions needs one or more distinct names; got {list(emotions)}.")

@@ -100,7 +100,7 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
         self.verbose = verbose
 
     def fit(self, X, y=None):
-        """Check the settings; nothing is learned.
+        """Check the settings; nothing is learned: self.
 
         Parameters
         ----------
@@ -558,12 +558,12 @@ def load_split(
     X, read = extract_features(recordings(rows), features, functionals=functionals, **extraction)
     rows = rows[read]
     if targets and rows.empty:
-        raise ValueError(f"No {partition} clips in {source}. Add such clips.")
+        raise ValueError(f"No {partition} clips in {source}. Add some.")
     _warn_of_silence(X, rows)
     if absent := [emotion for emotion in emotions if emotion not in set(rows["emotion"])]:
         message = f"No {partition} clips of {', '.join(absent)} in {source}."
         if partition == "train" or rows.empty:
-            raise ValueError(f"{message} Add such clips, or leave the emotion out.")
+            raise ValueError(f"{message} Add some, or leave the emotion out.")
         warnings.warn(f"{message} Scores are over the other emotions.", stacklevel=2)
     rng = np.random.default_rng(random_state)
     names = rows["emotion"].to_numpy()
@@ -625,7 +625,7 @@ class AudioExtractor:
         self.options = options
 
     def load(self, desc_files, partition="train"):
-        """Read one partition; X, y and rows of its `Split` become attributes.
+        """Read one partition: X, y and rows of a `Split`.
 
         Parameters
         ----------

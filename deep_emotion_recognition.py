@@ -410,7 +410,9 @@ class DeepEmotionRecognizer(EmotionRecognizer):
         return FrameNetwork(**{k: v for k, v in settings if k not in FrameNetwork.not_saved})
 
     def determine_best_model(self, by="cv"):
-        raise ValueError("There is one model; grid_search({'rnn_units': [64, 128]}) tries others.")
+        raise ValueError(
+            "There is only one model; try others by grid_search({'rnn_units': [64, 128]})."
+        )
 
     @property
     def history_(self):
@@ -419,7 +421,7 @@ class DeepEmotionRecognizer(EmotionRecognizer):
         return self.model.history_
 
     def draw_history(self, *, ax=None):
-        """Draw the loss of every network; see `plotting.draw_curves`.
+        """Draw the loss of every network: matplotlib Axes, see `plotting.draw_curves`.
 
         Parameters
         ----------
@@ -466,7 +468,9 @@ class EnsembleRecognizer(Recognizer):
             copies = {"speeds": 4} | options | {"noisy": options.get("noisy") or 1}
             members = [recommended(**copies), DeepEmotionRecognizer(**options)]
         elif options:
-            raise TypeError(f"{', '.join(options)}: options are for the default members.")
+            raise TypeError(
+                f"{', '.join(options)}: options are for the default members; leave them out."
+            )
         self._join([member.untrained() for member in members])
 
     def _join(self, members):
@@ -484,11 +488,11 @@ class EnsembleRecognizer(Recognizer):
 
     @property
     def name(self):
-        """The classes of the members' models, for tables and titles."""
+        """The classes of the members' models, for tables and titles: str."""
         return " and ".join(member.name for member in self.members)
 
     def untrained(self, **changes):
-        """A recognizer of the same members, not trained.
+        """A recognizer with the same members, not trained: EnsembleRecognizer.
 
         Parameters
         ----------

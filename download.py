@@ -54,7 +54,7 @@ def resume(file, part, *, session, bar, retries=RETRIES):
     """
     n_before = bar.n
     other = DownloadError(
-        f"{file.url}: the file on the server hasn't the {file.size:,} bytes that it should have"
+        f"{file.url}: the file on the server doesn't have the expected {file.size:,} bytes"
     )
 
     def receive():

@@ -225,21 +225,21 @@ class EmotionRecognizer(Recognizer):
 
     @property
     def name(self):
-        """The class of the model, for tables and titles."""
+        """The class of the model, for tables and titles: str."""
         return type(self.model).__name__
 
     @property
     def encoder(self):
-        """The name of the encoder among the features; None without one."""
+        """The name of the encoder among the features: str, or None."""
         return utils.encoder_of(self.features)
 
     @property
     def scaler_(self):
-        """The fitted scaler."""
+        """The fitted scaler of features, as of scikit-learn's StandardScaler: estimator."""
         return self._check_trained().fitted.scaler
 
     def untrained(self, **changes):
-        """A recognizer with the same settings, not trained.
+        """A recognizer with the same settings, not trained: EmotionRecognizer.
 
         Parameters
         ----------
@@ -420,7 +420,7 @@ class EmotionRecognizer(Recognizer):
                 raise ValueError('There is no test part to choose by; by="cv" needs none.')
             warnings.warn(
                 'by="test" chooses the model by the test part: its score there says nothing about '
-                'new recordings. by="cv" is honest.',
+                'new recordings. Choose by="cv".',
                 stacklevel=2,
             )
             X, y = np.concatenate([X, self.X_test]), np.concatenate([y, self.y_test])
@@ -493,7 +493,7 @@ SETTINGS = {name: p.default for name, p in [*_PARAMETERS.items()][1:-1]}
 
 
 def load_recognizer(path=None, *, encoder=None, trusted=()):
-    """Load a recognizer from a file of `rec.save`.
+    """Load a recognizer from a file of `rec.save`: Recognizer.
 
     It predicts and adapts like the saved one, and has no clips. Nothing in the file is run. The
     predictions for some clips are checked: if they differ, a `ModelFileWarning` names the versions
@@ -524,7 +524,7 @@ def load_recognizer(path=None, *, encoder=None, trusted=()):
 
 
 def recommended(**options):
-    """The recommended recognizer, best for unseen speakers; untrained.
+    """The recommended recognizer, best for unseen speakers, untrained: EmotionRecognizer.
 
     It is trained on all clips: its model assumes equally probable emotions, so `balance` isn't
     needed.
@@ -551,7 +551,7 @@ def recommended(**options):
 
 
 def classic(**options):
-    """A classic baseline, an SVC on the means of mfcc, chroma and mel; untrained.
+    """A baseline, an SVC on the means of mfcc, chroma and mel, untrained: EmotionRecognizer.
 
     Parameters
     ----------

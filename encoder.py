@@ -333,11 +333,12 @@ class EncoderFrames:
 
     @property
     def n_frames(self):
+        """Number of frames: int."""
         return len(self.values)
 
     @property
     def times(self):
-        """Centre of each frame in seconds (n_frames,)."""
+        """Centre of each frame in seconds: ndarray (n_frames,)."""
         return self._first + np.arange(self.n_frames) / self.encoder.frame_rate
 
     def rows(self, kind):

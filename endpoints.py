@@ -81,11 +81,15 @@ class Choices(BaseModel, extra="forbid"):
 
 
 class Predicting(Choices):
+    """Options of predict."""
+
     abstain: float | None = Field(None, ge=0, le=1, description="lower probabilities give unsure")
     set: float | None = Field(None, ge=0, le=1, description="coverage of a set of emotions to add")
 
 
 class Lasting(Choices):
+    """Options of timeline."""
+
     window: float = Field(3.0, le=60, description="seconds of speech for each row")
     hop: float = Field(1.0, ge=0.1, description="seconds from row to row")
     smooth: int = Field(1, ge=1, le=1000, description="number of rows to average")
@@ -93,16 +97,22 @@ class Lasting(Choices):
 
 
 class Explaining(Choices):
+    """Options of explain."""
+
     emotion: str | None = Field(None, description="default: the predicted one")
     start: float | None = Field(None, ge=0, description="seconds; explain from here")
     end: float | None = Field(None, gt=0, description="seconds; explain up to here")
 
 
 class Adapting(Choices):
+    """Options of adapt."""
+
     labels: str | None = Field(None, description="the emotion of all recordings, such as neutral")
 
 
 class Listening(Choices):
+    """Options of the live stream."""
+
     rate: int = Field(SAMPLE_RATE, ge=8000, le=192000)
     encoding: Literal["pcm_s16le", "opus"] = "pcm_s16le"
     hop: float = Field(0.5, ge=0.1, le=3)
@@ -161,6 +171,7 @@ class Api:
         self.pool = ThreadPoolExecutor(settings.n_jobs, "recognise")
 
     def recognizer(self, choices):
+        """The recognizer that a request asks for: the adapted one, or the server's."""
         return self.adapted.get(choices.recognizer) if choices.recognizer else self.rec
 
     # requests and answers
@@ -546,7 +557,7 @@ EXAMPLES = {
             "probabilities": SHARES,
             "novelty": 0.62,
             "warnings": {"short": "0.4 s of speech; a second or more is recognised better"},
-            "adapted": "one speaker by 5 recordings: 2 predictions changed",
+            "adapted": "one speaker by 5 recordings: 1 prediction changed",
         }
     ],
     "/v1/timeline": [
@@ -555,7 +566,7 @@ EXAMPLES = {
             "duration": 12.3,
             "warnings": {},
             "rows": [{"start": 0.4, "end": 1.0, "emotion": "happy", "confidence": 0.85} | SHARES],
-            "adapted": "one speaker by 5 recordings: 2 predictions changed",
+            "adapted": "one speaker by 5 recordings: 1 prediction changed",
         }
     ],
     "/v1/explain": [
@@ -572,7 +583,7 @@ EXAMPLES = {
                 {"kind": "features", "name": "prosody", "effect": 0.8},
                 {"kind": "seconds", "name": "0.00 to 0.27 s", "start": 0, "end": 0.27, "effect": 1},
             ],
-            "adapted": "one speaker by 5 recordings: 2 predictions changed",
+            "adapted": "one speaker by 5 recordings: 1 prediction changed",
         }
     ],
     "/v1/adapt": {"recognizer": "D1djdZBlRAIV", "expires_in": 3600, "clips": 5, "seconds": 21.5},

@@ -98,7 +98,7 @@ class SpeechDetector:
 
     @property
     def decided(self):
-        """Seconds of the stream for which there are decisions."""
+        """Seconds of the stream for which there are decisions: float."""
         return round(self._n_groups * GROUP * FRAME, 6)
 
     def push(self, y):

@@ -567,7 +567,7 @@ class Scored:
         return self._score("test")
 
     def train_score(self):
-        """Compute the same as `test_score` on the training part."""
+        """Compute the same as `test_score` on the training part: float."""
         return self._score("train")
 
     def _score(self, partition):
@@ -586,7 +586,7 @@ class Scored:
         return self._fbeta("test", beta)
 
     def train_fbeta_score(self, beta):
-        """Compute the same as `test_fbeta_score` on the training part.
+        """Compute the same as `test_fbeta_score` on the training part: float.
 
         Parameters
         ----------

@@ -476,7 +476,7 @@ class Savable:
 
     @classmethod
     def load(cls, path, *, encoder=None, trusted=()):
-        """Load a recognizer of this class from a file; see `load_recognizer`.
+        """Load a recognizer of this class from a file, see `load_recognizer`: Recognizer.
 
         Parameters
         ----------
@@ -527,7 +527,7 @@ load = Savable.load  # any of `RECOGNIZERS`
 
 
 def restored(recognizer, record, encoder=None):
-    """Make a recognizer from the content of a file.
+    """Make a recognizer from the content of a file: Recognizer.
 
     Parameters
     ----------

@@ -83,8 +83,8 @@ def load_tensorflow():
             import tensorflow as tf
         except ImportError as error:
             raise ModuleNotFoundError(
-                "DeepEmotionRecognizer needs TensorFlow, which isn't published for every Python "
-                "yet: pip install 'tensorflow>=2.16'"
+                "DeepEmotionRecognizer needs TensorFlow, which isn't available for every version "
+                "of Python: pip install 'tensorflow>=2.16'"
             ) from error
         tf.get_logger().setLevel("ERROR")  # it warns of retracing, as each network is traced
         for gpu in tf.config.list_physical_devices("GPU"):
@@ -197,7 +197,7 @@ def padded(clips):
 
 
 def as_function(network):
-    """Make a function of steps and mask from a network, traced once for all batch sizes.
+    """Trace a network once for all batch sizes: a function of steps and mask.
 
     Parameters
     ----------

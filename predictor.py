@@ -76,7 +76,7 @@ class Predictor:
 
     @classmethod
     def fit(cls, training, names, functionals, emotions, targets=()):
-        """Fit a Predictor.
+        """Fit a Predictor: Predictor.
 
         Parameters
         ----------
@@ -93,12 +93,12 @@ class Predictor:
 
     @property
     def fitted(self):
-        """The `Fitted` in use."""
+        """The `Fitted` in use, with or without adaptation: Fitted."""
         return self.general if self.speaker is None else self.by_speaker
 
     @property
     def labels(self):
-        """Labels (n_labels,) in the order of columns; None for regression."""
+        """Labels in the order of columns: ndarray (n_labels,); None for regression."""
         return self.fitted.model.classes_ if self.classification else None
 
     @property
@@ -113,7 +113,7 @@ class Predictor:
 
     @property
     def average(self):
-        """The average training clip (n_columns,), in the units of X."""
+        """The average training clip in the units of X: ndarray (n_columns,)."""
         mean = self.fitted.scaler.mean_
         return mean if self.speaker is None else self.speaker[0] + self.speaker[1] * mean
 
@@ -133,7 +133,7 @@ class Predictor:
         return [X]
 
     def joined(self, views):
-        """Join the features of the parts; the inverse of `views`.
+        """Join the features of the parts, the inverse of `views`: X.
 
         Parameters
         ----------
@@ -284,11 +284,16 @@ class Predictor:
         return replace(adapted, trust=trust_in(adapted, X, labels))
 
     def unadapted(self):
-        """The Predictor for any speaker, without adaptation."""
+        """The same Predictor for any speaker, without adaptation: Predictor."""
         return replace(self, speaker=None, trust=1.0)
 
     def sets(self, coverage):
-        """See `Fitted.sets`; for an ensemble, that of its most cautious member."""
+        """See `Fitted.sets`: two floats; for an ensemble, those of its most cautious member.
+
+        Parameters
+        ----------
+        coverage : float from 0 to 1
+        """
         needed, held = zip(*(part.fitted.sets(coverage) for part in self.parts), strict=True)
         return max(needed), min(held)
 
@@ -343,7 +348,7 @@ class Predictor:
         return {name: np.asarray(values, kind) for name, values in answers.items()}
 
     def content(self):
-        """The content of a file, see `model_file.pack`; `restored` is the inverse."""
+        """The content of a file, see `model_file.pack`: dict; `restored` is the inverse."""
         fits = {"average": self.general, "own": self.by_speaker}
         return {
             "fits": {name: fit.to_file() for name, fit in fits.items() if fit is not None},
@@ -415,7 +420,7 @@ class EnsemblePredictor(Predictor):
 
     @classmethod
     def of(cls, members, weights=None):
-        """Make an ensemble of Predictors for the same emotions.
+        """Make an ensemble of Predictors for the same emotions: EnsemblePredictor.
 
         Parameters
         ----------
@@ -468,11 +473,12 @@ class EnsemblePredictor(Predictor):
 
 
 def predictor_of(trained):
-    """A Predictor itself, or that of a trained recognizer (NotFittedError before `train`).
+    """A Predictor itself, or that of a trained recognizer: Predictor.
 
     Parameters
     ----------
     trained : Predictor or trained recognizer
+        NotFittedError is raised before `train`.
     """
     return trained if isinstance(trained, Predictor) else trained._check_trained()
 

@@ -39,12 +39,12 @@ def versions_of(names, functionals):
 
 
 def largest(differences):
-    """The largest absolute value of an array: float."""
+    """The largest absolute value of an array (ndarray): float."""
     return float(np.abs(differences).max(initial=0))
 
 
 def typical(differences):
-    """The root mean square of an array: float."""
+    """The root mean square of an array (ndarray): float."""
     return float(np.sqrt(np.square(differences).mean())) if differences.size else 0.0
 
 

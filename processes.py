@@ -66,7 +66,7 @@ def sequential():
 
 
 def task(function):
-    """Make a function run under `sequential`, to be given to joblib's `delayed`.
+    """Wrap a function so that it runs under `sequential`, for joblib's `delayed`: callable.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def _run_sequentially(function, /, *args, **kwargs):
 
 
 def without_own_jobs(estimator):
-    """An unfitted copy of an estimator that uses one process and one thread.
+    """An unfitted copy of an estimator that uses one process and one thread: estimator.
 
     Every parameter named n_jobs, also of nested estimators, is set to 1. For tasks that another
     library makes, so that `task` can't wrap them, e.g. scikit-learn's GridSearchCV with processes.
@@ -114,7 +114,7 @@ def without_own_jobs(estimator):
 
 
 def parallel(n_jobs=None, **options):
-    """joblib's Parallel, with worker processes that end with this one.
+    """joblib's Parallel, with worker processes that end with this one: joblib.Parallel.
 
     Parameters
     ----------

@@ -303,7 +303,7 @@ class Predicts:
         return probabilities[0], float(novelties[0])
 
     def by_emotion(self, probabilities):
-        """Name probabilities; see `Predictor.by_emotion`.
+        """Name probabilities, see `Predictor.by_emotion`: dict of str to float.
 
         Parameters
         ----------
@@ -313,7 +313,7 @@ class Predicts:
 
     @property
     def classes_(self):
-        """The emotions in the order of the model's columns."""
+        """The emotions in the order of the model's columns: ndarray (n_classes,) of str."""
         return self._check_trained().labels
 
 

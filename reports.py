@@ -83,7 +83,7 @@ class Evaluation:
         return *metrics.over_corpora(tallies, self.measures, corpora), corpora
 
     def chance(self):
-        """Compute the chance level of the main measure; see `chance_in`."""
+        """Compute the chance level of the main measure, see `chance_in`: float."""
         parts = self.by_corpus().values() if self.over_corpora else [self.clips]
         return float(np.mean([self.chance_in(clips) for clips in parts]))
 
@@ -291,7 +291,7 @@ class ClassificationEvaluation(Evaluation):
         return (*self.DRAWN[:-1], "reliability_by_corpus") if self.over_corpora else self.DRAWN
 
     def tallies(self):
-        """Count predictions; see `confusion_by_speaker`."""
+        """Count predictions, see `confusion_by_speaker`: ndarray (n_speakers, ...)."""
         groups, true = speaker_groups(self.clips), self.clips["emotion"]
         return metrics.confusion_by_speaker(true, self.clips["predicted"], groups, self.emotions)
 
@@ -475,7 +475,7 @@ class RegressionEvaluation(Evaluation):
     measures = staticmethod(metrics.regression_measures)
 
     def tallies(self):
-        """Sum up targets and predictions; see `moments_by_speaker`."""
+        """Sum up targets and predictions, see `moments_by_speaker`: ndarray (n_speakers, ...)."""
         groups, targets = speaker_groups(self.clips), self.clips["target"]
         return metrics.moments_by_speaker(targets, self.clips["predicted"], groups)
 

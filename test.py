@@ -95,7 +95,7 @@ def _first_adapted(rec, utterances, args):
     if args.adapt != [READ]:
         return rec
     spoken = []
-    print("Say each of these sentences in your neutral voice, as you talk when nothing matters.")
+    print("Read each of these sentences aloud in a neutral, relaxed voice.")
     for i, sentence in enumerate(SENTENCES, 1):
         print(f"Read aloud ({i} of {len(SENTENCES)}): {sentence}", flush=True)
         utterance = next(utterances, None)

@@ -307,7 +307,7 @@ class _Pieces:
         self._pieces, self._n_frames = deque(), 0  # (number of its first frame, frames)
 
     def window(self, first, last):
-        """The known frames of a window, at least one.
+        """The known frames of a window, at least one: frames of the source.
 
         Parameters
         ----------
@@ -353,7 +353,7 @@ class _SpeechPieces(_Pieces):
         super().__init__(SpeechFrames, 1 / HOP)
 
     def numbers(self, first, last):
-        """Index of the first frame of a window, and of the one after its last.
+        """Indices of the first frame of a window, and of the one after its last: (int, int).
 
         Parameters
         ----------
@@ -396,7 +396,7 @@ class _EncoderPieces(_Pieces):
         self._centres = source.encoder.times
 
     def numbers(self, first, last):
-        """Index of the first frame whose centre is in a window, and of the one after the last.
+        """Indices of the first frame with its centre in a window, and after the last: (int, int).
 
         Parameters
         ----------

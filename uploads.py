@@ -52,7 +52,7 @@ class Sound:
 
     @property
     def duration(self):
-        """Seconds."""
+        """Seconds: float."""
         return len(self.y) / SAMPLE_RATE
 
     def blocks(self):

@@ -46,7 +46,7 @@ def get_audio_config(features):
     {'mfcc': True, 'chroma': False, 'mel': True, 'contrast': False, 'tonnetz': False}
     """
     if isinstance(features, str):
-        raise ValueError(f"features is a list of names, e.g. [{features!r}], not one string.")
+        raise ValueError(f"features must be a list of names, e.g. [{features!r}], not one string.")
     on = dict.fromkeys(ft.check_features(features), True)
     return {name: name in on for name in ft.FEATURES} | on
 
@@ -428,7 +428,7 @@ def emotion_scale(emotions):
 
 
 def make_estimator(name, params=None):
-    """Make an unfitted scikit-learn estimator by its class name.
+    """Make an unfitted scikit-learn estimator by its class name: estimator.
 
     Parameters
     ----------
@@ -457,7 +457,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def read_plain_pickle(path):
-    """Load a pickle that holds plain data only (numbers, strings, lists, tuples, dicts).
+    """Load a pickle of plain data (numbers, strings, lists, tuples, dicts): object.
 
     Parameters
     ----------
@@ -591,7 +591,7 @@ def get_best_estimators(classification=True, grid_dir=GRID_DIR):
 
 
 def tuned_estimator(result):
-    """The unfitted estimator of one tuned result.
+    """The unfitted estimator of one tuned result: estimator.
 
     Parameters
     ----------

@@ -561,7 +561,7 @@ def test_a_film_without_sound_has_no_sound_track(tmp_path, name):
         "-f", "lavfi", "-i", "testsrc=duration=1:size=64x64", "-c:v", "mpeg4", tmp_path / name
     )
     assert not done.returncode, done.stderr
-    with pytest.raises(AudioError, match="has no sound track; "):
+    with pytest.raises(AudioError, match="has no audio track; "):
         load_audio(tmp_path / name)
 
 

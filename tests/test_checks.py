@@ -365,11 +365,11 @@ def test_a_private_folder_is_the_same_each_time_and_nobody_elses(tmp_path, monke
     assert folder == private_folder() and folder.parent == tmp_path
     assert folder.stat().st_mode & 0o777 == 0o700
     folder.chmod(0o770)
-    with pytest.raises(PermissionError, match="isn't this user's alone"):
+    with pytest.raises(PermissionError, match="doesn't belong to this user alone"):
         private_folder()
     folder.rmdir()
     folder.symlink_to(tmp_path)
-    with pytest.raises(PermissionError, match="isn't this user's alone"):
+    with pytest.raises(PermissionError, match="doesn't belong to this user alone"):
         private_folder()
 
 

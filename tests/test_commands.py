@@ -412,7 +412,7 @@ def test_adapt_to_the_folder_itself(by_model, odd_rec, callers):
         assert found[str(path)] == pytest.approx(adapted.predict_proba(path), abs=1e-6)
     before = [max(found[str(path)], key=found[str(path)].get) for path in paths]
     n_changed = sum(a != b for a, b in zip(before, odd_rec.predict(paths), strict=True))
-    assert f"condition by 6 recordings (1 left out): {n_changed} recognised otherwise" in err
+    assert f"condition by 6 recordings (1 left out): {n_changed} prediction" in err
     left_out = f"  left out of the adaptation: {callers / 'bob' / 'bob_silence.wav'} (no speech)"
     assert left_out in err.splitlines() and len(found) == 7
 
@@ -424,8 +424,8 @@ def test_adapt_each_speaker_by_own_recordings(by_model, odd_rec, callers, how):
         paths = [callers / name / f"{name}_{emotion}.wav" for emotion in EMOTIONS]
         adapted = odd_rec.adapt(sorted(paths))
         left_out = " (1 left out)" * (name == "bob")
-        expected = f"by 3 recordings{left_out}: {adapted.adaptation_.n_changed} recognised"
-        assert f"  {name}: adapted to one speaker {expected} otherwise" in err
+        expected = f"by 3 recordings{left_out}: {adapted.adaptation_.n_changed} prediction"
+        assert f"  {name}: adapted to one speaker {expected}" in err
         for path in paths:
             assert found[str(path)] == pytest.approx(adapted.predict_proba(path), abs=1e-6)
 

@@ -1008,7 +1008,7 @@ SOCKETS = 2**24  # bytes that may be on the way when a client leaves
 
 def test_an_endless_body_ends_at_the_size_of_the_file(speech, data):
     speech.faults = ["endless"]
-    with pytest.raises(dd.DownloadError, match=f"hasn't the {len(speech_archive()):,} bytes"):
+    with pytest.raises(dd.DownloadError, match=f"expected {len(speech_archive()):,} bytes"):
         dd.download("ravdess", data_dir=data, verbose=0)
     assert len(speech.requests) == 1 and speech.sent < len(speech_archive()) + SOCKETS
     assert sum(path.stat().st_size for path in data.rglob("*") if path.is_file()) == 0
@@ -1018,7 +1018,7 @@ def test_an_endless_body_ends_at_the_size_of_the_file(speech, data):
 
 def test_a_body_of_another_length_is_not_even_begun(speech, data):
     speech.files["/speech.zip"] = speech_archive() * 2
-    with pytest.raises(dd.DownloadError, match=f"hasn't the {len(speech_archive()):,} bytes"):
+    with pytest.raises(dd.DownloadError, match=f"expected {len(speech_archive()):,} bytes"):
         dd.download("ravdess", data_dir=data, verbose=0)
     assert not tree(data)
 

@@ -778,7 +778,7 @@ def test_a_model_that_transformers_does_not_know_says_what_to_do(transformers, t
     if name == "emotion2vec":
         (tmp_path / "config.json").write_text('{"model_type": "emotion2vec"}')
         transformers.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
-    with pytest.raises(EncoderError, match=r"can't load.*to ONNX, and give encoder=PATH\.onnx"):
+    with pytest.raises(EncoderError, match=r"can't load.*to ONNX, and pass encoder=PATH\.onnx"):
         load_encoder(f"hf:{tmp_path}")
 
 

@@ -516,6 +516,6 @@ def test_a_journal_of_another_shape_is_passed_over(tmp_path):
 def test_a_result_is_not_added_to_a_file_of_another_shape(tmp_path):
     path = tmp_path / "best_classifiers.pickle"
     path.write_bytes(pickle.dumps({"not": "a list"}))
-    with pytest.raises(ValueError, match="no list of tuned results"):
+    with pytest.raises(ValueError, match="isn't a list of tuned results"):
         gs.save_result({"estimator": "SVC", "params": {}, "score": 1.0}, path)
     assert pickle.loads(path.read_bytes()) == {"not": "a list"}

@@ -82,7 +82,7 @@ def test_a_speaker_who_cannot_be_told_is_an_error(how, words):
 def test_labels_of_a_table_are_one_line_of_plain_text(tmp_path, column, text):
     row = dict(zip(COLUMNS, ("a.wav", "sad", "ann", "custom"), strict=True)) | {column: text}
     pd.DataFrame([row]).to_csv(tmp_path / "t.csv", index=False)
-    with pytest.raises(ValueError, match=rf"t\.csv: {column} is one line") as caught:
+    with pytest.raises(ValueError, match=rf"t\.csv: {column} must be one line") as caught:
         read_desc_file(tmp_path / "t.csv")
     assert str(caught.value).isprintable()
 

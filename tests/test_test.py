@@ -329,7 +329,7 @@ def test_neutral_sentences_come_first(run, rec, model, bundled_clips, tmp_path):
         *("-m", model, "--file", tmp_path / "all.wav", "--adapt", "--save-adapted", kept)
     )
     assert code == 0, err
-    assert "neutral voice" in out.splitlines()[0] and "Read aloud (5 of 5)" in out
+    assert "neutral, relaxed voice" in out.splitlines()[0] and "Read aloud (5 of 5)" in out
     assert "adapted to one speaker by 5 recordings (5 labelled): " in err
     found = next(line for line in out.splitlines() if "  (from " in line)
     recorded = [utterance.y for utterance in Recorder([np.concatenate(parts)])]
