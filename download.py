@@ -228,7 +228,7 @@ def fetch(files, folder, *, verbose=1):
 
 
 def _receive(file, part, session, bar):
-    """`resume`; if TLS fails, by plain HTTP, where a checksum allows that."""
+    """`resume`; if TLS fails, by plain HTTP, for files that are published so."""
     arrived = size_of(part)
     try:
         resume(file, part, session=session, bar=bar, retries=0 if file.plain else RETRIES)

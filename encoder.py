@@ -215,7 +215,7 @@ class Encoder:
         """Encode a recording of any length in constant memory; yields values and times.
 
         The recording is cut into overlapping windows on a fixed grid, and the mean of each is
-        subtracted. A frame is taken from the window in whose middle it is nearest. The values are
+        subtracted. A frame is taken from the window whose middle is nearest. The values are
         those of `encode`, whatever the lengths of the blocks.
 
         Parameters

@@ -21,7 +21,7 @@ from parameters import SAMPLE_RATE
 
 EDGES = 300, 700, 1500, 3000  # Hz, of the bands, which telephones and 8 kHz preserve
 RATE = 200  # values a second
-SMOOTH = 7  # values of a moving average, so that a lag of half a value changes little
+SMOOTH = 7  # values of a moving average: a lag of half a value then changes little
 FLOOR = 1e-4  # of the highest power; codecs and rounding change what is softer
 MOMENTS = 8  # per recording, at most
 NEAR = 40  # values on either side of a moment that its description covers

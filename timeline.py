@@ -387,7 +387,7 @@ class _SpeechPieces(_Pieces):
 class _EncoderPieces(_Pieces):
     """Pieces of an encoder's frames: a chunk of an utterance, and `ENCODER_CONTEXT` s before it.
 
-    A frame is taken from the piece in whose middle it is nearest: the later half of the context
+    A frame is taken from the piece whose middle is nearest: the later half of the context
     replaces the frames of the previous piece.
     """
 
