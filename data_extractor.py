@@ -461,7 +461,7 @@ def _warn_of_silence(X, rows):
 
 
 def _silent(path):
-    with warnings.catch_warnings(), suppress(AudioError):  # it may be gone by now
+    with warnings.catch_warnings(), suppress(AudioError):  # it may have been deleted
         warnings.simplefilter("ignore", AudioWarning)
         return not load_audio(path).any()
     return False

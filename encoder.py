@@ -85,7 +85,7 @@ def log_mel(y, *, n_mels=N_MELS, level=None, span=8.0):
         Mono signal at 16 kHz.
     n_mels : int, default 80
     level : float, optional
-        log10 of power to which the loudest value is set, as by a gain. Default: as it is.
+        log10 of power to which the loudest value is set, as by a gain. Default: unchanged.
     span : float, default 8
         log10 of power.
 

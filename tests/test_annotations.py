@@ -130,7 +130,7 @@ def test_what_is_no_text_or_no_file_is_refused(file, tmp_path, monkeypatch):
 def test_segments_beyond_the_end_of_a_recording_are_named():
     table = pd.DataFrame(TURNS, columns=["start", "end", "speaker"])
     check_within(table, 3723.495)
-    with pytest.raises(ValueError, match=r"1 segment.* is 60.00 s long: 62 to 3723.5 s\. Are they"):
+    with pytest.raises(ValueError, match=r"1 segment.* is 60.00 s long: 62 to 3723.5 s\. Do they"):
         check_within(table, 60)
 
 

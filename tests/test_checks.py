@@ -120,7 +120,9 @@ def test_labels_are_short_lines_of_plain_text():
         assert is_label(label) and check_label(label, "emotion") == label
     for label in ("a\nb", "a\x1bb", "a\u202eb", "a" * 201, 3, None):
         assert not is_label(label)
-        with pytest.raises(ValueError, match=r"t\.csv: emotion is one line .* Rename it") as caught:
+        with pytest.raises(
+            ValueError, match=r"t\.csv: emotion must be one line .* Rename it"
+        ) as caught:
             check_label(label, "t.csv: emotion")
         assert str(caught.value).isprintable()
 
@@ -376,7 +378,7 @@ def test_a_private_folder_is_the_same_each_time_and_nobody_elses(tmp_path, monke
 def test_a_clock_before_zip_files_is_named(monkeypatch):
     checks.check_clock()
     monkeypatch.setattr(checks.time, "time", lambda: 0.0)
-    with pytest.raises(OSError, match=r"says (1970|1969): set it"):
+    with pytest.raises(OSError, match=r"shows (1970|1969); set it"):
         checks.check_clock()
 
 
