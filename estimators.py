@@ -555,7 +555,7 @@ def try_out(pairs):
 
 @lru_cache(maxsize=1)
 def _trials(pid):
-    """The helper process that tries models for process `pid`; a forked process needs its own."""
+    """The process that tries models for process `pid`; a forked process needs its own."""
     return Copies("estimators:answer")
 
 
