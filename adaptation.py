@@ -22,14 +22,14 @@ from metrics import mutual_information
 from sampling import pieces
 
 BY = "speaker", "condition"
-"""What clips to adapt with may have in common: one speaker, or one microphone, room or source."""
-LIMIT = 4.0  # standard deviations at which values are cut off
-CHANGED = 0.5  # standard deviations from a number that make another one
-MONOTONOUS, DIVERSE = 0.3, 0.6  # diversity, relative to a training speaker's: no trust, all of it
+"""What the clips of an adaptation share: one speaker, or one microphone, room or source."""
+LIMIT = 4.0  # standard deviations at which values are clipped
+CHANGED = 0.5  # standard deviations by which a predicted number has changed
+MONOTONOUS, DIVERSE = 0.3, 0.6  # diversity relative to a training speaker's: trust 0, trust 1
 
 
 def standardised(X, mean, std):
-    """Features relative to a speaker's mean, in the speaker's standard deviations: array like X.
+    """Standardise features by a speaker's mean and standard deviation: array like X.
 
     Parameters
     ----------
@@ -53,26 +53,27 @@ def standardised(X, mean, std):
 class SpeakerScaler(BaseEstimator):
     """Standardises each speaker's clips by that speaker's mean and variance.
 
-    A few clips are a poor estimate of both, which are therefore shrunk to those of the average
-    speaker: the mean of each feature by how much speakers differ in it (the posterior mean of a
-    random-effects model, Laird and Ware 1982), the variance as if there were some clips more.
+    Estimates from a few clips are poor, so both are shrunk to those of the average speaker: the
+    mean of each feature by how much speakers differ in it (the posterior mean of a random-effects
+    model, Laird and Ware 1982), the variance by a constant number of prior clips.
 
     Parameters
     ----------
     max_prior, variance_prior : float
-        How many clips the average speaker's mean counts for at most, and the variance always.
+        Numbers of clips that the average speaker counts as: at most, for the mean; always, for the
+        variance.
 
     Attributes
     ----------
     mean_, variance_ : ndarray (n_features,)
-        The average speaker's clips have these.
+        Mean and variance of the average speaker's clips.
     spread_ : ndarray (n_features,)
         Variance of the speakers' means.
     offsets_ : dict of label to ndarray (n_features,)
-        Mean of a speaker's clips of a label, relative to the speaker's mean, in average standard
+        Mean of a speaker's clips with a label, relative to the speaker's mean, in average standard
         deviations.
     habit_, noise_ : ndarray (n_features,)
-        Variance of these offsets from speaker to speaker, and of the clips around them.
+        Variance of these offsets between speakers, and of the clips around them.
     diversity_ : float
         See `_diversity`; the median of the speakers. 0 in older files.
     """
@@ -84,7 +85,7 @@ class SpeakerScaler(BaseEstimator):
         self.variance_prior = variance_prior
 
     def fit(self, X, groups, y):
-        """Learn the average speaker.
+        """Learn the average speaker: self.
 
         Parameters
         ----------
@@ -115,14 +116,14 @@ class SpeakerScaler(BaseEstimator):
         return self
 
     def _diversity(self, X):
-        """How much clips vary along the offsets of the labels: mean variance, 0 for one clip."""
+        """Mean variance of clips along the offsets of the labels: float, 0 for one clip."""
         offsets = np.stack(list(self.offsets_.values()))
         Z = np.clip((X - X.mean(axis=0)) / np.sqrt(self.variance_), -LIMIT, LIMIT)
         places = Z @ offsets.T / np.maximum(np.square(offsets).sum(axis=1), 1e-12)
         return places.var(axis=0, ddof=1).mean() if len(X) > 1 else 0.0
 
     def diversity(self, X):
-        """How much clips vary along what tells labels apart, relative to a speaker's: float.
+        """Variance of clips along the offsets of the labels, relative to a speaker's: float.
 
         Parameters
         ----------
@@ -138,7 +139,7 @@ class SpeakerScaler(BaseEstimator):
         X : ndarray (n_clips, n_features)
             Clips of that speaker.
         labels : array (n_clips,), optional
-            Their labels where they are known, else None: these clips count as a mixture of all.
+            Their labels, None for unknown ones: these clips count as a mixture of all labels.
         """
         labels = [None] * len(X) if labels is None else list(labels)
         mixture = X[[label is None for label in labels]]
@@ -186,7 +187,7 @@ class SpeakerFrameScaler:
     """
 
     def fit(self, X, groups, y):
-        """Learn the average speaker.
+        """Learn the average speaker: self.
 
         Parameters
         ----------
@@ -233,7 +234,7 @@ class FrameScaler(BaseEstimator):
     """
 
     def fit(self, X, y=None):
-        """Learn mean and deviation of each column.
+        """Learn the mean and standard deviation of each column: self.
 
         Parameters
         ----------
@@ -248,7 +249,7 @@ class FrameScaler(BaseEstimator):
         return self
 
     def transform(self, X):
-        """Standardise frames and cut them off at `LIMIT`: array like X.
+        """Standardise frames and clip them at `LIMIT`: array like X.
 
         Parameters
         ----------
@@ -260,7 +261,7 @@ class FrameScaler(BaseEstimator):
 
 
 def fit_scaled(scaler, X, in_place=False):
-    """Fit a scaler on clips and scale these, with few copies of gigabytes: array like X.
+    """Fit a scaler on clips and scale them, with few temporary copies: array like X.
 
     Parameters
     ----------
@@ -271,22 +272,22 @@ def fit_scaled(scaler, X, in_place=False):
     """
     if X.dtype == object:
         return scaler.fit(X).transform(X)
-    for part in pieces(X, 100):  # in the processor's cache: in less than half of the time
+    for part in pieces(X, 100):  # fits into the processor's cache: less than half of the time
         scaler.partial_fit(part)
     return scaler.transform(X, copy=not in_place)
 
 
 def trust_in(predictor, X, labels=None):
-    """How far a Predictor can be trusted that was adapted to these clips: float from 0 to 1.
+    """The weight of a Predictor that was adapted to these clips: float, 0 to 1.
 
-    Clips of one emotion only say where that emotion is, not where the speaker's average is:
-    standardised, they would lose it. They are told apart less than those of a speaker of many
-    moods. Clips with a label are trusted, for what the label does is known.
+    Clips of a single emotion show where that emotion is, not where the speaker's average is, and
+    standardisation would remove it. Such clips are recognised by their low diversity. Clips with
+    labels get the full weight, as the offset of a label is known.
 
     Parameters
     ----------
     predictor : Predictor
-        Adapted to them.
+        Adapted to the clips.
     X : features of the clips
     labels : list of (str or None), optional
         Default: all unknown.
@@ -303,33 +304,33 @@ def trust_in(predictor, X, labels=None):
     return float(1 - unknown.mean() * (1 - share))
 
 
-# what people adapt with
+# recordings to adapt to
 
 
 class NoSpeech(ValueError):
-    """There is no speech in any of the recordings to adapt with."""
+    """None of the recordings for an adaptation has speech."""
 
 
 @model_file.plain
 @dataclass(frozen=True)
 class Adaptation:
-    """What a recognizer was adapted with, and what that changed.
+    """The recordings that a recognizer was adapted to, and the effect.
 
     Attributes
     ----------
     by : {"speaker", "condition"}
     n_used, n_labelled : int
-        Recordings, and those of them whose emotion was known.
+        Recordings, and those of them with a label.
     n_changed : int
-        Recordings of these that are recognised otherwise than before: as another emotion, or as a
-        number that is farther than half of a standard deviation from the one before.
+        Recordings with another prediction than before: another emotion, or a number that differs by
+        more than half a standard deviation.
     left_out : dict of str to str
-        Names of recordings that took no part, and why. A recognizer's file doesn't keep them.
+        Names of recordings that weren't used, and why. They aren't saved in files.
 
     Examples
     --------
     >>> print(Adaptation("speaker", 10, 3, 4, {"a.wav": "no speech"}))
-    one speaker by 10 recordings (3 labelled, 1 left out): 4 recognised otherwise than before
+    one speaker by 10 recordings (3 labelled, 1 left out): 4 predictions changed
     """
 
     by: str
@@ -345,18 +346,19 @@ class Adaptation:
         counts = {"labelled": self.n_labelled, "left out": len(self.left_out)}
         counts = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
         used = f"{self.n_used} recording{'s' * (self.n_used > 1)}{f' ({counts})' * bool(counts)}"
-        return f"{whom} by {used}: {self.n_changed} recognised otherwise than before"
+        changed = f"{self.n_changed} prediction{'s' * (self.n_changed != 1)} changed"
+        return f"{whom} by {used}: {changed}"
 
 
 class Usable(NamedTuple):
-    """Recordings that a recognizer can be adapted with, their labels, and those left out."""
+    """Recordings that a recognizer can be adapted to, their labels, and those left out."""
 
     recordings: list  # paths, and samples at 16 kHz
     labels: list  # None: unknown
     left_out: dict  # names to reasons
 
     def adaptation(self, by, X, before, after):
-        """Sum up what was done.
+        """Summarise an adaptation.
 
         Parameters
         ----------
@@ -381,7 +383,7 @@ class Usable(NamedTuple):
 
 
 def usable(recordings, labels, emotions, sr=None):
-    """Choose the recordings that a recognizer can be adapted with: those with speech.
+    """Choose the recordings that a recognizer can be adapted to: those with speech.
 
     Parameters
     ----------
@@ -389,7 +391,7 @@ def usable(recordings, labels, emotions, sr=None):
     labels : None, str, or list of (str or None)
         See `recognizer.Predicts.adapt`.
     emotions : list of str
-        That labels may be.
+        Allowed labels.
     sr : int, optional
         Sampling rate of arrays in Hz.
 
@@ -400,14 +402,14 @@ def usable(recordings, labels, emotions, sr=None):
     Raises
     ------
     ValueError
-        Without recordings, or for labels that don't fit.
+        Without recordings, or for unknown labels or another number of them.
     NoSpeech
-        If there is speech in none; it is a ValueError.
+        If none has speech; it is a ValueError.
 
     Warns
     -----
     UserWarning
-        It names the recordings that are left out.
+        Names the recordings that are left out.
     """
     recordings = listed(recordings)
     labels, kept, left_out = _known(recordings, labels, emotions), [], {}
@@ -447,7 +449,7 @@ def listed(recordings):
     if isinstance(recordings, (str, os.PathLike)) and Path(recordings).is_dir():
         recordings = list_audio(recordings)
     if isinstance(recordings, (str, os.PathLike)) or not len(recordings):
-        raise ValueError("It takes a list of recordings or a folder with recordings, at least one.")
+        raise ValueError("Give a list of one or more recordings, or a folder with recordings.")
     return list(recordings)
 
 
@@ -460,12 +462,15 @@ def _known(recordings, labels, emotions):
     if labels is None or isinstance(labels, str):
         labels = [labels] * len(recordings)
     if len(labels) != len(recordings):
-        raise ValueError(f"{len(labels)} labels for {len(recordings)} recording(s).")
+        raise ValueError(
+            f"{len(labels)} labels for {len(recordings)} recording(s); give one for each, None if "
+            "it is unknown."
+        )
     return [None if x is None else check_name(x, emotions, "emotion") for x in labels]
 
 
 def _speech(recording, sr):
-    """The sound (n_samples,) of a recording, and why it can't be adapted with, or None."""
+    """The samples (n_samples,) of a recording, and why it can't be used, or None."""
     try:
         y = np.concatenate([*stream_audio(recording, orig_sr=sr)])
     except AudioError as error:
@@ -474,14 +479,14 @@ def _speech(recording, sr):
 
 
 class Running:
-    """Adapts a Predictor to a voice while it speaks, by the latest windows of a stream.
+    """Adapts a Predictor to a speaker during a stream, by its latest windows.
 
-    Of overlapping windows of an utterance one counts, the latest in each window's length.
+    Of overlapping windows of an utterance only one per window length is used, the latest.
 
     Parameters
     ----------
     predictor : Predictor
-        It is not changed.
+        It isn't changed.
     window : float
         Seconds of a window.
 
@@ -493,7 +498,7 @@ class Running:
     Raises
     ------
     ValueError
-        If the Predictor can't be adapted, or is so already.
+        If the Predictor can't be adapted, or has been adapted already.
     """
 
     ENOUGH = 10.0  # seconds of speech
@@ -511,13 +516,13 @@ class Running:
         self._windows = [deque(maxlen=self.MOST) for _ in predictor.parts]
 
     def add(self, utterance, end, X):
-        """Take the next window; a new one in another place adapts to those before.
+        """Take the next window; a non-overlapping one starts an adaptation to those before it.
 
         Parameters
         ----------
         utterance, end : float
-            Start of its utterance, and its own end, in seconds.
-        X : its features
+            Start of its utterance, and end of the window, in seconds.
+        X : features of the window
         """
         place = utterance, math.ceil((end - utterance) / self._window - 1e-6)
         same, self._place = place == self._place, place

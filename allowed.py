@@ -1,4 +1,4 @@
-"""What models in files may be: classes, their attributes, and what these may hold; data, no logic.
+"""What models in files may contain: classes, attributes and their values; data, no logic.
 
 `estimators.build` makes nothing else, and calls nothing before it is checked.
 """
@@ -11,13 +11,13 @@ from parameters import SAMPLE_RATE
 
 LOSSES = "HalfSquaredError", "HalfBinomialLoss", "HalfMultinomialLoss"
 MOST_CLASSES = 1000
-MOST_PROBES, LONGEST_SOUND = 16, 2 * SAMPLE_RATE  # clips of a probe, and samples of its sound
+MOST_PROBES, LONGEST_SOUND = 16, 2 * SAMPLE_RATE  # clips of a probe, samples of its signal
 
-# rules: functions of a value
+# rules: functions of a value that return a bool
 
 
 def is_number(value):
-    """Whether it is a number, but no huge integer: bool.
+    """Whether a value is a number, and not a huge integer: bool.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def is_number(value):
 
 
 def nothing(value):
-    """Whether it is None, which all attributes may be; for folders of pickles and the like: bool.
+    """Whether a value is None; for attributes such as folders of pickles: bool.
 
     Parameters
     ----------
@@ -42,11 +42,11 @@ def _within(low, high):
 
 
 def _text(value):
-    return isinstance(value, str)  # which is shown, or looked up where nothing is called
+    return isinstance(value, str)  # it is only shown, or looked up without a call
 
 
 def _array(kinds, *n_dimensions):
-    """Arrays of these kinds of dtypes; those without dimensions are numbers."""
+    """A rule for arrays of some kinds of dtypes; 0 dimensions include numbers."""
 
     def rule(value):
         if is_number(value):
@@ -62,7 +62,7 @@ def _one_or_several(rule):
 
 
 def _listed(rule):
-    """Lists and tuples of what another rule allows, or dicts with such values."""
+    """A rule for lists, tuples, and values of dicts that another rule allows."""
 
     def listed(values):
         if isinstance(values, dict):
@@ -79,7 +79,7 @@ def _are_numbers(values):
 
 
 def _objects(*names):
-    """Objects of the classes of these names, default any, alone or in lists and arrays."""
+    """A rule for objects of named classes (default any), single or in lists and arrays."""
 
     def rule(value):
         if isinstance(value, np.ndarray):
@@ -93,7 +93,7 @@ def _objects(*names):
 
 
 def _are_named(pairs):
-    """Whether these are pairs of a name and a model, or of a name and a word."""
+    """Whether a value is a list of pairs of a name and a model, or of a name and a word."""
     model = _objects()
     return all(
         isinstance(pair, tuple)
@@ -147,7 +147,7 @@ RULES = {
         "effective_metric_params_ class_weight weights dropout monotonic_cst",
         _are_numbers,
     ),
-    # what could open files, run code or never end
+    # parameters that could open files, run code or never end
     **_all(
         "memory transform_input metric_params known_categories is_categorical _preprocessor "
         "_is_categorical_remapped _tree covariance_estimator interaction_cst",
@@ -168,7 +168,7 @@ RULES = {
     "calibrators": _objects("_SigmoidCalibration"),
     "score_func": callable,
     "estimator_params": _listed(_text),
-    # this project's own
+    # classes of this project
     "models_": _objects("EmotionLDA"),
     "BlockRidge.models_": _objects("Ridge"),
     **_all("BlockRidge.mean_ low_ high_", _array("iuf", 0, 1)),
@@ -187,7 +187,8 @@ RULES = {
     **_all("center_ FrameNetwork.scale_", _array("f", 1)),
     "n_columns_": _within(1, 2**20),
 }
-"""What attributes may hold, beside None and `WORDS`; a class may have its own. Others: a number."""
+"""Attribute, or class and attribute, to the rule for its values. None and `WORDS` are always
+allowed; attributes without a rule are numbers."""
 
 WORDS = {
     "activation": "identity logistic tanh relu softmax",
@@ -234,12 +235,12 @@ WORDS = {
     "weights": "uniform distance",
     "y_type": "binary multiclass",
 }
-"""Words that attributes may hold, the fitted ones with the same name and "_" as well."""
+"""Attribute to the words that it may hold; they also apply to the fitted attribute, with "_"."""
 
 OTHERS = {"fit_method": "algorithm", "effective_metric": "metric", "out_activation": "activation"}
 OTHERS |= {"fit_svd_solver": "svd_solver"}
 
-# what classes there are, each with its attributes beside its parameters
+# classes, with their attributes beside their parameters
 
 _SVM = (
     "support_ support_vectors_ _n_support dual_coef_ intercept_ _dual_coef_ _intercept_ _probA "
@@ -367,9 +368,9 @@ UNUSED = frozenset(
     | {"_rng", "_random_state", "_feature_subsample_rng", "_scorer"}
     | {"_coef_indptr", "_intercept_indptr"}
 )
-"""Attributes that only training needs, or that follow from others; they aren't read."""
+"""Attributes that only training needs, or that are computed from others; they aren't read."""
 LATER = {"RidgeClassifier": {"classes_": "_label_binarizer.classes_"}}
-"""Classes to attributes that older versions of scikit-learn computed, and what they are."""
+"""Classes to attributes that older versions of scikit-learn computed, and their sources."""
 JOINED = "VotingClassifier", "VotingRegressor", "StackingClassifier", "StackingRegressor"
 TREES = (
     "DecisionTreeClassifier",
@@ -378,7 +379,7 @@ TREES = (
     "ExtraTreeRegressor",
 )
 
-# the other parts of a recognizer
+# other parts of a recognizer
 
 
 def _few(rule):

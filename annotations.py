@@ -1,4 +1,4 @@
-"""Annotations by people and other programs: who speaks when, which emotion is when, labels.
+"""Read annotations by people and other programs: speaker turns, emotions over time, labels.
 
 read_segments("turns.rttm")                     # who speaks when, by a diarizer or by people
 evaluate_timeline(table, "truth.csv")           # segment UAR, emotion diarization error rate
@@ -32,42 +32,42 @@ COLUMNS = {
     "speaker": ("speaker", "spk", "speaker_id", "spkr", "who"),
     "emotion": ("emotion", "label", "class"),
 }
-"""Columns of a table of segments, and how else they are called."""
+"""Columns of a table of segments, and other usual names of them."""
 RTTM_TYPES = (
     *("SPEAKER", "SPKR-INFO", "SEGMENT", "SU", "LEXEME", "NON-LEX", "NON-SPEECH", "NOSCORE"),
     *("NO_RT_METADATA", "NOEVAL", "FILLER", "EDIT", "IP", "CB", "A/P"),
 )
-"""Kinds of lines of an RTTM file, of which only the first are segments of speakers."""
+"""Types of lines in RTTM files; only the first are segments of speakers."""
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 CLOCK = re.compile(r"(?:(\d{1,6}):)?([0-5]?\d):([0-5]?\d(?:\.\d*)?)", re.ASCII)
 
 
 def read_segments(source, label="speaker", recording=None):
-    """Read who speaks when, or which emotion is when: DataFrame of start, end (seconds), `label`.
+    """Read segments with speakers or emotions: DataFrame of start, end (seconds), `label`.
 
     Parameters
     ----------
     source : path, or DataFrame
         An RTTM file, or a table with a line of column names, separated by commas, semicolons or
-        tabs. Its columns are start, end (or duration) and speaker or emotion, or usual other names
+        tabs. Its columns are start, end (or duration) and speaker or emotion, or other usual names
         of them (see `COLUMNS`). Times are seconds, mm:ss.s, hh:mm:ss.s or pandas Timedeltas.
     label : {"speaker", "emotion"}
-        The column that must be there, and what the names in an RTTM file are. With "emotion" a
-        column speaker is returned, too, where there is one.
+        The required column, and the meaning of the names in an RTTM file. With "emotion", a column
+        speaker is returned, too, if there is one.
     recording : str, optional
-        Which one is meant where an RTTM file names several.
+        The recording to read, if an RTTM file has several.
 
     Returns
     -------
     DataFrame
-        In the order of time.
+        Ordered by time.
 
     Raises
     ------
     ValueError
-        If it can't be read as such, or a segment can't be: each sentence names the first rows.
+        If the file can't be read, or a segment is impossible; the message names the first rows.
     OSError
-        If it is no regular file, or larger than `LARGEST`.
+        If it isn't a regular file, or is larger than `LARGEST`.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def read_segments(source, label="speaker", recording=None):
     if isinstance(source, pd.DataFrame):
         rows, name, unit = source.rename(columns=str), "The table", "row"
     elif not isinstance(source, (str, os.PathLike)):
-        raise ValueError(f"Segments are a path or a DataFrame; got {type(source).__name__}.")
+        raise ValueError(f"Give segments as a path or a DataFrame; got {type(source).__name__}.")
     else:
         name, unit = printable(source), "line"
         text = _text(source, name)
@@ -91,15 +91,15 @@ def read_segments(source, label="speaker", recording=None):
 
 
 def _text(source, name):
-    """The text of a file, without the mark that some programs begin with: str."""
+    """The text of a file, without a byte order mark: str."""
     try:
         text = read_file(source, LARGEST).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"{name} is no text in UTF-8 ({error.reason}). Save it as UTF-8."
+            f"{name} isn't text in UTF-8 ({error.reason}). Save it as UTF-8."
         ) from None
     if "\0" in text:
-        raise ValueError(f"{name} is no text: it has zero bytes. Save it as UTF-8.")
+        raise ValueError(f"{name} isn't text: it has zero bytes. Save it as UTF-8.")
     return text
 
 
@@ -110,7 +110,7 @@ def _is_rttm(source, text):
 
 
 def _from_rttm(text, name, label, recording):
-    """The segments of an RTTM file: DataFrame, whose index is the numbers of lines."""
+    """The segments of an RTTM file: DataFrame, indexed by the numbers of lines."""
     found, wrong = {}, []
     for number, line in enumerate(io.StringIO(text), 1):
         words = line.split()
@@ -120,15 +120,15 @@ def _from_rttm(text, name, label, recording):
             wrong.append(number)
         elif words[0] == "SPEAKER":
             found[number] = words
-    advice = "SPEAKER name 1 start duration <NA> <NA> who is one."
-    _refuse(wrong, name, "line", "no line of RTTM", advice)
+    advice = "It must be like: SPEAKER recording 1 start duration <NA> <NA> who."
+    _refuse(wrong, name, "line", "not a line of RTTM", advice)
     own, some = {words[1] for words in found.values()}, {recording}
     if recording is not None:
-        some.add(re.sub(r"\s+", "_", recording))  # as `to_rttm` writes it
+        some.add(re.sub(r"\s+", "_", recording))  # the form in which `to_rttm` writes it
     if len(own) > 1 and not own & some:
         known = ", ".join(map(printable, sorted(own)[:N_NAMED])) + ", ..." * (len(own) > N_NAMED)
         raise ValueError(
-            f"{name} is of {len(own)} recordings ({known}); none of them is "
+            f"{name} has segments of {len(own)} recordings ({known}); none of them is "
             f"{printable(repr(recording))}."
         )
     rows = {n: (w[3], w[4], w[7]) for n, w in found.items() if len(own) == 1 or w[1] in some}
@@ -136,7 +136,7 @@ def _from_rttm(text, name, label, recording):
 
 
 def _from_table(text, name, label, recording):
-    """The rows of a table: DataFrame of str, whose index is the numbers of lines."""
+    """The rows of a table: DataFrame of str, indexed by the numbers of lines."""
     head = text.partition("\n")[0]
     separator = max("\t;,", key=head.count)
     lines, found, wrong = csv.reader(io.StringIO(text), delimiter=separator), {}, []
@@ -148,14 +148,14 @@ def _from_table(text, name, label, recording):
             elif cells:
                 wrong.append(lines.line_num)
     except csv.Error as error:
-        raise ValueError(f"{name} is no table, at line {lines.line_num}: {error}.") from None
-    fault = f"other than {len(columns)} cells, which the first line has"
+        raise ValueError(f"{name} isn't a table, at line {lines.line_num}: {error}.") from None
+    fault = f"not {len(columns)} cells, as in the first line"
     _refuse(wrong, name, "line", fault, "Quote cells with separators in them.")
     return pd.DataFrame.from_dict(found, "index", columns=columns, dtype=object)
 
 
 def _named(rows, name, label):
-    """The same rows with our names of columns, times in seconds, and texts stripped: DataFrame."""
+    """The rows with canonical column names, times in seconds, and stripped texts: DataFrame."""
     given, found = {str(column).strip().lower(): column for column in rows}, {}
     for column, names in COLUMNS.items():
         own = next((given[other] for other in names if other in given), None)
@@ -168,7 +168,7 @@ def _named(rows, name, label):
         known = "; ".join(f"{column}: {', '.join(COLUMNS[column])}" for column in missing)
         raise ValueError(
             f"{name} has no column {' and '.join(missing)}, only "
-            f"{printable(', '.join(map(str, rows)))[:200] or 'none'}. It may be called {known}."
+            f"{printable(', '.join(map(str, rows)))[:200] or 'none'}. Its name may be {known}."
         )
     if not len(rows):
         raise ValueError(f"{name} has no segments.")
@@ -180,7 +180,7 @@ def _named(rows, name, label):
 
 
 def _seconds(cell):
-    """A time in seconds: float, NaN for what is none."""
+    """Parse a time: float, seconds; NaN for anything else."""
     if isinstance(cell, str):
         text = cell.strip()
         if clock := CLOCK.fullmatch(text):
@@ -202,23 +202,23 @@ def _stripped(cell):
 
 
 def _check_segments(rows, name, unit, label):
-    """Refuse segments that can't be, by the first of their faults."""
+    """Refuse impossible segments; the message has the first kind of fault."""
     start, end, texts = rows["start"], rows["end"], rows.drop(columns=["start", "end"])
     faults = {
-        "no time in seconds": ~np.isfinite(start) | ~np.isfinite(end),
+        "not a time in seconds": ~np.isfinite(start) | ~np.isfinite(end),
         "start before 0 s": start < 0,
         "end before or at the start": end <= start,
         f"no {label}": (texts == "").any(axis=1),
-        f"no short plain text as {label}": ~texts.map(is_label).all(axis=1),
+        f"{label} isn't short plain text": ~texts.map(is_label).all(axis=1),
     }
-    advice = "Times are like 12.5, 0:12.5 or 0:00:12.5. Correct or leave out what is wrong."
+    advice = "Times are like 12.5, 0:12.5 or 0:00:12.5. Correct or delete these."
     for fault, where in faults.items():
         _refuse(rows.index[where], name, unit, fault, advice)
     who = rows["speaker"] if "speaker" in rows else pd.Series("", rows.index)
     order = rows.assign(who=who).sort_values(["who", "start"], kind="stable")
     latest = order.groupby("who")["end"].cummax().groupby(order["who"]).shift()
     where = order.index[order["start"] < latest - ROUNDING]
-    advice = "A column speaker says who speaks; of different speakers segments may overlap."
+    advice = "Add a column speaker if different people speak; their segments may overlap."
     _refuse(sorted(where), name, unit, "overlap with another segment of the same speaker", advice)
 
 
@@ -231,7 +231,7 @@ def _refuse(numbers, name, unit, fault, advice):
 
 
 def check_within(rows, duration):
-    """Make sure that segments end with their recording, at the latest.
+    """Check that no segment ends after its recording.
 
     Parameters
     ----------
@@ -243,26 +243,26 @@ def check_within(rows, duration):
     Raises
     ------
     ValueError
-        If they don't; it names the first.
+        If one does; the message names the first ones.
     """
     late = rows[rows["end"] > duration + ROUNDING]
     if len(late):
         some = ", ".join(f"{r.start:g} to {r.end:g} s" for r in late.head(N_NAMED).itertuples())
         raise ValueError(
-            f"{len(late)} segment(s) end after the recording does, which is {duration:.2f} s long: "
-            f"{some}{', ...' * (len(late) > N_NAMED)}. Are they of another recording?"
+            f"{len(late)} segment(s) end after the recording, which is {duration:.2f} s long: "
+            f"{some}{', ...' * (len(late) > N_NAMED)}. Do they belong to another one?"
         )
 
 
 def read_label_studio(source, folder=None, *, audio="audio", control="emotion"):
-    """Read the emotions that people gave in Label Studio: DataFrame of path, emotion, start, end.
+    """Read the labels of an export of Label Studio: DataFrame of path, emotion, start, end.
 
     Parameters
     ----------
     source : path
-        What it exports as JSON, JSON-MIN, CSV or TSV.
+        An export as JSON, JSON-MIN, CSV or TSV.
     folder : path, optional
-        Where the recordings are: the folder that Label Studio serves. Default: that of the file.
+        Folder of the recordings, which Label Studio serves. Default: that of the export.
     audio, control : str
         Names of the recording and of the labels in the project's interface; see
         `label_studio_config`.
@@ -270,19 +270,19 @@ def read_label_studio(source, folder=None, *, audio="audio", control="emotion"):
     Returns
     -------
     DataFrame
-        A row for each label. start and end are seconds, NaN where the whole clip has the label.
+        A row for each label. start and end are in seconds, NaN for a label of the whole clip.
 
     Raises
     ------
     ValueError
-        If it is no such file, or has no labels.
+        If it isn't such a file, or has no labels.
     OSError
-        If it is no regular file, or larger than `LARGEST`.
+        If it isn't a regular file, or is larger than `LARGEST`.
 
     Warns
     -----
     UserWarning
-        If a clip has several labels; it names the first.
+        If clips have several labels; it names the first ones.
     """
     name, found = printable(source), []
     for number, task in enumerate(_tasks_of(_text(source, name), name), 1):
@@ -292,8 +292,8 @@ def read_label_studio(source, folder=None, *, audio="audio", control="emotion"):
                 found.append((_local(place), label, start, end))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{name}, task {number}: it isn't as Label Studio exports a recording named "
-                f"{audio!r} with labels named {control!r} ({type(error).__name__}: "
+                f"{name}, task {number}: it isn't an export of Label Studio with a recording named "
+                f"{audio!r} and labels named {control!r} ({type(error).__name__}: "
                 f"{printable(error)[:100]})."
             ) from error
     if not found:
@@ -302,7 +302,7 @@ def read_label_studio(source, folder=None, *, audio="audio", control="emotion"):
     wrong = rows[~rows["emotion"].map(is_label) | (rows["emotion"] == "")]
     if len(wrong):
         label = printable(repr(wrong["emotion"].iloc[0]))[:200]
-        raise ValueError(f"{name}: {label} is no short plain label.")
+        raise ValueError(f"{name}: {label} isn't a label of short plain text.")
     several = rows[rows.duplicated(["path", "start", "end"])]["path"].unique()
     if len(several):
         some = ", ".join(map(printable, several[:N_NAMED])) + ", ..." * (len(several) > N_NAMED)
@@ -319,12 +319,12 @@ def _tasks_of(text, name):
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{name} is no JSON: {printable(error)[:200]}") from None
+        raise ValueError(f"{name} isn't JSON: {printable(error)[:200]}") from None
     return found if isinstance(found, list) else [found]
 
 
 def _labels(task, control):
-    """Yield (label, start, end) of what people gave in a task."""
+    """Yield (label, start, end) of the annotations of a task."""
     values = task.get(control)
     if "annotations" in task:
         given = (own for own in task["annotations"] if not own.get("was_cancelled"))
@@ -341,13 +341,13 @@ def _labels(task, control):
 
 
 def _local(place):
-    """The path, in the folder that Label Studio serves, of a recording as it names it: str."""
+    """The path of a recording in the folder that Label Studio serves, by its URL there: str."""
     if not place:
         raise ValueError("a recording without a name")
     if place.startswith(LOCAL):
         return unquote(place.removeprefix(LOCAL), errors="surrogateescape")
     name = unquote(urlsplit(place).path, errors="surrogateescape")
-    if name.startswith("/data/upload/"):  # it goes there under a name that begins at random
+    if name.startswith("/data/upload/"):  # Label Studio adds a random prefix to uploads
         return re.sub("^[0-9a-f]{8}-", "", Path(name).name)
     return Path(name).name if urlsplit(place).scheme else place
 
@@ -356,13 +356,13 @@ def _local(place):
 
 
 def evaluate_timeline(table, reference, *, neutral="neutral", duration=None):
-    """Score a timeline by what is true: dict; see `metrics.timeline_scores`.
+    """Score a timeline against reference annotations: dict; see `metrics.timeline_scores`.
 
     Parameters
     ----------
     table : DataFrame of `predict_timeline`
     reference : path, or DataFrame
-        start, end and emotion, perhaps speaker; see `read_segments`.
+        Columns start, end, emotion and, optionally, speaker; see `read_segments`.
     neutral, duration
         See `metrics.timeline_scores`.
     """

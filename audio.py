@@ -1,8 +1,7 @@
-"""Any sound in, mono float32 out, or one clear `AudioError`.
+"""Load any audio as mono float32, or raise one clear `AudioError`.
 
-libsndfile reads WAV, FLAC, OGG, MP3, AIFF, AU, CAF; ffmpeg what is left: m4a, mp4, webm, aac, amr,
-wma. Both are read block by block, so that a recording of ten hours costs no more memory than one
-of ten seconds:
+libsndfile reads WAV, FLAC, OGG, MP3, AIFF, AU, CAF; ffmpeg the rest: m4a, mp4, webm, aac, amr, wma.
+Both are read block by block, so that ten hours need no more memory than ten seconds:
 
 `source -> blocks (n, n_channels) -> mono -> soxr -> load_audio, stream_audio`
 """
@@ -30,19 +29,19 @@ from containers import declared_end, has_xing_tag
 from parameters import SAMPLE_RATE
 
 MIN_RATE, MAX_RATE = 1_000, 768_000
-"""Hz. A header that claims 1 Hz would blow up 16 000-fold in the resampler."""
+"""Hz. A file whose header claims 1 Hz would become 16 000 times as long in the resampler."""
 
 LOUDEST = 2.0**32
-"""Samples beyond are no sound; integers of 32 bits that were taken for floats are still below."""
+"""Larger samples are damage; 32-bit integers stored as floats are still below."""
 
 UNSCALED = 128.0
-"""42 dB over full scale: floats beyond are integers, as a rule, that nobody has scaled."""
+"""42 dB over full scale: larger floats are, as a rule, integers that weren't scaled."""
 
 ENOUGH = 0.1
-"""Seconds of a damaged recording that are worth having."""
+"""Seconds; a shorter readable part of a damaged recording isn't returned."""
 
 MOST_CHANNELS = 32
-"""An array with so many rows or fewer, and more columns, has its channels in rows."""
+"""An array with this many rows or fewer, and more columns, has its channels in rows."""
 
 BLOCK_SAMPLES = 2**18
 """Samples (frames × channels) decoded at a time: 1 MiB of float32."""
@@ -54,7 +53,7 @@ STREAM_TIMEOUT = 60.0
 """Seconds within which a pipe has to deliver its next byte, or end."""
 
 STREAM_LIMIT = 2**32
-"""Bytes that are taken from what is no file with a path: as many as a WAV can hold."""
+"""Bytes that are read from a stream (stdin, a pipe, an open file): the most that a WAV can hold."""
 
 # Containers only. Left out on purpose: playlists (hls, concat, dash, sdp) and image sequences,
 # through which a text named .wav would have ffmpeg open other files.
@@ -67,29 +66,29 @@ FFMPEG_COMMAND = (
     " -format_whitelist {formats} -protocol_whitelist file -i {source}"
     " -map 0:a:0 -vn -map_metadata -1 -c:a pcm_f32be -f au pipe:1"
 )
-"""Split at its spaces before the names go in, so that no name is ever parsed."""
+"""It is split at its spaces before the names are filled in, so that spaces in names are safe."""
 
 UNKNOWN_FRAMES = 2**63 - 1
-"""What libsndfile says of a stream that doesn't declare its length."""
+"""Number of frames that libsndfile gives for a stream that doesn't declare its length."""
 
 SEEKABLE = "AIFF", "AU", "CAF", "FLAC", "RF64", "W64", "WAV", "WAVEX"
-"""Formats of libsndfile in which a segment is read without what is before it."""
+"""Formats in which libsndfile can seek, so that a segment is read without what precedes it."""
 
 INTEGERS = {"int8": (0, 7), "uint8": (128, 7), "int16": (0, 15), "uint16": (32768, 15)}
 INTEGERS |= {"int32": (0, 31)}  # dtype: (offset, exponent of full scale)
 
 SOURCE_ERRORS = (OSError, RuntimeError, ValueError, MemoryError, OverflowError, SubprocessError)
-"""What libsndfile, soxr, numpy, ffmpeg and the system are known to raise over a bad source."""
+"""What libsndfile, soxr, numpy, ffmpeg and the system raise for unreadable sources."""
 
 ADVICE = "play it to check it, convert it to WAV, or leave it out"
 
 
 class AudioError(ValueError):
-    """A source that holds no usable audio; the message says which, why, and what to do."""
+    """A source without usable audio; the message says which, why, and what to do."""
 
 
 class TruncatedError(AudioError):
-    """A recording that ends early, or can't be read further; `evidence` says how that is known."""
+    """A recording that ends early or can't be read further; `evidence` says how this was found."""
 
     def __init__(self, evidence, message="truncated ({}); copy or download it again"):
         super().__init__(message.format(evidence))
@@ -97,11 +96,11 @@ class TruncatedError(AudioError):
 
 
 class AudioWarning(UserWarning):
-    """Audio that can be used, but hardly as meant; see `faults` of `load_audio`."""
+    """Audio that is usable but has a fault; see `faults` of `load_audio`."""
 
 
 def load_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, min_duration=0.1, faults=None):
-    """Load any sound as a mono float32 signal.
+    """Load any audio as a mono float32 signal.
 
     Parameters
     ----------
@@ -116,7 +115,7 @@ def load_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, min_duration=0.1, faults
     min_duration : float, default=0.1
         Seconds below which a recording counts as unusable; 0 accepts a single sample.
     faults : dict, optional
-        Takes what is wrong with audio that can be used all the same, code to sentence: truncated
+        Filled with the faults of audio that is usable all the same, code to message: truncated
         (what is there is returned), unscaled (floats that look like integers), silent. Default: an
         AudioWarning for each.
 
@@ -165,7 +164,7 @@ def load_audio(source, sr=SAMPLE_RATE, *, orig_sr=None, min_duration=0.1, faults
 def stream_audio(
     source, sr=SAMPLE_RATE, *, orig_sr=None, block_duration=60.0, mono=True, faults=None
 ):
-    """Load any sound block by block, in memory that doesn't grow with its length.
+    """Load any audio block by block, in memory that doesn't grow with its length.
 
     Parameters
     ----------
@@ -180,18 +179,18 @@ def stream_audio(
     mono : bool, default=True
         Mix the channels; else each is kept.
     faults : dict, optional
-        See `load_audio`; it is filled when the last block has come. Silence is none here.
+        See `load_audio`; complete after the last block. Silence isn't reported.
 
     Yields
     ------
     y : np.ndarray of float32, shape (round(block_duration * sr),)
-        Consecutive blocks, the last of them as long as what is left. Put together they are what
-        `load_audio` returns. Not mono: (round(block_duration * sr), n_channels).
+        Consecutive blocks; the last one may be shorter. Concatenated, they are what `load_audio`
+        returns. With `mono=False`: (round(block_duration * sr), n_channels).
 
     Raises
     ------
     AudioError
-        As `load_audio` does, at the block where the fault lies; but nothing is too short.
+        As `load_audio` does, at the block with the fault; but no recording is too short.
     ValueError
         If `block_duration` is shorter than a sample.
 
@@ -221,12 +220,12 @@ def _warn(source, faults):
 
 
 def duration_of(source, orig_sr=None):
-    """Seconds of a source by its header; None where they aren't known before it is decoded.
+    """Duration of a source by its header: float, seconds; None if only decoding would tell.
 
     Parameters
     ----------
     source, orig_sr
-        See `load_audio`. An open file can't be read twice: None.
+        See `load_audio`. For an open file, which can't be read twice, the result is None.
     """
     with contextlib.suppress(*SOURCE_ERRORS, TypeError, ZeroDivisionError):
         if _is_array(source):
@@ -238,7 +237,7 @@ def duration_of(source, orig_sr=None):
 
 
 def copy_stream(source, target):
-    """Copy what is no file with a path, within limits: stdin, a pipe, an open file.
+    """Copy stdin, a pipe or an open file, within limits of size and time.
 
     Parameters
     ----------
@@ -247,7 +246,7 @@ def copy_stream(source, target):
     Raises
     ------
     AudioError
-        If the source is a device, keeps silent for `STREAM_TIMEOUT` s, or gives more than
+        If the source is a device, sends nothing for `STREAM_TIMEOUT` s, or sends more than
         `STREAM_LIMIT` bytes.
     """
     with _naming(source):
@@ -256,7 +255,7 @@ def copy_stream(source, target):
 
 @contextlib.contextmanager
 def _naming(source):
-    """Turn what goes wrong with a source into an AudioError that names it."""
+    """Turn errors about a source into an AudioError that names it."""
     try:
         yield
     except AudioError as error:
@@ -279,11 +278,11 @@ def _chunks(source, sr, orig_sr, faults, mono=True):
             yield chunk
         if not n_samples:
             raise AudioError("holds no samples; record it again or leave it out")
-        faults |= getattr(source, "faults", {})  # of what was decoded before
+        faults |= getattr(source, "faults", {})  # those found when it was decoded earlier
 
 
 def _checked(blocks, faults):
-    """Yield blocks of samples that may be sound; note what is wrong with them."""
+    """Yield blocks of plausible samples; note their faults, or raise AudioError."""
     seconds, highest, whole = 0.0, 0.0, True
     try:
         for rate, frames in blocks:
@@ -292,7 +291,7 @@ def _checked(blocks, faults):
                 raise AudioError("NaN or infinite samples; repair the recording or leave it out")
             if peak > LOUDEST:
                 raise AudioError(
-                    f"samples of up to {peak:.3g}, where 1 is full scale: damaged, or no sound;"
+                    f"samples of up to {peak:.3g}, where 1 is full scale: damaged, or not audio;"
                     " repair the recording or leave it out"
                 )
             if peak > 1:
@@ -328,7 +327,7 @@ def _resampled(blocks, sr, mono=True):
 
 
 class _AsIs:
-    """A resampler between equal rates."""
+    """Stands in for a resampler if the rates are equal."""
 
     @staticmethod
     def resample_chunk(y, last=False):
@@ -380,7 +379,7 @@ def _decoded(source, orig_sr):
     if _is_array(source):
         yield from _from_array(source, orig_sr)
     elif orig_sr is not None:
-        raise AudioError(f"orig_sr={orig_sr} given, but a file knows its own rate: leave it out")
+        raise AudioError(f"orig_sr={orig_sr} is only for arrays, and this is a file: leave it out")
     elif _is_path(source):
         yield from blocks_of(source)
     elif hasattr(source, "blocks"):  # a segment of a file
@@ -389,7 +388,7 @@ def _decoded(source, orig_sr):
         yield from _from_file_object(source)
     else:
         raise AudioError(
-            f"a {type(source).__name__} is no source; give a path, a file opened with 'rb',"
+            f"can't load a {type(source).__name__}; give a path, a file opened with 'rb',"
             " or an array with its orig_sr (bytes: wrap them in io.BytesIO)"
         )
 
@@ -409,12 +408,12 @@ def _samples(source):
     try:
         y = np.asarray(source)
     except (TypeError, ValueError) as error:
-        raise AudioError(f"no array of samples ({error}); give rows of one length") from error
+        raise AudioError(f"not an array of samples ({error}); give rows of one length") from error
     y = y[:, np.newaxis] if y.ndim == 1 else y
     if y.ndim == 2 and y.size and y.shape[0] < y.shape[1] and y.shape[0] <= MOST_CHANNELS:
         y = y.T
     if y.ndim != 2 or (y.size and y.shape[0] < y.shape[1]):
-        raise AudioError("give (n_samples,) or (n_samples, n_channels); transpose it?")
+        raise AudioError("give (n_samples,) or (n_samples, n_channels); does it need transposing?")
     return y
 
 
@@ -454,10 +453,10 @@ def _copy(source, target):
 
 
 def _is_pipe(source):
-    """Whether an open file may keep silent for ever; raises for a device.
+    """Whether an open file may block for ever; raises AudioError for a device.
 
-    Objects that aren't files of the system, such as those of network libraries, have time limits
-    of their own.
+    Objects that aren't files of the system, such as those of network libraries, have timeouts of
+    their own.
     """
     raw = getattr(source, "raw", source)
     if not isinstance(raw, io.FileIO):
@@ -473,19 +472,19 @@ def _has_more(pipe):
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
         if not selector.select(STREAM_TIMEOUT):
-            raise AudioError(f"no byte came in {STREAM_TIMEOUT:g} s; end what writes it earlier")
+            raise AudioError(f"sent nothing for {STREAM_TIMEOUT:g} s; check what writes to it")
     return True
 
 
 def blocks_of(path, frames=None):
-    """Decode a file by libsndfile, or by ffmpeg where that doesn't know the format.
+    """Decode a file by libsndfile, or by ffmpeg if libsndfile doesn't know the format.
 
     Parameters
     ----------
     path : str or os.PathLike
     frames : callable, optional
-        From the number of frames and the rate to the first frame that is wanted, and the one after
-        the last; for files that `seeks` takes.
+        Called with the number of frames and the rate in Hz; returns the first frame that is wanted,
+        and the one after the last. Only for files that `seeks` accepts.
 
     Yields
     ------
@@ -496,7 +495,7 @@ def blocks_of(path, frames=None):
     Raises
     ------
     AudioError, or one of `SOURCE_ERRORS`
-        If it can't be read; the message doesn't name it.
+        If it can't be read; the message doesn't name the file.
     """
     path = Path(path)
     with _opened(path) as file:
@@ -514,7 +513,7 @@ def blocks_of(path, frames=None):
                 decoded, end = _from_libsndfile(sound, first, after - first), 0
             elif sound and _declares_length(sound, path):
                 decoded = _from_libsndfile(sound)
-            elif sound:  # libsndfile would guess, and stop there
+            elif sound:  # libsndfile would guess a length, and stop there
                 decoded = _from_ffmpeg(path, "Length not declared.", strict=False)
             yield from decoded
     if end and end > size:  # libsndfile accepts that silently
@@ -522,7 +521,7 @@ def blocks_of(path, frames=None):
 
 
 def seeks(path):
-    """Whether a part of a file is read without what is before it: bool.
+    """Whether a part of a file can be read without decoding what precedes it: bool.
 
     Parameters
     ----------
@@ -557,7 +556,7 @@ def _sound(file, path):
 
 
 class _ForwardOnly(sf.SoundFile):
-    """A SoundFile that doesn't seek after each block: that breaks an MP3 at every seam."""
+    """A SoundFile that doesn't seek after each block: in MP3 this would damage every boundary."""
 
     def seekable(self):
         return False
@@ -590,7 +589,7 @@ def _from_libsndfile(sound, first=0, n_all=None):
 
 
 def _declares_length(sound, path):
-    """Tell whether a file knows its length: not if written to a pipe, nor an MP3 without a tag."""
+    """Whether a file declares its length: not if written to a pipe, nor an MP3 without a tag."""
     if sound.subtype.startswith("MPEG"):
         with _opened(path) as file:
             return sound.format == "MP3" and has_xing_tag(file)
@@ -618,7 +617,7 @@ def _from_ffmpeg(path, reason, strict=True):
         first = (errors or f"code {process.returncode}, limit {FFMPEG_TIMEOUT} s").splitlines()[0]
         first = first.rpartition("] ")[2].partition(" '")[0]  # without address and details
         if first.startswith("Stream map"):
-            raise AudioError("has no sound track; record its sound, too, or leave it out")
+            raise AudioError("has no audio track; record it with sound, or leave it out")
         known, both = printable(first), f"(libsndfile: {reason} ffmpeg: {{}}.); {ADVICE}"
         if process.returncode < 0:  # ended by us, or crashed: it may be in the middle of a file
             raise AudioError(f"not audio, or damaged {both.format(known)}")
@@ -627,7 +626,7 @@ def _from_ffmpeg(path, reason, strict=True):
 
 @contextlib.contextmanager
 def _running(command, log):
-    """Start a program, and end it when its reader is done with it."""
+    """Context manager: start a program, and end it after the block."""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log
     ) as process:
@@ -661,12 +660,17 @@ def _read(process, n_bytes):
 
 
 def find_ffmpeg(reason):
-    """The ffmpeg on the PATH, else the one that the package imageio-ffmpeg brings: str.
+    """Path of ffmpeg: the one on the PATH, else that of the package imageio-ffmpeg: str.
 
     Parameters
     ----------
     reason : str
-        Why it is needed, for the AudioError where there is none.
+        Why it is needed, for the message.
+
+    Raises
+    ------
+    AudioError
+        If there is none.
     """
     if found := shutil.which("ffmpeg"):
         return found

@@ -6,8 +6,7 @@
     copy = noisy_copy(y, copy=1)                                # one of these, drawn by the samples
     slower = at_speed(y, 0.88)                                  # a larger, slower speaker
 
-Pure functions of a mono signal at 16 kHz. Models are trained on their results, and the loss of
-recognition in noise is measured with them.
+Pure functions of a mono signal at 16 kHz. They make training copies, and noisy clips for testing.
 """
 
 import io
@@ -22,7 +21,7 @@ from parameters import SAMPLE_RATE
 FRAME = 400  # samples, 25 ms
 SILENT = 1e-3  # power of a frame relative to the loudest one; below it there is no speech
 NOISES = {"white": 0, "pink": 1}
-"""Kind of noise to the exponent by which its power falls with the frequency."""
+"""Kind of noise to the exponent a of its power spectral density, 1 / frequency**a."""
 
 LOWEST = 20  # Hz; below it the power of pink noise is constant
 LINE = 300, 3400  # Hz, the pass band of a telephone line
@@ -44,7 +43,7 @@ SPEEDS = 0.88, 1.14, 0.94, 1.07
 
 
 def speech_power(y):
-    """Mean power of the frames with speech, those within 30 dB of the loudest: float.
+    """Mean power of the frames within 30 dB of the loudest, those with speech: float.
 
     Parameters
     ----------
@@ -65,7 +64,8 @@ def mixed(y, disturbance, snr):
     ----------
     y, disturbance : ndarray (n_samples,)
     snr : float
-        dB; the power of the speech (see `speech_power`) over that of the disturbance.
+        Signal-to-noise ratio in dB: power of the speech (see `speech_power`) over that of the
+        disturbance.
 
     Examples
     --------
@@ -116,12 +116,12 @@ def noise(kind, n_samples, rng):
 
 
 def babble(talkers, n_samples, rng):
-    """Several talkers at once, equally loud, each from a random moment on: ndarray (n_samples,).
+    """Several talkers at once, equally loud, with random starting points: ndarray (n_samples,).
 
     Parameters
     ----------
     talkers : list of ndarray
-        Each of any length; it is repeated.
+        Speech of any length, repeated as needed.
     n_samples : int
     rng : numpy Generator
     """
@@ -134,20 +134,21 @@ def babble(talkers, n_samples, rng):
 
 
 def in_room(y, rng, *, rt60=0.5, direct=0.0):
-    """Put speech into a synthetic room: ndarray (n_samples + rt60,) float32.
+    """Add the reverberation of a synthetic room: ndarray (n_samples + rt60 * rate,) float32.
 
-    The direct sound comes first, then decaying noise as its echoes. Diffuse sound decays in this
-    way (Polack 1988; Moorer 1979, "About This Reverberation Business"); the early echoes of single
-    walls are missing.
+    The impulse response is the direct sound and exponentially decaying noise, a model of diffuse
+    reverberation (Polack 1988; Moorer 1979, "About This Reverberation Business") without early
+    reflections of single walls.
 
     Parameters
     ----------
     y : ndarray (n_samples,)
+        At 16 kHz.
     rng : numpy Generator
     rt60 : float
-        Seconds until the echoes are 60 dB down.
+        Reverberation time: seconds until the echoes have fallen by 60 dB.
     direct : float
-        dB; power of the direct sound over that of all echoes. 0 is some steps from the speaker.
+        Direct-to-reverberant ratio in dB; 0 is a few steps away from the speaker.
     """
     from scipy.signal import fftconvolve
 
@@ -181,11 +182,11 @@ def telephone(y, codec="ULAW"):
 
 
 def noisy_copy(y, copy=0):
-    """Another recording of the same speech: in noise, in a room or over a telephone line.
+    """A copy of speech in noise, in a room or over a telephone line.
 
-    The samples are the seed: a clip gives the same copy wherever it lies. Every second copy is in
-    noise, and half of these in babble made of the clip itself, backwards, faster and slower; the
-    others alternate between a room and a telephone.
+    The samples are the seed, so a clip always gives the same copy. Every second copy is in noise,
+    and half of these in babble made of the clip itself, backwards, faster and slower; the others
+    alternate between a room and a telephone.
 
     Parameters
     ----------
@@ -197,7 +198,7 @@ def noisy_copy(y, copy=0):
     Returns
     -------
     ndarray (n_samples,) float32
-        Longer in a room, by its echoes.
+        Longer by the reverberation if it is in a room.
     """
     digest = zlib.crc32(np.ascontiguousarray(y, np.float32).tobytes())
     rng = np.random.default_rng([copy, digest])

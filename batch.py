@@ -1,4 +1,4 @@
-"""Recordings of any length, and any number of them: in order, in parallel, to be resumed.
+"""Recognise recordings of any length, and any number of them: in order, in parallel, resumable.
 
 recognise_recording(predictor, "call.wav")          # as predictor.recognise, however long it is
 for found in recognised([(predictor, "a.wav"), (predictor, "b.wav")]): ...
@@ -27,10 +27,10 @@ from segments import Segment
 from speech_features import SpeechFrames
 from timeline import CHUNK, Timeline
 
-MANY = 64  # recordings from which on processes, which take seconds to start, are worth it
-GROUP = 16, 64  # recordings in one task, of many: each task is sent the model, 17 MB
-ATTEMPTS = 5  # at what a cluster has lost
-VERSION = 1  # of what a journal holds
+MANY = 64  # recordings from which several processes, which take seconds to start, are faster
+GROUP = 16, 64  # recordings of one task, as each task is sent the model, 17 MB
+ATTEMPTS = 5  # at tasks that a cluster has lost
+VERSION = 1  # of the journal's format
 BLOCK = 2**20  # bytes
 
 
@@ -46,7 +46,7 @@ def is_long(audio, sr=None):
         See `audio.load_audio`; an open file is read.
     """
     seconds = duration_of(audio, sr)
-    if seconds is None:  # no header says so
+    if seconds is None:  # the header doesn't say
         blocks = stream_audio(audio, orig_sr=sr, block_duration=LONG)
         with closing(blocks), suppress(AudioError):
             seconds = len(next(blocks)) / SAMPLE_RATE
@@ -54,9 +54,9 @@ def is_long(audio, sr=None):
 
 
 class Whole:
-    """What the windows of a long recording say together, in memory that doesn't grow with it.
+    """The average of the windows of a long recording, in memory that doesn't grow with it.
 
-    A window is `CHUNK` seconds of speech, or what an utterance leaves of that.
+    A window is `CHUNK` seconds of speech, or less at the end of an utterance.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Whole:
     check_speech : bool, default True
         Look for speech; see `listening.has_speech`.
     emotions : list of str, optional
-        Choose among these only.
+        Choose only among these.
 
     Attributes
     ----------
@@ -74,7 +74,8 @@ class Whole:
         The average of the windows, weighted by their seconds. None without speech.
     novelty : float, or None
     over_time : dict of str to float
-        For how much of the speech each emotion is the likeliest, most first; {} for numbers.
+        Share of the speech in which each emotion is the most probable one, largest first; {} for
+        numbers.
     report : InputReport
     """
 
@@ -102,7 +103,7 @@ class Whole:
 
     @staticmethod
     def _small(rows, labels):
-        """Seconds and answers of rows, without their names, which take most of the memory."""
+        """Durations and predictions of rows, without names, which take most of the memory."""
         return [
             (row["end"] - row["start"], np.array([row[name] for name in labels])) for row in rows
         ]
@@ -111,8 +112,8 @@ class Whole:
 def recognise_recording(predictor, audio, **choices):
     """Recognise one recording of any length; see `predictor.recognise`: dict.
 
-    From `LONG` seconds on it is recognised in windows, see `Whole`: the result is their average,
-    and has `over_time`, the share of each emotion of the speech.
+    A recording of `LONG` seconds or more is recognised in windows, see `Whole`: the result is their
+    average, and has `over_time`, the share of the speech by emotion.
 
     Parameters
     ----------
@@ -136,7 +137,7 @@ def recognise_recording(predictor, audio, **choices):
 
 
 def recognised(asked, *, n_jobs=None, scheduler=None, known=None, **choices):
-    """Yield what is found in each recording, in order, as soon as it is known: dict.
+    """Yield the result of each recording, in order, as soon as it is known: dict.
 
     Parameters
     ----------
@@ -144,16 +145,16 @@ def recognised(asked, *, n_jobs=None, scheduler=None, known=None, **choices):
     n_jobs : int, optional
         Processes, as joblib counts them. Default: all cores for `MANY` recordings or more, else 1.
     scheduler : str, optional
-        The address of a Dask scheduler whose workers do it; they need the same paths.
+        Address of a Dask scheduler whose workers do the work; they need the same paths.
     known : Journal, optional
-        Gives what an interrupted run has found, and keeps what is found now.
+        Has the results of an interrupted run, and stores new ones.
     **choices
         See `recognise_recording`.
 
     Yields
     ------
     dict
-        See `recognise_recording`; of what can't be read error, the message.
+        See `recognise_recording`; for a recording that can't be read, {"error": message}.
     """
     alone = n_jobs == 1 or (n_jobs is None and len(asked) < MANY)
     n_jobs = 1 if alone and not scheduler else -1 if n_jobs is None else n_jobs
@@ -172,7 +173,7 @@ def recognised(asked, *, n_jobs=None, scheduler=None, known=None, **choices):
 
 
 def _handed_out(asked, n_jobs, scheduler, known, choices):
-    """Yield the key of each recording and what is found in it, in order."""
+    """Yield the key and the result of each recording, in order."""
     size = int(np.clip(len(asked) // 32, *GROUP)) if n_jobs != 1 and len(asked) >= MANY else 1
     predictors = {id(predictor): predictor for predictor, _ in asked}
     with on_cluster(scheduler, *predictors.values()):
@@ -186,7 +187,7 @@ def _handed_out(asked, n_jobs, scheduler, known, choices):
 
 
 def _groups(asked, size, known, choices, elsewhere):
-    """Yield a Predictor, and a list of source, key and what is known of it, for each task."""
+    """Yield a Predictor, and a list of source, key and known result, for each task."""
     for _, own in groupby(asked, key=lambda pair: id(pair[0])):
         own = [*own]
         for i in range(0, len(own), size):
@@ -201,7 +202,7 @@ def _groups(asked, size, known, choices, elsewhere):
 
 
 def _recognised(predictor, group, choices):
-    """The key of each recording of a task, and what is found in it: list of pairs."""
+    """The key and the result of each recording of a task: list of pairs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AudioWarning)  # silence is reported as no-speech
         return [(key, found or _one(predictor, source, choices)) for source, key, found in group]
@@ -215,17 +216,17 @@ def _one(predictor, source, choices):
 
 
 class Journal:
-    """Keeps what is found beside the file that it is written to, until that is complete.
+    """Stores results beside the file that they are written to, until that is complete.
 
-    A recording is known by its content, and by what the model answers to a probe: neither new names
-    nor another order matter, and nothing is taken from another model or other choices.
+    A result is found by the content of the recording, the predictions of the model for a test
+    input, and the choices: names and order may change, the model and the choices may not.
 
     Parameters
     ----------
     path : path
-        Of the results; the journal's has the ending .resume.
+        Of the results; that of the journal ends in .resume.
     resume : bool
-        Read what an interrupted run has left; else it is discarded.
+        Read the results of an interrupted run; False discards them.
 
     Attributes
     ----------
@@ -238,15 +239,23 @@ class Journal:
         if resume and self.path.exists():
             with open_file(self.path) as file:
                 for line in file:
-                    with suppress(ValueError, TypeError):  # a line that was cut off
+                    with suppress(ValueError, TypeError):  # an incomplete line
                         key, found = json.loads(line)
                         self.found[key] = found
         self._file = self.path.open("a" if resume else "w", encoding="utf-8")
-        self._file.write("\n" * bool(self.found))  # ends a line that was cut off
+        self._file.write("\n" * bool(self.found))  # ends an incomplete line
         self._written = set(self.found)
 
     def key(self, predictor, source, choices):
-        """What is the same for the same content, model and choices: str, or None if unreadable."""
+        """A key of content, model and choices: str, or None if the source is unreadable.
+
+        Parameters
+        ----------
+        predictor : Predictor
+        source : path or Segment
+        choices : dict
+            See `recognise_recording`.
+        """
         if id(predictor) not in self._models:
             self._models[id(predictor)] = _answer_to_probe(predictor)
         part = isinstance(source, Segment)
@@ -262,21 +271,33 @@ class Journal:
         return digest.hexdigest()
 
     def add(self, key, found):
-        """Keep what is found, unless it is an error, which is tried again."""
+        """Store a result. Errors aren't stored, so that they are tried again.
+
+        Parameters
+        ----------
+        key : str, or None
+        found : dict
+            See `recognised`.
+        """
         if key is not None and key not in self._written and "error" not in found:
             self._written.add(key)
             self._file.write(f"{json.dumps([key, found])}\n")
             self._file.flush()
 
     def close(self, complete):
-        """Close the journal, and remove it if the results are complete."""
+        """Close the journal, and remove it if the results are complete.
+
+        Parameters
+        ----------
+        complete : bool
+        """
         self._file.close()
         if complete:
             self.path.unlink(missing_ok=True)
 
 
 def _answer_to_probe(predictor):
-    """Labels and rounded answers to a probe: tuple."""
+    """Labels and rounded predictions for a test input: tuple."""
     X = predictor.features(load_audio(probe_sound(), orig_sr=SAMPLE_RATE))
     answers = predictor.probabilities(X) if predictor.classification else predictor.scores(X)
     return *predictor.emotions, *predictor.targets, *np.ravel(answers).round(6).tolist()

@@ -1,7 +1,7 @@
-"""What every module needs: checked names and text, one gate for files, command lines, moved names.
+"""What every module needs: checks of names and text, safe opening of files, command lines.
 
-Whatever opens a file that a user, a table or another file names does so by `open_file`, whatever
-prints a name or a label does so by `printable`, and every command line runs in `guarded`.
+Files that a user, a table or another file names are opened by `open_file`; names and labels are
+printed through `printable`; every command line runs in `guarded`.
 """
 
 import argparse
@@ -30,15 +30,16 @@ try:
 except ImportError:  # on Windows
     fcntl = None
 
-ERRORS = ImportError, ValueError, OSError  # that a user can mend
+ERRORS = ImportError, ValueError, OSError  # those that a user can do something about
 SIGNALS = [getattr(signal, s) for s in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, s)]
 REPEATED = 1.0  # seconds; `timeout` and process managers send the same signal twice
 TEMPORARY = f".ser-{zlib.crc32(platform.node().encode()):08x}-"
-"""How temporary files begin: a lock of another machine on the same disk may not be seen here."""
+"""Prefix of temporary files. It differs by machine: a lock that another machine holds on the same
+disk may be invisible here."""
 LONGEST_LABEL = 200  # characters
 HERE, OWN_WARNINGS = Path(__file__).parent, "SER_OWN_WARNINGS"
 READABLE = "\u200c\u200d\u00a0\u3000"
-"""Characters that no terminal acts upon and that Python calls unprintable: joiners, wide spaces."""
+"""Characters that Python calls unprintable but that are harmless: joiners, wide spaces."""
 
 
 def check_name(name, legal, what):
@@ -49,12 +50,12 @@ def check_name(name, legal, what):
     name : str
     legal : iterable of str
     what : str
-        What the name is of, for the message.
+        Kind of thing that is named, for the message.
 
     Raises
     ------
     ValueError
-        If it isn't; the message names the legal set and the nearest match.
+        For any other name; the message lists the legal ones and suggests the nearest.
 
     Examples
     --------
@@ -78,12 +79,12 @@ def check_names(names, legal, what):
     names : sequence of str, or one str
     legal : sequence of str
     what : str
-        What one of them is a name of, for the message.
+        Kind of thing that is named, for the message.
 
     Raises
     ------
     ValueError
-        For an unknown name, or for none at all.
+        For an unknown name, or if there is none.
 
     Examples
     --------
@@ -108,12 +109,12 @@ def renamed(options, legal, former, what="option"):
     former : dict of str to str
         Former name to the present one.
     what : str
-        What a name is of, for the message; default "option".
+        Kind of thing that is named, for the message; default "option".
 
     Raises
     ------
     TypeError
-        For a name that is neither; it names the legal ones and the nearest.
+        For any other name; the message lists the legal ones and suggests the nearest.
 
     Examples
     --------
@@ -133,17 +134,18 @@ def renamed(options, legal, former, what="option"):
 
 
 def printable(text, kept=""):
-    """Text for a terminal, a warning or an error: str, in which nothing acts but can only be read.
+    """Escape what a terminal would act on, such as control characters: str.
 
     Control characters, line breaks, changes of direction and undecodable bytes become \\x1b, \\n,
-    \\u202e, \\udcff. Letters of all languages stay.
+    \\u202e, \\udcff. Letters of all languages stay. Used for all text from outside that goes to a
+    terminal, a warning or an error.
 
     Parameters
     ----------
     text : object
-        Such as the name of a file, a label, or what somebody has written in a file.
+        Such as a file name, a label or the content of a file.
     kept : str
-        Characters that stay, too, such as a line break.
+        Characters that aren't escaped, such as a line break.
 
     Examples
     --------
@@ -160,10 +162,10 @@ def printable(text, kept=""):
 
 
 def folded(text):
-    """A label or the name of a speaker as it is compared with others: str.
+    """Normalise a label or the name of a speaker for comparison: str.
 
-    In NFC, for a Mac writes the names of files in NFD; without spaces around it; in lower case, not
-    in `str.casefold`, which would show Spaß as spass.
+    NFC (macOS writes file names in NFD), without surrounding spaces, in lower case. Not
+    `str.casefold`, which would show Spaß as spass.
 
     Parameters
     ----------
@@ -178,12 +180,12 @@ def folded(text):
 
 
 def is_label(text):
-    """Whether a text is a short line without control characters, as labels and speakers are: bool.
+    """Whether a text may be a label or a speaker, a short line without control characters: bool.
 
     Parameters
     ----------
     text : object
-        Bytes of a file name that aren't Unicode are no fault.
+        Undecodable bytes of a file name (surrogate escapes) are allowed.
     """
     if not isinstance(text, str) or len(text) > LONGEST_LABEL:
         return False
@@ -192,7 +194,7 @@ def is_label(text):
 
 
 def check_label(label, what):
-    """Return a label, or the name of a speaker or a corpus, if it `is_label`.
+    """Return a label, or the name of a speaker or a corpus, if `is_label` accepts it.
 
     Parameters
     ----------
@@ -203,13 +205,13 @@ def check_label(label, what):
     Raises
     ------
     ValueError
-        If it isn't.
+        If it is long, has several lines or holds control characters.
     """
     if is_label(label):
         return label
     raise ValueError(
-        f"{printable(what)} is one line of at most {LONGEST_LABEL} characters, none of them a "
-        f"control character; got {printable(repr(label))[:LONGEST_LABEL]}. Rename it."
+        f"{printable(what)} must be one line of at most {LONGEST_LABEL} characters without "
+        f"control characters; got {printable(repr(label))[:LONGEST_LABEL]}. Rename it."
     )
 
 
@@ -217,17 +219,17 @@ def check_label(label, what):
 
 
 class SourceError(OSError):
-    """What can't be read as a file: `strerror` says why and what to do, `str` names it, too."""
+    """A path that can't be read as a file; `strerror` has the reason, `str` the path with it."""
 
     def __str__(self):
         return f"{str(self.args[0])!r} {self.strerror}"
 
 
 def open_file(path, limit=None, buffering=-1):
-    """Open a regular file for reading: the gate for all files whose names come from outside.
+    """Open a regular file for reading; to be used for all names that come from outside.
 
-    A device may never end and a FIFO never begin, so they aren't opened. What is no file and yet
-    wanted (stdin, a pipe, an open file) goes through `audio.copy_stream`, which has limits.
+    Devices and FIFOs aren't opened: reading them may never end. `audio.copy_stream` reads stdin,
+    pipes and open files, within limits.
 
     Parameters
     ----------
@@ -244,14 +246,14 @@ def open_file(path, limit=None, buffering=-1):
     Raises
     ------
     SourceError
-        If it isn't a regular file, or too large.
+        If it isn't a regular file, or is too large.
     OSError
-        If it isn't there, or may not be read.
+        If it doesn't exist, or may not be read.
     """
     _check_regular(path, os.stat(path), limit)  # noqa: PTH116  (opening a device may start it)
     file = open(path, "rb", buffering, opener=_without_waiting)  # noqa: SIM115
     try:
-        _check_regular(path, os.fstat(file.fileno()), limit)  # it may be another one by now
+        _check_regular(path, os.fstat(file.fileno()), limit)  # it may have been replaced
     except BaseException:
         file.close()
         raise
@@ -268,7 +270,7 @@ def _check_regular(path, status, limit):
     if not stat.S_ISREG(status.st_mode):
         raise SourceError(path, "isn't a regular file; give a file, or pipe its content in")
     if limit is not None and status.st_size > limit:
-        raise SourceError(path, f"has {status.st_size:,} bytes; {limit:,} are the most")
+        raise SourceError(path, f"has {status.st_size:,} bytes; the limit is {limit:,}")
 
 
 def read_file(path, limit):
@@ -279,9 +281,14 @@ def read_file(path, limit):
     path : path
     limit : int
         Bytes; a larger file is refused.
+
+    Raises
+    ------
+    SourceError, OSError
+        As `open_file` does; also if the file grows while it is read.
     """
     with open_file(path, limit) as file:
-        size = os.fstat(file.fileno()).st_size  # memory for all that is asked for is taken at once
+        size = os.fstat(file.fileno()).st_size  # read(n) allocates n bytes at once
         data = file.read(min(limit, size) + 1)  # it may have grown
     if len(data) > size:
         raise SourceError(path, "grows while it is read; try again")
@@ -290,15 +297,15 @@ def read_file(path, limit):
 
 @contextmanager
 def replacing(path):
-    """A temporary path beside `path` that takes its place only if the block succeeds.
+    """Context manager: a temporary path that replaces `path` only if the block succeeds.
 
-    What a process that was killed in such a block has left in the folder is removed by the next
-    process that writes there.
+    Temporary files of processes that were killed in the block are removed by the next process that
+    writes to the same folder.
 
     Parameters
     ----------
     path : path
-        Folders on the way are made.
+        Missing folders are made.
 
     Examples
     --------
@@ -324,7 +331,7 @@ def replacing(path):
 
 @contextmanager
 def _advising(path):
-    """A block whose errors name the file that was to be written, and say what to do."""
+    """Context manager: errors of the block name the file to be written, and say what to do."""
     try:
         yield
     except OSError as error:
@@ -333,16 +340,16 @@ def _advising(path):
 
 
 def writable(folder, *parts):
-    """A path in a folder to which files can be written: Path; else None, and a warning.
+    """A path in a folder, if files can be written there: Path; else None, with a warning.
 
-    It is for what is worth having, but no reason to lose what has been computed.
+    For optional files such as caches: failing to write them must not lose a result.
 
     Parameters
     ----------
     folder : path, or None
-        Made if need be. None stays None.
+        Made if need be. None returns None.
     *parts : str
-        Of the path below it.
+        Parts of the path below `folder`.
     """
     if folder is None:
         return None
@@ -360,7 +367,7 @@ def writable(folder, *parts):
 
 
 def _temporary(folder):
-    """A new file, and its handle, which marks it as in use: by a lock, which ends with us."""
+    """A new file and its handle, locked while it is in use; the lock ends with the process."""
     while True:
         handle, name = tempfile.mkstemp(dir=folder, prefix=TEMPORARY)
         locked = _locked(handle, name)
@@ -373,9 +380,9 @@ def _temporary(folder):
 
 @lru_cache
 def _sweep(folder):
-    """Remove the temporary files that nobody has locked: those of processes that were killed."""
+    """Remove temporary files without a lock: those of processes that were killed."""
     for path in folder.glob(f"{TEMPORARY}*") if os.name == "posix" else ():
-        with suppress(OSError):  # another one sweeps, too
+        with suppress(OSError):  # another process may remove it first
             if path.lstat().st_uid == os.getuid() and path.is_file():
                 handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
                 try:
@@ -386,9 +393,9 @@ def _sweep(folder):
 
 
 def _locked(handle, path):
-    """Lock an open file until it is closed: whether it is ours now, and `path` still its name.
+    """Lock an open file until it is closed; whether that worked and `path` is still its name: bool.
 
-    None where files can't be locked, as on Windows and in some networks.
+    None where files can't be locked, as on Windows and on some network file systems.
     """
     if fcntl is None:
         return None
@@ -403,9 +410,9 @@ def _locked(handle, path):
 
 @contextmanager
 def temporary_folder():
-    """A folder in the system's temporary one that lasts as long as the block: Path.
+    """Context manager: a new folder in the system's temporary one, removed after the block: Path.
 
-    That of `tempfile.TemporaryDirectory` stays if Ctrl-C comes between making and noting it.
+    `tempfile.TemporaryDirectory` leaves its folder behind if Ctrl-C comes while it is being made.
 
     Raises
     ------
@@ -421,12 +428,12 @@ def temporary_folder():
 
 
 def private_folder():
-    """A folder in the system's temporary one for code that the processes of a user share: Path.
+    """A folder in the system's temporary one for compiled code that a user's processes share: Path.
 
     Raises
     ------
     OSError
-        If it can't be made, or if another user may have put something there, which would be run.
+        If it can't be made, or if another user could have put code there.
     """
     if not hasattr(os, "getuid"):
         raise OSError("on Windows the user's own folder for caches is there")
@@ -434,13 +441,13 @@ def private_folder():
     folder.mkdir(mode=0o700, exist_ok=True)
     facts = folder.lstat()
     if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
-        raise PermissionError(f"{folder} isn't this user's alone")
+        raise PermissionError(f"{folder} doesn't belong to this user alone; remove it")
     return folder
 
 
 @contextmanager
 def alone(path):
-    """A block that no other process or thread is in, by this function, with the same path.
+    """Context manager: lock a path, so that no other process or thread is in a block with it.
 
     Parameters
     ----------
@@ -450,7 +457,7 @@ def alone(path):
     Raises
     ------
     OSError
-        If another one is.
+        If another process or thread has locked it.
     """
     with _advising(path):
         handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
@@ -463,29 +470,29 @@ def alone(path):
 
 
 def check_clock():
-    """Raise OSError if the clock says a date that zip files, and so models, can't have.
+    """Raise OSError if the clock shows a date that zip files, and so model files, can't store.
 
-    A machine without a battery starts in 1970.
+    Machines without a battery for their clock start in 1970.
     """
     if (year := time.localtime(time.time()).tm_year) < 1980:
-        raise OSError(f"the clock of this machine says {year}: set it, models can't be saved then")
+        raise OSError(f"the clock of this machine shows {year}; set it, or models can't be saved")
 
 
 # command lines
 
 
 class _Quiet:
-    """What `quiet_stderr` shares among threads: the descriptor belongs to the whole process."""
+    """State of `quiet_stderr` that threads share: the descriptor belongs to the whole process."""
 
     lock, n_inside, kept = threading.Lock(), 0, None
 
 
 @contextmanager
 def quiet_stderr():
-    """A block in which nothing reaches file descriptor 2, not even what C and C++ code writes.
+    """Context manager: discard all output to file descriptor 2, also that of C and C++ code.
 
-    Threads may be in it at the same time: the first one takes the descriptor away, the last one
-    puts it back.
+    Several threads may be in it at the same time: the first one redirects the descriptor, the last
+    one restores it.
     """
     with _Quiet.lock:
         _Quiet.n_inside += 1
@@ -528,11 +535,11 @@ def complain(program, error):
 
 
 def end_at_interrupt(program):
-    """Make Ctrl-C end the process in one line with exit code 130, until `guarded` takes over.
+    """Make Ctrl-C end the process with one line and exit code 130, until `guarded` takes over.
 
-    A program calls this before its imports, which take seconds and have nothing to clean up: they
-    take a sixth less time without garbage collection, which waits for `guarded`, too. It leaves a
-    process alone that ignores Ctrl-C, as one in the background of a shell does.
+    A program calls this before its imports, which take seconds and have nothing to clean up. It
+    also stops garbage collection until `guarded` runs: imports take a sixth less time without it.
+    A process that ignores Ctrl-C, as in the background of a shell, goes on ignoring it.
 
     Parameters
     ----------
@@ -542,7 +549,7 @@ def end_at_interrupt(program):
 
     def end(*_):
         os.write(2, f"{program}: interrupted\n".encode())
-        os._exit(130)  # an exception could be lost in the import of some library
+        os._exit(130)  # a library could catch an exception during its import
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, end)
@@ -553,21 +560,22 @@ end_at_interrupt.handler = signal.default_int_handler
 
 
 def guarded(program, work, *args, advice=""):
-    """Run a command line, and end it in one line whatever ends it: int, the exit code.
+    """Run a command line; errors and signals end it with one line: int, the exit code.
 
-    It is 0 only for success, 1 for an error (one of `ERRORS`), and 128 and the number of the signal
-    for `SIGNALS`: 130 after Ctrl-C, 143 after SIGTERM, 129 for a terminal that was closed. Signals
-    raise KeyboardInterrupt, so that temporary files are removed on the way.
+    It is 0 only for success, 1 for an error (one of `ERRORS`), and 128 plus the signal's number for
+    `SIGNALS`: 130 after Ctrl-C, 143 after SIGTERM, 129 after the terminal was closed. Signals raise
+    KeyboardInterrupt, so that temporary files are removed.
 
     Parameters
     ----------
     program : str
+        Name for messages.
     work, *args : callable that returns the exit code (or None for 0), and its arguments
     advice : str
-        What to do after a signal.
+        What to do after a signal, printed with its line.
     """
     if not gc.isenabled():
-        gc.freeze()  # what was imported stays, so nobody has to look through it again
+        gc.freeze()  # what was imported stays, so the collector needn't search it
         gc.enable()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns where $HOME is read-only
     if getattr(sys.stdout, "errors", None) == "strict":  # what it can't encode is escaped
@@ -590,9 +598,9 @@ def guarded(program, work, *args, advice=""):
 
 
 def show_own_warnings():
-    """Where a command line runs, and in its worker processes: show this project's warnings only.
+    """Show the warnings of this project only, in a command line and in its worker processes.
 
-    Those of libraries speak of code and settings that the users of a command don't know.
+    Warnings of libraries are about code and settings that the users of a command don't know.
     """
     if OWN_WARNINGS in os.environ:
         warnings.showwarning = _shown_if_own
@@ -600,7 +608,7 @@ def show_own_warnings():
 
 @contextmanager
 def _own_warnings():
-    """A block of a program of ours that shows its own warnings only."""
+    """Context manager: show this project's warnings only, if the program is one of its own."""
     before, program = warnings.showwarning, Path(sys.argv[0]).resolve()
     ours = program.is_file() and program.parent == HERE  # else it is a test, whose warnings count
     try:
@@ -622,7 +630,7 @@ def _shown_if_own(message, *_, **__):
 
 @contextmanager
 def _interrupted_by_signals():
-    """A block in which `SIGNALS` that nobody else handles are Ctrl-C: dict of those that came."""
+    """Context manager: `SIGNALS` without a handler act like Ctrl-C; dict of those that came."""
     received = {}
 
     def stop(number, _):
@@ -648,16 +656,16 @@ def _interrupted_by_signals():
 
 
 def moved(module, places):
-    """Make the `__getattr__` of a module for names that now live elsewhere (PEP 562): function.
+    """Make a module's `__getattr__` for names that moved to other modules (PEP 562): function.
 
     The other module is imported when one of the names is first used.
 
     Parameters
     ----------
     module : str
-        `__name__` of the module that once had them.
+        `__name__` of the module that had the names.
     places : dict of str to str
-        Module to the names that it has now, separated by spaces; "old=new" for a new name.
+        New module to its names, separated by spaces; "old=new" for a renamed one.
 
     Examples
     --------

@@ -1,12 +1,12 @@
-"""Labelled clips where they lie: a DataFrame, CSV, JSON Lines, audformat, or a folder.
+"""Read labelled clips from a DataFrame, CSV, JSON Lines, audformat, or a folder.
 
     from clip_tables import read_table
 
     rows = read_table("clips.csv")            # columns path, emotion, speaker, corpus, ...
     rows = read_table(frame, columns={"path": "my column"}, label_map="german")
-    EmotionRecognizer(data="clips.csv").train()      # so do fit, evaluate, predict, and --data
+    EmotionRecognizer(data="clips.csv").train()      # also fit, evaluate, predict, and --data
 
-Every way in which a table can be wrong has one sentence, which names rows and says what to do.
+Every error in a table gives a message that names rows and says what to do.
 """
 
 import datetime
@@ -42,10 +42,10 @@ from tables import (
 )
 
 NAMED = 5  # rows that a message names
-SIMILAR = 0.85  # of `difflib`: from here on two labels look alike
-MANY = 2000  # speakers: a fifth of so many has the labels in their proportions by chance
-RARE = 5  # times as frequent is the label that was meant
-LONGEST = 100  # seconds: whole numbers with a longer median are taken for milliseconds
+SIMILAR = 0.85  # ratio of `difflib` from which two labels count as similar
+MANY = 2000  # speakers; a random fifth of so many needs no stratification
+RARE = 5  # a similar label that is this many times as frequent is the right spelling
+LONGEST = 100  # seconds; whole numbers with a longer median are taken for milliseconds
 
 TIMES, WEB = ("start", "end"), ("http://", "https://", "s3://")
 ODD = ("//", "./", "\\") if os.sep == "/" else ("/", "..")  # in paths that aren't plain
@@ -67,7 +67,7 @@ class Labelled:
     rows : DataFrame (n_clips,)
         See `read_table`.
     name : str
-        Where they are from, for messages.
+        Their source, for messages.
     """
 
     rows: pd.DataFrame
@@ -81,7 +81,7 @@ class Labelled:
     __hash__ = None
 
     def emotions(self, wanted=None):
-        """All labels, or those that are wanted, as they are spelled here: list of str.
+        """All labels, or the given ones, in the spelling of the table: list of str.
 
         Parameters
         ----------
@@ -90,7 +90,7 @@ class Labelled:
         Raises
         ------
         ValueError
-            For one that no clip has.
+            For a label that no clip has.
         """
         there = {folded(label): label for label in sorted(self.rows["emotion"].unique())}
         if wanted is None:
@@ -114,43 +114,43 @@ def read_table(source, *, columns=None, label_map=None, target="emotion", root=N
         (https://audeering.github.io/audformat), or a folder of recordings that are named
         <speaker>_..._<emotion>.wav.
     columns : dict of str to str, optional
-        Name below to the column's own, where it isn't one of `NAMES`.
+        Name (see Returns) to that of the column in the table, if it isn't one of `NAMES`.
     label_map : dict of str to (str or None), or str, optional
-        Label to the one that is wanted, None to leave its clips out. Or the name of a language
+        Label to its replacement, None to leave its clips out. Or the name of a language
         (`parameters.LABEL_WORDS`) or of a corpus (its codes). Other labels stay.
     target : str, list of str or None
-        The columns to learn: "emotion", or columns of numbers. None: paths are enough.
+        What models learn: "emotion", or columns of numbers. None: only paths are required.
     root : path, optional
-        Where relative paths start. Default: the folder of the file; for a DataFrame the working
+        Base of relative paths. Default: the folder of the file; for a DataFrame the working
         directory.
     table : str or list of str, optional
-        Tables of a database in audformat. Default: those that have the target; of splits if any.
+        Tables of a database in audformat. Default: those with the target; of splits if any.
 
     Returns
     -------
     DataFrame (n_clips,)
         path : absolute.
-        emotion, or the targets : labels, or floats. A label or speaker has one spelling, however it
-        is written (see `checks.folded`).
-        speaker : where there is no such column, each recording counts as one, and no protocol
+        emotion, or the targets : labels, or floats. Spellings of labels and speakers are unified
+        (see `checks.folded`).
+        speaker : without such a column each recording counts as its own speaker, and no protocol
         claims that training and test have different speakers.
         corpus : default the name of the file.
-        And those that were found of partition ("train" or "test"; dev counts as train, or as test
-        if there is no other test), start and end (float seconds, nan at the borders of the
-        recording), language, gender ("female", "male", "unknown") and sentence.
+        Also, if the table has them, partition ("train" or "test"; dev counts as train, or as test
+        if there is no other test), start and end (float seconds, NaN for those of the recording),
+        language, gender ("female", "male", "unknown") and sentence.
 
     Raises
     ------
     ValueError
-        If the table can't be used. Times are seconds, hh:mm:ss.s or Timedelta. What may be
-        something else is refused: mm:ss, decimal commas, whole numbers like milliseconds.
+        If the table can't be used. Times are seconds, hh:mm:ss.s or Timedelta; ambiguous ones are
+        refused: mm:ss, decimal commas, whole numbers that look like milliseconds.
     FileNotFoundError
         If there is no such file, folder or recording.
 
     Warns
     -----
     UserWarning
-        Of rows that are listed twice, labels that look alike, an emotion of one clip, speakers.
+        About repeated rows, similar labels, emotions with one clip, missing or single speakers.
 
     Examples
     --------
@@ -160,7 +160,7 @@ def read_table(source, *, columns=None, label_map=None, target="emotion", root=N
     """
     sources = source if isinstance(source, (list, tuple)) else [source]
     if not sources:
-        raise ValueError("No table given.")
+        raise ValueError("No table given; pass one or more.")
     targets = [target] if isinstance(target, str) or target is None else list(target)
     tables, names = [], []
     for own in sources:
@@ -180,17 +180,17 @@ def read_table(source, *, columns=None, label_map=None, target="emotion", root=N
 
 
 def read_data(data, columns=None, label_map=None, target=None):
-    """Read tables, unless they are read already: Labelled; None for None.
+    """Read tables, unless they have been read already: Labelled; None for None.
 
     Parameters
     ----------
     data, columns, label_map
         See `read_table`.
     target : str or list of str, optional
-        Columns of numbers to learn; the clips have no emotions then, but "".
+        Columns of numbers to learn; the emotions of the clips are "" then.
     """
     if data is None and (columns or label_map):
-        raise ValueError("columns and label_map are for the table of data: give that, too.")
+        raise ValueError("columns and label_map belong to a table: pass data, too.")
     if data is None or isinstance(data, Labelled):
         return data
     if isinstance(data, pd.DataFrame) and CHECKED in data.attrs:
@@ -217,14 +217,14 @@ def chosen_corpora(data, corpora=None):
 
 
 def with_partition(rows, random_state=0):
-    """Rows with a column partition: their own, or speakers that are drawn for the test: DataFrame.
+    """Rows with a column partition: their own, or a random draw of test speakers: DataFrame.
 
     Parameters
     ----------
     rows : DataFrame (n_clips,)
         See `read_table`.
     random_state : int
-        Seed; a fifth of the speakers is drawn.
+        Seed; a fifth of the speakers is drawn for the test.
 
     Raises
     ------
@@ -236,7 +236,7 @@ def with_partition(rows, random_state=0):
         if lacking:
             raise ValueError(
                 f"The column partition has no {lacking[0]} clips. Mark some, or leave the column "
-                "out: then speakers are drawn for the test. fit(table) learns from all clips."
+                "out: then test speakers are drawn at random. fit(table) learns from all clips."
             )
     else:
         groups = speaker_groups(rows)
@@ -253,11 +253,11 @@ def with_partition(rows, random_state=0):
     return rows.sort_values("partition", ascending=False, kind="stable", ignore_index=True)
 
 
-# to one form
+# columns
 
 
 def _canonical(source, columns, label_map, targets):
-    """The rows of a source, checked: DataFrame as `read_table` returns it."""
+    """The rows of a source, checked, in the form of `read_table`: DataFrame."""
     if source.cells.empty:
         raise ValueError(f"{source.name} has no rows.")
     own = _own_names(source, columns or {}, targets)
@@ -299,7 +299,7 @@ def _canonical(source, columns, label_map, targets):
 class _Texts(NamedTuple):
     """A column of texts."""
 
-    codes: np.ndarray  # of each row, indices of values
+    codes: np.ndarray  # for each row an index of values
     values: list
 
     def each(self):
@@ -307,16 +307,16 @@ class _Texts(NamedTuple):
         return np.array([*self.values, None], dtype=TEXT)[self.codes]
 
     def map(self, change):
-        """The texts changed one by one: _Texts."""
+        """Apply a function to each text: _Texts."""
         return _Texts(self.codes, [change(text) for text in self.values])
 
     def where(self, holds):
-        """Which rows have a text for which something holds: ndarray of bool."""
+        """Which rows have a text for which `holds` is true: ndarray of bool."""
         return np.array([*map(holds, self.values)], dtype=bool)[self.codes]
 
 
 def _refuse(source, bad, what, advice, shown=None, kind=ValueError):
-    """Raise an error that names the first rows that are bad, if any."""
+    """Raise an error that names the first bad rows, if there are any."""
     bad = np.asarray(bad)
     if not bad.any():
         return
@@ -334,7 +334,7 @@ def _refuse(source, bad, what, advice, shown=None, kind=ValueError):
 
 
 def _own_names(source, columns, targets):
-    """Name of ours to the column's own: dict."""
+    """Canonical name to that of the column: dict."""
     there = [*source.cells.columns]
     by_name = {}
     for column in there:
@@ -353,7 +353,7 @@ def _own_names(source, columns, targets):
             own = by_name[name]
         if len(own) > 1 and name in ("path", "emotion", "speaker", "start", "end", *targets):
             raise ValueError(
-                f"{source.name}: {name} may be column {' or '.join(map(repr, own))}. Say which by "
+                f"{source.name}: {name} may be column {' or '.join(map(repr, own))}. Choose one by "
                 f"columns={{{name!r}: {own[0]!r}}}, or rename the others."
             )
         found[name] = own[0]
@@ -361,27 +361,27 @@ def _own_names(source, columns, targets):
         is_start = "start" not in found and "duration" in found
         if not is_start and "start" not in found:
             raise ValueError(
-                f"{source.name}: the column 'offset' may be a start or an end. Say which by "
-                "columns={'start': 'offset'}."
+                f"{source.name}: the column 'offset' may be a start or an end. Choose by "
+                "columns={'start': 'offset'} or columns={'end': 'offset'}."
             )
         found["start" if is_start else "end"] = by_name["offset"][0]
     for name in ("path", *filter(None, targets)):
         if name not in found:
             raise ValueError(
                 f"{source.name} has no column {name}, nor one of its usual names; it has "
-                f"{', '.join(map(printable, there)) or 'none'}. Say which it is by "
+                f"{', '.join(map(printable, there)) or 'none'}. Choose one by "
                 f"columns={{{name!r}: ...}}."
             )
     return found
 
 
 def _texts(source, column):
-    """A column as text, stripped and in NFC, "" where it is empty: _Texts."""
+    """A column as text, stripped and in NFC, "" for empty cells: _Texts."""
     values = source.cells[column]
     if isinstance(values, pd.DataFrame):
         raise ValueError(f"{source.name} has several columns {column!r}. Rename all but one.")
     values = values.astype(TEXT).to_numpy()
-    what, advice = f"no text in {column!r}", "Give a text in each row."
+    what, advice = f"no text in {column!r}", "Each row needs text there."
     try:
         codes, unique = pd.factorize(values)
     except TypeError:  # lists and the like
@@ -394,7 +394,7 @@ def _texts(source, column):
 
 
 def _text(value):
-    """One cell as text; None for what is none."""
+    """One cell as text; None for other types."""
     if isinstance(value, str):
         text = QUOTED.sub(r"\1", value) if "'" in value else value
         return unicodedata.normalize("NFC", text.strip())
@@ -406,7 +406,7 @@ def _text(value):
 
 
 def _spelled(source, texts, column):
-    """Texts in one spelling each, all of them fit to be labels: _Texts."""
+    """Texts with unified spellings, all of them valid labels: _Texts."""
     what = f"no short line of plain text in {column!r}"
     bad = texts.where(lambda text: not _is_unicode(text))
     _refuse(source, bad, what, "Save the file as CSV UTF-8.", texts)
@@ -425,14 +425,14 @@ def _is_unicode(text):
 
 
 def _labels(source, texts, label_map, column):
-    """Labels in one spelling, mapped, None for those to leave out: ndarray of str."""
+    """Labels, spelling unified, mapped, None for those to leave out: ndarray of str."""
     cells = source.cells[column]
     if len({isinstance(value, str) for value in pd.unique(cells.dropna().to_numpy())}) == 2:
         odd = [not isinstance(value, str) for value in cells]
         advice = "Give one kind of label, or name another column by columns=."
         _refuse(source, odd, f"numbers among the words in {column!r}", advice, texts)
     bad = texts.where(lambda text: folded(text) in EMPTY)
-    _refuse(source, bad, f"no label in {column!r}", "Fill them in, or take the rows out.")
+    _refuse(source, bad, f"no label in {column!r}", "Fill them in, or delete the rows.")
     texts = _spelled(source, texts, column)
     given = _mapping(label_map, [text for text in texts.values if text])
     nine = {folded(own): own for own in AVAILABLE_EMOTIONS}
@@ -448,7 +448,7 @@ def _labels(source, texts, label_map, column):
 
 
 def _mapping(label_map, labels):
-    """Folded label to the one that is wanted, or None: dict."""
+    """Folded label to its replacement, or None: dict."""
     if label_map is None:
         return {}
     if isinstance(label_map, str):
@@ -468,13 +468,13 @@ def _mapping(label_map, labels):
 def _numbers(source, column):
     """A column of numbers: ndarray of float."""
     values = pd.to_numeric(source.cells[column], errors="coerce").to_numpy(dtype=float)
-    what, advice = f"no number in {column!r}", "Fill them in, or take the rows out."
+    what, advice = f"no number in {column!r}", "Fill them in, or delete the rows."
     _refuse(source, ~np.isfinite(values), what, advice, source.cells[column].to_numpy())
     return values
 
 
 def _unknown_speaker(path):
-    """A name for whoever speaks in a recording, the same in all tables: str."""
+    """A name for the unknown speaker of a recording, the same in all tables: str."""
     return f"{NO_SPEAKER}{hashlib.sha1(os.fsencode(path)).hexdigest()[:12]}"
 
 
@@ -491,13 +491,13 @@ def _partitions(source, texts):
 
 
 def _paths(source, texts):
-    """Absolute paths of files that are there: _Texts."""
+    """Absolute paths of existing files: _Texts."""
     bad = texts.where(lambda text: not text)
-    _refuse(source, bad, "no path", "Fill them in, or take the rows out.")
+    _refuse(source, bad, "no path", "Fill them in, or delete the rows.")
     bad = texts.where(lambda text: "\0" in text or text.startswith(WEB))
-    advice = "Give paths of files; what is on the web has to be downloaded first."
-    _refuse(source, bad, "no path of a file", advice, texts)
-    folder = os.path.abspath(source.root)  # noqa: PTH100  (a million times, Path takes long)
+    advice = "Give paths of files; download recordings from the web first."
+    _refuse(source, bad, "not the path of a file", advice, texts)
+    folder = os.path.abspath(source.root)  # noqa: PTH100  (Path is slow for a million rows)
     given = texts.values
     found = existing_files(full := _full(folder, given))
     missing = [i for i, path in enumerate(found) if path is None]
@@ -508,7 +508,7 @@ def _paths(source, texts):
     paths = _Texts(texts.codes, found)
     lost = paths.where(lambda path: path is None)
     if lost.any():
-        advice = f"Relative paths start at {printable(folder)}: mend them, or give root=."
+        advice = f"Relative paths start at {printable(folder)}: correct them, or pass root=."
         if hint := file_like(full[texts.codes[lost.argmax()]]):
             advice += f" Did you mean {printable(hint)!r}?"
         _refuse(source, lost, "no such file", advice, texts, FileNotFoundError)
@@ -529,7 +529,7 @@ def _full(folder, paths):
 
 
 def _times(source, own):
-    """Start and end in seconds, nan at the borders of a recording: two ndarrays, or None."""
+    """Start and end in seconds, NaN for those of the recording: two ndarrays, or None."""
     start, end = (_seconds(source, own[name]) if name in own else None for name in ("start", "end"))
     if start is not None and end is None and "duration" in own:
         end = start + _seconds(source, own["duration"])
@@ -540,7 +540,7 @@ def _times(source, own):
     first = np.nan_to_num(start)
     spans = np.column_stack([first, end])
     _refuse(source, first < 0, "a negative start", "Times count from the beginning.", spans)
-    advice = "Mend them; start and end are seconds from the beginning of the recording."
+    advice = "Correct them; start and end are seconds from the beginning of the recording."
     _refuse(source, end <= first, "the end isn't after the start", advice, spans)
     given = np.concatenate([start, end])
     given, lengths = given[~np.isnan(given)], (end - first)[~np.isnan(end)]
@@ -548,13 +548,13 @@ def _times(source, own):
         raise ValueError(
             f"{source.name}: start and end are whole numbers, and half of the segments are longer "
             f"than {np.median(lengths):g} s, so they look like milliseconds, or samples. Give "
-            "seconds: divide the columns, or write whole segments as hh:mm:ss."
+            "seconds: divide the columns; write long segments as hh:mm:ss."
         )
     return start, end
 
 
 def _seconds(source, column):
-    """A column of times as float seconds, nan where it is empty: ndarray."""
+    """A column of times as float seconds, NaN for empty cells: ndarray."""
     values = source.cells[column]
     if values.dtype.kind == "m":
         return values.dt.total_seconds().to_numpy(dtype=float)
@@ -570,7 +570,7 @@ def _seconds(source, column):
 
 
 def _moment(value):
-    """One time in seconds; nan for an empty one, inf for what is none, or may be another."""
+    """One time in seconds; NaN for an empty cell, inf for an invalid or ambiguous one."""
     if isinstance(value, (datetime.timedelta, np.timedelta64)):
         return pd.Timedelta(value).total_seconds()
     if isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)):
@@ -590,14 +590,14 @@ def _moment(value):
 
 
 def _joined(tables):
-    """The rows of all tables: DataFrame. A label has one spelling."""
+    """The rows of all tables, spellings of labels unified: DataFrame."""
     if len(tables) == 1:
         return tables[0].reset_index(drop=True)
     parts = sum("partition" in own for own in tables)
     if parts not in (0, len(tables)):
         raise ValueError(
             "Some of the tables have a column partition, and some have none. Give it to all or to "
-            "none; without it speakers are drawn for the test."
+            "none; without it test speakers are drawn at random."
         )
     rows = pd.concat(tables, ignore_index=True)
     for name in ("emotion", "language", "gender", "sentence"):
@@ -609,7 +609,7 @@ def _joined(tables):
 
 
 def _each_once(rows, name, targets):
-    """Clips that are listed once, with one label; a warning says which are listed again."""
+    """Drop repeated clips, with a warning; refuse clips with several labels."""
     key = [column for column in ("path", "start", "end") if column in rows]
     again = rows.duplicated(key, keep=False)
     if not again.any():
@@ -625,12 +625,12 @@ def _each_once(rows, name, targets):
         ]
         raise ValueError(
             f"{name}: {differ.sum()} rows give one recording several labels: {', '.join(named)}. "
-            "Decide for one, or give start and end if they are of different parts."
+            "Choose one, or give start and end if they belong to different parts."
         )
     listed = rows.duplicated(key)
     paths = ", ".join(printable(Path(path).name) for path in rows.loc[listed, "path"][:NAMED])
     warnings.warn(
-        f"{name}: {listed.sum()} row(s) list a clip again, which counts once: {paths}"
+        f"{name}: {listed.sum()} row(s) repeat a clip, and are left out: {paths}"
         f"{', ...' * bool(listed.sum() > NAMED)}",
         stacklevel=3,
     )
@@ -640,18 +640,18 @@ def _each_once(rows, name, targets):
 def _check_clips(rows, name, targets):
     """Errors and warnings about all clips of a table."""
     if rows.empty:
-        raise ValueError(f"{name}: no clip is left. Mend label_map, which left all of them out.")
+        raise ValueError(f"{name}: label_map leaves all clips out. Correct it.")
     if targets == ["emotion"]:
         _check_labels(rows, name)
     speakers = rows["speaker"].unique()
     if not all_known(rows["speaker"]):
         warn = (
             "there is no column speaker, so each recording counts as its own speaker, and no score "
-            "shows how well new speakers are recognised. columns={'speaker': ...} names it"
+            "shows how well new speakers are recognised. Name it by columns={'speaker': ...}"
         )
     elif len(speakers) == 1:
         warn = (
-            f"all clips are of one speaker, {speakers[0]!r}, so nothing shows how well others are "
+            f"all clips are of one speaker, {speakers[0]!r}, so no score shows how well others are "
             "recognised. Add recordings of others"
         )
     else:
@@ -663,8 +663,8 @@ def _check_labels(rows, name):
     counts = rows["emotion"].value_counts()
     if len(counts) == 1:
         raise ValueError(
-            f"{name}: all {len(rows)} clips have the label {counts.index[0]!r}, and learning takes "
-            "two at least. Add clips of another emotion, or name another column by columns=."
+            f"{name}: all {len(rows)} clips have the label {counts.index[0]!r}, and training needs "
+            "at least two. Add clips of another emotion, or name another column by columns=."
         )
     alone = rows[rows["emotion"].isin(counts.index[counts == 1])]
     if len(alone):
@@ -673,7 +673,7 @@ def _check_labels(rows, name):
             for emotion, path in alone[["emotion", "path"]].iloc[:NAMED].to_numpy()
         ]
         warnings.warn(
-            f"{name}: there is one clip only of {', '.join(named)}"
+            f"{name}: there is only one clip of {', '.join(named)}"
             f"{', ...' * (len(alone) > NAMED)}. It can't be in training and in test: add clips, or "
             "leave it out by label_map={...: None}.",
             stacklevel=4,
@@ -682,14 +682,13 @@ def _check_labels(rows, name):
         pairs = ", ".join(f"{own!r} ({counts[own]}) and {other!r}" for own, other in alike[:NAMED])
         own, other = alike[0]
         warnings.warn(
-            f"{name}: labels that look alike: {pairs}. label_map={{{own!r}: {other!r}}} makes them "
-            "one.",
+            f"{name}: similar labels: {pairs}. label_map={{{own!r}: {other!r}}} makes them one.",
             stacklevel=4,
         )
 
 
 def _alike(counts):
-    """Rare labels, each with one that is nearly the same: list of (rare, other)."""
+    """Rare labels, each with a similar frequent one: list of (rare, other)."""
     found = []
     for own in counts.index[:1000]:
         if own in AVAILABLE_EMOTIONS:

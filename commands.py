@@ -1,10 +1,10 @@
 """The command lines of emotion_recognition.py: train and score, predict, timeline, explain.
 
-All of them, and test.py, get the options that choose a model from `add_model`, and the model itself
-from `recognizer`; the options of adaptation from `add_adapt`, and the adapted model from `adapted`.
+All of them, and test.py, get the options of the model from `add_model`, and the model itself from
+`recognizer`; the options of adaptation from `add_adapt`, and the adapted model from `adapted`.
 """
 
-if __name__ == "__main__":  # Ctrl-C ends it in one line, also while it imports
+if __name__ == "__main__":  # Ctrl-C prints one line, also during the imports
     from checks import end_at_interrupt
 
     end_at_interrupt("emotion_recognition.py")
@@ -62,28 +62,27 @@ from tables import recordings as recordings_of
 from utils import AS_FEATURES, among, encoder_option, names_option, probability_option
 
 MODELS = (*RECIPES, *(name.removesuffix("Classifier") for name in CLASSIFIERS))
-"""Names of recipes: models that are trained when a command line asks for them."""
+"""Names of recipes: models that are trained by the command line that names them."""
 TABLES = ".csv", ".tsv", ".jsonl"
-"""Endings of files that list recordings."""
+"""Suffixes of files that list recordings."""
 TRAINING = ("data", "target", "columns", "label_map", "corpora", "features", "data_dir")
 TRAINING += ("no_balance", "speeds", "noisy", "seed")
-"""Arguments of `add_model` that only a recipe takes."""
+"""Arguments of `add_model` that apply only to a recipe."""
 
 
 # options
 
 
 _MODEL = (
-    "a .ser file (default: the bundled model), or a recipe that is trained first, on real corpora "
-    f"or on what --corpora names: {', '.join(MODELS)}"
+    "a .ser file (default: the bundled model), or a recipe that is trained first, on the corpora "
+    f"of real speech or those of --corpora: {', '.join(MODELS)}"
 )
-_EMOTIONS = "comma-separated: choose among these of the model's; a recipe is trained on them"
+_EMOTIONS = "comma-separated: choose only among these; a recipe is trained on them"
 _ENCODER = (
-    f"the pre-trained encoder that the features take: {BUNDLED} (bundled), PATH.onnx or hf:NAME "
-    "(@6,9 behind it chooses layers), or none; default: the model's. For a model from a file: "
-    "where its encoder is on this machine"
+    f"the pre-trained encoder: {BUNDLED} (bundled), PATH.onnx or hf:NAME (a suffix @6,9 chooses "
+    "layers), or none; default: the model's. For a model from a file: its encoder on this machine"
 )
-_CORPORA = f"comma-separated, out of {', '.join(CORPORA)}; default: the real ones that are there"
+_CORPORA = f"comma-separated, out of {', '.join(CORPORA)}; default: all of real speech"
 
 
 def add_model(parser, model=_MODEL, emotions=_EMOTIONS, corpora=_CORPORA):
@@ -93,7 +92,7 @@ def add_model(parser, model=_MODEL, emotions=_EMOTIONS, corpora=_CORPORA):
     ----------
     parser : argparse.ArgumentParser
     model, emotions, corpora : str
-        The help on these options.
+        Help texts of these options.
     """
     names, number = {"type": names_option, "metavar": "A,B"}, {"type": int, "metavar": "N"}
     add = parser.add_argument
@@ -105,13 +104,13 @@ def add_model(parser, model=_MODEL, emotions=_EMOTIONS, corpora=_CORPORA):
     add("--features", help=f"{known}; default: the model's", **names)
     add_data(parser)
     add("--encoder", type=encoder_option, default=AS_FEATURES, metavar="NAME|none", help=_ENCODER)
-    add("--data-dir", metavar="FOLDER", help="the data folder; else $SER_DATA_DIR, else data/")
+    add("--data-dir", metavar="FOLDER", help="the data folder (default: $SER_DATA_DIR, else data/)")
     add("--no-balance", action="store_true", help="use all clips of each emotion")
-    speeds = "learn from each clip at N other speeds, too, up to 4 (default 0; lstm 2, ensemble 4)"
+    speeds = "also train on each clip at N other speeds, up to 4 (default 0; lstm 2, ensemble 4)"
     add("--speeds", help=speeds, **number)
-    noisy = "learn from N copies of each clip, too, in noise, a room or a telephone line"
+    noisy = "also train on N copies of each clip in noise, in a room or over a telephone line"
     add("--noisy", default=0, help=f"{noisy} (default 0)", **number)
-    add("--seed", default=0, help="of all that is random (default 0)", **number)
+    add("--seed", default=0, help="random seed (default 0)", **number)
     add("--voices", dest="speeds", help=argparse.SUPPRESS, **number)  # the former names
     add("--degraded", dest="noisy", help=argparse.SUPPRESS, **number)
 
@@ -120,20 +119,27 @@ def add_model(parser, model=_MODEL, emotions=_EMOTIONS, corpora=_CORPORA):
 
 
 def recognizer(args):
-    """Build the trained recognizer that a command line asks for by `--model`.
+    """Load or train the recognizer that `--model` names.
 
-    It is the bundled one, that of a file, or one that is trained here: on the corpora that are
-    named, else on the real ones that are there. What training prints goes to stderr.
+    It is the bundled one, that of a file, or a recipe that is trained now: on the given corpora, or
+    on those of real speech in the data folder. Output of the training goes to stderr.
 
     Parameters
     ----------
     args : argparse.Namespace
-        With what `add_model` adds.
+        Has the options of `add_model`.
+
+    Returns
+    -------
+    Recognizer
+        Trained.
 
     Raises
     ------
     ValueError
         For an unknown model or emotion, or an option of training for a model from a file.
+    FileNotFoundError
+        If there is nothing to train on.
     """
     recipe = _recipe(args.model)
     if recipe is not None:
@@ -143,12 +149,12 @@ def recognizer(args):
     for name in TRAINING:
         if getattr(args, name) not in (None, False):
             raise ValueError(
-                f"--{name.replace('_', '-')} is for training, and this model is trained already: "
+                f"--{name.replace('_', '-')} is for training, and this model is already trained: "
                 "leave it out, or name a recipe, such as --model recommended"
             )
     if args.encoder is None:
         raise ValueError(
-            "--encoder none is for training, and this model is trained already: name a recipe, "
+            "--encoder none is for training, and this model is already trained: name a recipe, "
             "such as --model recommended, or leave it out"
         )
     given = None if args.encoder == AS_FEATURES else args.encoder
@@ -159,7 +165,7 @@ def recognizer(args):
 
 
 def _recipe(model):
-    """The name of a recipe, or None if a model is that of a file."""
+    """The name of a recipe, or None if the model is a file."""
     if model is None:
         return None
     name = "recommended" if model == "default" else model.removesuffix("Classifier")
@@ -170,15 +176,15 @@ def _recipe(model):
 
 
 def _real_corpora(args, recipe):
-    """The corpora of people in the data folder: list of str, never empty."""
+    """The corpora of real speech in the data folder: list of str, never empty."""
     folder = find_data_dir(args.data_dir)
     try:
         found = set(labelled_clips(wishes(custom_db=False), data_dir=folder, verbose=0)["corpus"])
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"--model {recipe} is trained on real corpora, and there are none in {folder}, only "
-            "synthetic clips at most. Get corpora by `python download_data.py`, name the clips to "
-            "train on (--corpora custom), or leave --model out: the bundled model is trained."
+            f"--model {recipe} needs corpora of real speech to train on, and {folder} has none. "
+            "Get some by `python download_data.py`, name the clips to train on (--corpora custom), "
+            "or leave --model out: the bundled model is already trained."
         ) from None
     return [name for name in CORPORA if name in found]
 
@@ -200,33 +206,33 @@ def _trained(args, recipe, corpora, verbose=1):
 
 
 def add_adapt(parser, **how):
-    """Add the options of adaptation, see `adapted`: the function that adds more of them.
+    """Add the options of adaptation, see `adapted`; return the `add_argument` of their group.
 
     Parameters
     ----------
     parser : argparse.ArgumentParser
     **how
-        Of the option --adapt, such as its help.
+        Arguments of the option --adapt, such as its help.
     """
     add = parser.add_argument_group("adaptation").add_argument
     add("--adapt", action="append", default=[], metavar="FOLDER|FILE", **how)
-    add("--adapt-by", choices=BY, help="what they have in common; self: condition, else speaker")
-    add("--save-adapted", metavar="FILE", help="keep the adapted recognizer, for --model")
+    add("--adapt-by", choices=BY, help="what they share (default speaker; with self: condition)")
+    add("--save-adapted", metavar="FILE", help="save the adapted recognizer, for --model")
     return add
 
 
 def adapted(rec, args, recordings=None, labels="names", name=None, **settings):
-    """Adapt a recognizer as the options say, and report it on stderr: the adapted one.
+    """Adapt a recognizer by the options, with a report on stderr; return the adapted one.
 
     Parameters
     ----------
     rec : trained recognizer
     args : argparse.Namespace
-        With what `add_adapt` adds.
+        Has the options of `add_adapt`.
     recordings, labels, **settings
-        See `recognizer.Predicts.adapt`. Default: those that --adapt names.
+        See `recognizer.Predicts.adapt`. Default: those of --adapt.
     name : str, optional
-        Whose recordings they are, for the report.
+        Their speaker, for the report.
     """
     if recordings is None:
         with found_recordings(args.adapt) as own:
@@ -245,7 +251,7 @@ def adapted(rec, args, recordings=None, labels="names", name=None, **settings):
 
 
 def _for_each(rec, recordings, args):
-    """The recognizer for each recording, adapted as --adapt says: dict by name."""
+    """The recognizer for each recording, adapted by --adapt: dict by name."""
     if args.adapt in ([], ["running"]):
         return dict.fromkeys(recordings, rec)
     if args.adapt != ["self"]:
@@ -266,11 +272,11 @@ def _for_each(rec, recordings, args):
 # results
 
 
-PREDICT_HELP = """Recognise the emotions of recordings, at once: nothing is trained.
+PREDICT_HELP = """Recognise the emotions of recordings with a trained model.
 
     python emotion_recognition.py predict call.wav "my clip.m4a"
     python emotion_recognition.py predict recordings "talks/*.mp3" --csv > emotions.csv
-    python emotion_recognition.py predict clips.csv       # a column path, perhaps start and end
+    python emotion_recognition.py predict clips.csv       # columns path, optionally start and end
     python emotion_recognition.py predict call.wav -e angry,neutral,sad --json
     python emotion_recognition.py predict call.wav --adapt ann --save-adapted ann.ser
     python emotion_recognition.py predict calls --adapt self --speakers folder
@@ -280,44 +286,48 @@ PREDICT_HELP = """Recognise the emotions of recordings, at once: nothing is trai
 
 
 def add_abstain(add):
-    """Add the option to abstain with a parser's add_argument, `add`."""
-    unsure = 'answer "unsure" where no emotion is as probable as P, or the sound is unlike training'
+    """Add the option to abstain.
+
+    Parameters
+    ----------
+    add : callable
+        A parser's add_argument.
+    """
+    unsure = 'print "unsure" if no emotion is as probable as P, or the recording is novel'
     add("--abstain", type=probability_option, metavar="P", help=unsure)
 
 
 def _add_predict(add):
     add_abstain(add)
-    sets = "also give the smallest set of emotions that holds the true one with probability P"
+    sets = "also print a set of emotions that includes the true one with probability P"
     add("--set", type=probability_option, metavar="P", help=sets)
     jobs = "processes (default: all cores for many recordings)"
     add("--n-jobs", type=int, metavar="N", help=jobs)
-    add("--scheduler", metavar="ADDRESS", help="of a Dask scheduler, e.g. tcp://host:8786")
-    resume = "with --output FILE: take what an interrupted run has found, and go on"
+    add("--scheduler", metavar="ADDRESS", help="use a Dask cluster, e.g. tcp://host:8786")
+    resume = "with --output FILE: continue an interrupted run"
     add("--resume", action="store_true", help=resume)
-    rank = (
-        "what to label next comes first: uncertain recordings (default), or those unlike training"
-    )
+    rank = "sort for labelling: uncertain recordings first (default), or novel ones first"
     add("--rank", nargs="?", choices=RANKINGS, const=RANKINGS[0], help=rank)
 
 
 WINDOWS = "window", "hop", "smooth"
-TIMELINE_HELP = """Predict emotion over time, second by second of speech, however long it takes.
+TIMELINE_HELP = """Predict emotion over time, for each second of speech.
 
     python emotion_recognition.py timeline call.wav                      # print it
     python emotion_recognition.py timeline talk.mp4 --write srt,png      # talk.srt, talk.png
     python emotion_recognition.py timeline calls --channels split --csv > calls.csv
     python emotion_recognition.py timeline call.wav --jsonl              # row by row
-    python emotion_recognition.py timeline talk.mp4 --adapt running      # one voice, many moods
+    python emotion_recognition.py timeline talk.mp4 --adapt running      # for a single speaker
     python emotion_recognition.py timeline call.wav --segments turns.rttm  # a row for each turn
-    python emotion_recognition.py timeline call.wav --reference truth.csv  # how right it is
+    python emotion_recognition.py timeline call.wav --reference truth.csv  # score it
 """
 
 
 def _add_timeline(add):
     default = "(default %(default)s)"
-    add("--window", type=float, default=3.0, help=f"seconds that a row looks back {default}")
+    add("--window", type=float, default=3.0, help=f"seconds of speech for each row {default}")
     add("--hop", type=float, default=1.0, help=f"seconds from row to row {default}")
-    add("--smooth", type=int, default=1, help=f"rows that are averaged {default}")
+    add("--smooth", type=int, default=1, help=f"number of rows to average {default}")
     add("--no-vad", dest="vad", action="store_false", help="predict in silence, too")
     split = "split: a timeline for each channel"
     add("--channels", choices=("mix", "split"), default="mix", help=split)
@@ -362,7 +372,7 @@ def _timeline(rec, name, path, args):
         yield Result(document, table, text, draw)
 
 
-EXPLAIN_HELP = """Explain which features and which seconds of a recording contribute to an emotion.
+EXPLAIN_HELP = """Explain how much features and seconds of a recording contribute to an emotion.
 
     python emotion_recognition.py explain call.wav                     # why the predicted one
     python emotion_recognition.py explain call.wav --emotion sad       # why, or why not, sad
@@ -371,7 +381,7 @@ EXPLAIN_HELP = """Explain which features and which seconds of a recording contri
 
 
 def _add_explain(add):
-    add("--emotion", help="default: the predicted one")
+    add("--emotion", help="the emotion to explain (default: the predicted one)")
     add("--pictures", metavar="FOLDER", help=argparse.SUPPRESS)
 
 
@@ -392,12 +402,12 @@ def _explain(rec, name, path, args):
 
 
 class Command(NamedTuple):
-    """What a command does with a trained recognizer and recordings."""
+    """A command for a trained recognizer and recordings."""
 
     description: str
-    add: Callable  # its own options, by a parser's add_argument
-    results: Callable | None  # (rec, name, path, args); it yields `Result`s; None: in batches
-    forms: tuple  # that --write takes
+    add: Callable  # adds its options; takes a parser's add_argument
+    results: Callable | None  # (rec, name, path, args), yields `Result`s; None: in batches
+    forms: tuple  # values of --write
 
 
 COMMANDS = {
@@ -408,14 +418,14 @@ COMMANDS = {
 
 
 def _parse(command, argv):
-    """The arguments of a command; `form` is what is printed, `write` the files that are written."""
+    """The arguments of a command; `form` is the format on stdout, `write` those of files."""
     description, add_own, _, forms = COMMANDS[command]
     parser = make_parser(f"{PROGRAM} {command}", description)
     add = parser.add_argument
     recordings = "recordings, folders of them, patterns, tables of paths (.csv), - for stdin"
     add("files", nargs="*", metavar="FILE", help=recordings)
-    add("--list", metavar="FILE", help="a file that names recordings, one a line; - for stdin")
-    strict = "exit code 1 if anything can't be read or is skipped; else only if everything is"
+    add("--list", metavar="FILE", help="a file with a recording in each line; - for stdin")
+    strict = "exit code 1 if any recording is unreadable or skipped; default: only if all are"
     add("--strict", action="store_true", help=strict)
     parser.set_defaults(form=None, write=[], pictures=None, resume=False)
     parser.set_defaults(rank=None, segments=None, reference=None)
@@ -427,17 +437,17 @@ def _parse(command, argv):
         printed.add_argument(f"--{form}", **how)
     write = f"files to write for each recording, comma-separated, out of {', '.join(forms)}"
     add("--write", type=names_option, action="extend", metavar="FORMATS", help=write)
-    output = "where --write writes; default: beside each recording. predict without: of results"
+    output = "folder for --write (default: beside each recording); predict: file of the results"
     add("--output", metavar="FOLDER", help=output)
-    quiet = "print no warnings of noise, clipping, telephone width, ..."
-    raw = "CSV with names as they are: those that begin with = + - @ may run in a spreadsheet"
+    quiet = "print no warnings about noise, clipping, telephone quality, ..."
+    raw = "don't escape names in CSV: those that begin with = + - @ may run in a spreadsheet"
     add("--raw-csv", action="store_true", help=raw)
     add("--no-warnings", dest="report", action="store_false", help=quiet)
     add_model(parser)
-    adapt = "adapt first: to these (label last in a name: ann_3_neutral.wav), or self: to FILEs"
-    adapt += ", or running: to a voice while it speaks" * (command == "timeline")
+    adapt = "adapt to these first (with labels in names: ann_3_neutral.wav); self: to FILEs"
+    adapt += "; running: to the speaker, as the recording goes on" * (command == "timeline")
     add_own = add_adapt(parser, help=adapt)
-    who = f"with --adapt self, who speaks: {', '.join(SPEAKERS)}, or a pattern like '^([a-z]+)_'"
+    who = f"with --adapt self, the speakers: {', '.join(SPEAKERS)}, or a pattern like '^([a-z]+)_'"
     add_own("--speakers", metavar="HOW", help=who)
     args = parser.parse_args(argv)
     if args.pictures:
@@ -449,9 +459,9 @@ def _parse(command, argv):
     except ValueError as error:
         parser.error(str(error))
     if args.output and not args.write and command != "predict":
-        parser.error("--output says where --write writes; give --write, too")
+        parser.error("--output is the folder for --write; give --write, too")
     if args.resume and (not args.output or args.write):
-        parser.error("--resume goes with --output FILE, without --write")
+        parser.error("--resume needs --output FILE, without --write")
     if not (args.files or args.list or args.data):
         parser.error("the following arguments are required: FILE, or --list or --data")
     by_name = Path(args.output or "").suffix[1:] if not args.write else ""
@@ -464,22 +474,23 @@ def _check_adapt(parser, args, command):
     to_self, running = ("self" in args.adapt), ("running" in args.adapt)
     no_names, needs = not args.adapt or running, args.adapt_by or args.save_adapted
     wrong = {
-        "--adapt self and running stand alone": (to_self or running) and len(args.adapt) > 1,
+        "--adapt self and running take no recordings": (to_self or running) and len(args.adapt) > 1,
         "--adapt running is for timeline": running and command != "timeline",
-        "--segments goes without --adapt running, --window, --hop and --smooth": args.segments
+        "--segments excludes --adapt running, --window, --hop and --smooth": args.segments
         and (running or any(getattr(args, key) != parser.get_default(key) for key in WINDOWS)),
-        "--speakers goes with --adapt self": args.speakers and not to_self,
+        "--speakers needs --adapt self": args.speakers and not to_self,
         "--adapt-by and --save-adapted need --adapt FOLDER, or self": needs and no_names,
-        "--save-adapted keeps one recognizer, not many": args.save_adapted and args.speakers,
+        "--save-adapted saves one recognizer: leave out --speakers": args.save_adapted
+        and args.speakers,
     }
     for message in filter(wrong.get, wrong):
         parser.error(message)
-    if to_self and not args.speakers:  # a folder has clips of many people, as a rule
+    if to_self and not args.speakers:  # recordings of a folder usually have several speakers
         args.adapt_by = args.adapt_by or "condition"
 
 
 def _each(command, recs, recordings, args, journal):
-    """Yield the results of a command, recording by recording: lists of `Result`."""
+    """Yield the results of a command by recording: lists of `Result`."""
     if command == "predict":
         asked = [(recs[name].predictor_, path) for name, path in recordings.items()]
         where = {"n_jobs": args.n_jobs, "scheduler": args.scheduler, "known": journal}
@@ -505,8 +516,8 @@ def _answer(command, argv):
         recordings |= _of_tables(args)
         if (args.segments or args.reference) and len(recordings) > 1:
             raise ValueError(
-                f"--segments and --reference are of one recording, not {len(recordings)}: run it "
-                "for each"
+                f"--segments and --reference belong to one recording, not {len(recordings)}: run "
+                "the command for each"
             )
         recs = _for_each(recognizer(args), recordings, args)
         with _to_file(args) as journal:
@@ -514,14 +525,14 @@ def _answer(command, argv):
             n_failed = _given(results, recs, args, command == "predict")
     if skipped:
         named = ", ".join(skipped[:NAMED]) + ", ..." * (len(skipped) > NAMED)
-        note(f"  {len(skipped)} file(s) skipped that are no recordings: {named}")
+        note(f"  {len(skipped)} file(s) skipped that aren't recordings: {named}")
     if n_failed > 1:
         note(f"  {n_failed} of {len(recordings)} recordings can't be read")
     return int(n_failed == len(recordings) or (args.strict and bool(n_failed or skipped)))
 
 
 def _given(every, recs, args, by_row):
-    """Give all results, at once if their form allows it: int, how many couldn't be read."""
+    """Print and write all results, early if their format allows it: int, number of failures."""
     at_once = (args.form in ("text", "jsonl") or (by_row and args.form == "csv")) and not args.rank
     results, targets, n_failed = [], set(), 0  # targets: the files written so far
     with Progress(None, "Predicting", len(recs), unit="clip", disable=len(recs) < 2) as bar:
@@ -542,7 +553,7 @@ def _given(every, recs, args, by_row):
 
 
 def _wanted(args):
-    """What a command line asks for: its files, and those of --list; list of str."""
+    """The files of a command line, and those of --list: list of str."""
     files = [file for file in args.files if not file.lower().endswith(TABLES)]
     if args.list is None:
         return files
@@ -552,9 +563,9 @@ def _wanted(args):
 
 
 def _of_tables(args):
-    """The recordings of the tables among the files, and of --data: dict by name.
+    """The recordings of tables among the files, and of --data: dict by name.
 
-    A recipe is trained on those of --data, which aren't predicted then.
+    With a recipe, --data is for training, and isn't predicted.
     """
     tables = [file for file in args.files if file.lower().endswith(TABLES)]
     if args.data and _recipe(args.model) is None:
@@ -567,7 +578,7 @@ def _of_tables(args):
 
 @contextmanager
 def _to_file(args):
-    """A block whose results go to the file of --output, if it names one: its Journal, or None."""
+    """Context manager: results go to the file of --output, if given; its Journal, or None."""
     if args.output is None or args.write:
         yield None
         return
@@ -594,8 +605,8 @@ def _parse_training(argv):
     add_model(parser, f"a recipe: {recipes}; default recommended", emotions, help_line())
     add("--picture", metavar="FILE", help="draw the confusion matrix to a file")
     add("--json", action="store_true", help="print one JSON object instead")
-    save = "train again on all clips, those of the test part, too, and keep that recognizer with "
-    save += "its scores by groups of speakers, for --model"
+    save = "train again on all clips, including the test part, and save that recognizer with "
+    save += "its scores by folds of speakers, for --model"
     add("--save", metavar="FILE", help=save)
     return parser.parse_args(argv)
 
@@ -605,11 +616,11 @@ def _train(argv):
     args = _parse_training(argv)
     for path in args.files:
         if not Path(path).is_file():
-            raise FileNotFoundError(f"There is no file {path}")
+            raise FileNotFoundError(f"There is no file {path}.")
     recipe = _recipe(args.model or "recommended")
     if recipe is None:
         raise ValueError(
-            f"{args.model} is trained already: use it by predict, timeline or explain, or name a "
+            f"{args.model} is already trained: use it with predict, timeline or explain, or name a "
             "recipe to train; see --help"
         )
     rec = _trained(args, recipe, args.corpora, verbose=0 if args.json else 1)

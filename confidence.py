@@ -1,4 +1,4 @@
-"""Confidence of a model: temperature, novelty, sets of emotions, abstention."""
+"""Confidence of a model: temperature, novelty, prediction sets, abstention."""
 
 import os
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from sklearn.utils.class_weight import compute_sample_weight
 from checks import moved
 from utils import model_scores
 
-NEAREST = 0.1  # least distance that counts: averages of clips are nearer, yet no more certain
-SHARPER = 1.5  # than the calibrated average, for the probabilities that weights are fitted by
+NEAREST = 0.1  # smallest distance: averages of clips are nearer, but not more certain
+SHARPER = 1.5  # times the calibrated scores: probabilities by which weights are fitted
 ROUNDING = 1e-9  # of sums of probabilities
 RANKINGS = "uncertainty", "novelty"
 N_STEPS, PRIOR = 100, 5  # of `mixture_weights`
@@ -32,14 +32,16 @@ def cross_entropy(scores, truth, weights=None):
     truth : ndarray (n_clips,) of int
         Columns of the true classes.
     weights : ndarray (n_clips,), optional
-        Default: all clips count the same.
+        Default: equal.
     """
     likelihoods = log_softmax(scores, axis=1)[np.arange(len(truth)), truth]
     return -np.average(likelihoods, weights=weights)
 
 
 def temperature(scores, truth):
-    """The divisor of scores whose softmax makes the truth likeliest (Guo et al. 2017): float.
+    """Fit the temperature, the divisor of scores that minimises the cross-entropy: float.
+
+    See Guo et al. 2017, On Calibration of Modern Neural Networks.
 
     Parameters
     ----------
@@ -60,21 +62,22 @@ def temperature(scores, truth):
 
 
 def temperature_by_distance(scores, distances, truth, weights):
-    """Factor and power of the divisor of scores, factor * distance ** power: two floats.
+    """Fit a temperature that depends on distance, factor * distance ** power: (factor, power).
 
-    With one divisor for all clips a model is too confident of clips far from the training ones, and
-    not confident enough of others. The power minimises the cross-entropy, but is drawn towards 1:
-    clips of users may be farther than those of the speakers left out in training. The factor makes
-    the mean confidence equal to the accuracy (expectation consistency, Clarte et al. 2023).
+    With one temperature for all clips a model is too confident about clips far from the training
+    clips, and not confident enough about others. The power minimises the cross-entropy, with a
+    penalty that pulls it towards 1, as users' clips may be farther away than those of left-out
+    speakers. The factor makes the mean confidence equal to the accuracy (expectation consistency,
+    Clarte et al. 2023).
 
     Parameters
     ----------
     scores, truth
-        See `cross_entropy`; scores of speakers that the model was not trained on.
+        See `cross_entropy`; of speakers that the model wasn't trained on.
     distances : ndarray (n_clips,)
         Positive; see `distances`.
     weights : ndarray (n_clips,)
-        How much the clips count.
+        Weights of the clips.
     """
     logs = np.log(distances)
     middle = logs.mean()
@@ -88,7 +91,7 @@ def temperature_by_distance(scores, distances, truth, weights):
     start = np.log(temperature(scores, truth)), 0.0
     log_factor, power = minimize(loss, start, method="L-BFGS-B", bounds=[(-5, 5), (0, 2)]).x
     accuracy = np.average(scores.argmax(axis=1) == truth, weights=weights)
-    accuracy = (accuracy * len(truth) + 1) / (len(truth) + 2)  # no model is always right
+    accuracy = (accuracy * len(truth) + 1) / (len(truth) + 2)  # never exactly 0 or 1
 
     def excess(log_factor):
         confidence = softmax(scaled(log_factor, power), axis=1).max(axis=1)
@@ -101,15 +104,15 @@ def temperature_by_distance(scores, distances, truth, weights):
 
 
 def block_weights(scores, truth, groups):
-    """The weights of blocks whose average of scores is right most often: (n_blocks,).
+    """Fit weights of blocks for averaging their scores: ndarray (n_blocks,) with the sum 1.
 
-    They add up to 1, and maximise the mean probability of the truth, each speaker counting the
-    same: unlike the cross-entropy, few errors that are very sure don't decide.
+    They maximise the mean probability of the true classes, with equal weights of the speakers. A
+    few very confident errors influence it less than the cross-entropy.
 
     Parameters
     ----------
     scores : ndarray (n_blocks, n_clips, n_classes)
-        Log probabilities by each block; of speakers that the model was not trained on.
+        Log probabilities by each block, of speakers that the model wasn't trained on.
     truth : ndarray (n_clips,) of int
         Columns of the true classes.
     groups : ndarray (n_clips,)
@@ -145,16 +148,16 @@ def block_weights(scores, truth, groups):
 
 
 def mixture_weights(shares, counts):
-    """The weights of members whose average makes the truth likeliest: ndarray (n_members,).
+    """Fit the weights of a mixture of members by maximum likelihood: ndarray (n_members,).
 
-    By expectation maximisation, with `PRIOR` clips more that speak for each member.
+    By expectation maximisation, with `PRIOR` prior clips for each member.
 
     Parameters
     ----------
     shares : ndarray (n_members, n_clips)
         The probability that each member gives to the true class.
     counts : ndarray (n_clips,)
-        What the clips count.
+        Weights of the clips.
 
     Examples
     --------
@@ -171,7 +174,7 @@ def mixture_weights(shares, counts):
 
 
 def n_blocks(model):
-    """How many blocks of columns a model has, see `models.BlockLDA`: int.
+    """Number of blocks of columns of a model, see `models.BlockLDA`: int.
 
     Parameters
     ----------
@@ -181,7 +184,9 @@ def n_blocks(model):
 
 
 def on_columns(model, Z, classes):
-    """The decision values of a model for more classes than it knows; -inf for those it doesn't.
+    """Decision values of a model with columns for all classes: (n_clips, n_classes).
+
+    Classes that the model doesn't know have -inf.
 
     Parameters
     ----------
@@ -189,7 +194,7 @@ def on_columns(model, Z, classes):
     Z : array (n_clips, ...)
         Scaled features.
     classes : ndarray (n_classes,)
-        Ascending; with all classes of the model.
+        Ascending; includes all classes of the model.
     """
     scores = np.full((len(Z), len(classes)), -np.inf)
     scores[:, np.searchsorted(classes, model.classes_)] = model_scores(model, Z)
@@ -197,20 +202,20 @@ def on_columns(model, Z, classes):
 
 
 def coverages(probabilities, truth, weights):
-    """How much probability the classes before the true one have together: ndarray (101,).
+    """Percentiles, over clips, of the probability of the classes before the true one: (101,).
 
-    Element p: at most, for p percent of the clips. A set of all classes before which there is no
-    more than that holds the truth as often (adaptive prediction sets, Romano et al. 2020,
-    "Classification with valid and adaptive coverage", without their random choice).
+    Classes are ordered by probability. A set of all classes that have at most element p before them
+    includes the true class of p percent of the clips (adaptive prediction sets, Romano et al. 2020,
+    "Classification with valid and adaptive coverage", without randomisation).
 
     Parameters
     ----------
     probabilities : ndarray (n_clips, n_classes)
-        Of clips that the model was not trained on.
+        Of clips that the model wasn't trained on.
     truth : ndarray (n_clips,) of int
         Columns of the true classes.
     weights : ndarray (n_clips,)
-        How much the clips count.
+        Weights of the clips.
 
     Examples
     --------
@@ -226,7 +231,7 @@ def coverages(probabilities, truth, weights):
 
 
 def before(probabilities, truth):
-    """The probability that the classes before the true one have together: ndarray (n_clips,).
+    """Total probability of the classes before the true one, in their order: ndarray (n_clips,).
 
     Parameters
     ----------
@@ -238,16 +243,17 @@ def before(probabilities, truth):
 
 
 def measured_coverages(probabilities, truth, weights, folds):
-    """How often sets hold the truth in clips that didn't set their `coverages`: ndarray (101,).
+    """Cross-validated coverage of prediction sets: ndarray (101,).
 
-    Element p: the share of clips whose set for p percent, by the clips of all other folds, does.
+    Element p is the share of clips whose set for p percent, by the `coverages` of all other folds,
+    includes the true class.
 
     Parameters
     ----------
     probabilities, truth, weights
         See `coverages`.
     folds : ndarray (n_clips,)
-        Which clips were left out together; at least two.
+        Fold of each clip; at least two.
     """
     needed, held = before(probabilities, truth), np.zeros(101)
     for fold in np.unique(folds):
@@ -258,13 +264,13 @@ def measured_coverages(probabilities, truth, weights, folds):
 
 
 def smallest_set(probabilities, needed):
-    """The classes before which there is no more probability than this: list, likeliest first.
+    """The prediction set of a clip: list of classes, most probable first.
 
     Parameters
     ----------
     probabilities : dict of str to float
     needed : float
-        See `coverages`.
+        Largest total probability of the classes before one of the set; see `coverages`.
 
     Examples
     --------
@@ -277,7 +283,7 @@ def smallest_set(probabilities, needed):
 
 
 def distances(X, scaler, limit=10.0):
-    """Mean square of the standardised features of each clip: ndarray (n_clips,).
+    """Distances from the training clips, the mean square of standardised features: (n_clips,).
 
     Parameters
     ----------
@@ -285,7 +291,7 @@ def distances(X, scaler, limit=10.0):
     scaler : object with mean_ and scale_
         Fitted on the training clips.
     limit : float
-        Standard deviations at which values are cut off, against single outlying features.
+        Standard deviations at which values are clipped, against single outlying features.
 
     Examples
     --------
@@ -298,7 +304,7 @@ def distances(X, scaler, limit=10.0):
 
 
 def uncertainty(probabilities):
-    """The entropy of probabilities, relative to that of pure chance: float from 0 to 1.
+    """The entropy of probabilities, relative to that of equal ones: float, 0 to 1.
 
     Parameters
     ----------
@@ -313,23 +319,24 @@ def uncertainty(probabilities):
 
 
 def ranked(recordings, found, by="uncertainty"):
-    """Order recordings by how much their labels would teach: DataFrame, the most first.
+    """Rank recordings for labelling by how informative they are: DataFrame, the best first.
 
-    By uncertainty (entropy sampling; Settles 2009, Active Learning Literature Survey) these are the
-    clips that the model can't decide on, by novelty those unlike its training clips, which also
-    finds other noises, languages and microphones.
+    By uncertainty (entropy sampling; Settles 2009, Active Learning Literature Survey) clips with
+    ambiguous predictions come first; by novelty those unlike the training clips, also by noise,
+    language or microphone.
 
     Parameters
     ----------
     recordings : list
     found : list of (dict of str to float, float)
-        The probabilities of each, {} without speech, and its novelty; see `Predictor.novelty`.
+        For each its probabilities, {} without speech, and its novelty; see `Predictor.novelty`.
     by : {"uncertainty", "novelty"}
 
     Returns
     -------
     DataFrame
-        path, emotion, confidence, uncertainty, novelty; NaN without speech, at the end.
+        path, emotion, confidence, uncertainty, novelty; recordings without speech are last, with
+        NaN.
     """
     rows = []
     for i, (recording, (shares, novelty)) in enumerate(zip(recordings, found, strict=True), 1):
@@ -345,7 +352,7 @@ def ranked(recordings, found, by="uncertainty"):
 
 
 def decided(probabilities, abstain=None, novelty=0.0):
-    """The likeliest emotion, or "unsure" for one below `abstain` or a novel clip: str.
+    """The most probable emotion, or "unsure" if it is below `abstain` or the clip is novel: str.
 
     Parameters
     ----------
@@ -353,7 +360,7 @@ def decided(probabilities, abstain=None, novelty=0.0):
     abstain : float, optional
         Default: never abstain.
     novelty : float
-        Of the clip, see `Predictor.novelty`; over 1 is unlike training.
+        Of the clip, see `Predictor.novelty`; a clip over 1 is novel.
 
     Examples
     --------
@@ -367,21 +374,21 @@ def decided(probabilities, abstain=None, novelty=0.0):
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted scaler and model, and the confidence that the model may have.
+    """A fitted scaler and model, and the calibration of their confidence.
 
     Attributes
     ----------
     speakers : SpeakerScaler or None
-        It standardises each speaker's clips first.
+        Standardises each speaker's clips first.
     scaler, model : estimators
     temperature : (float, float) or None
-        See `temperature_by_distance`; None where the model calibrates itself.
+        See `temperature_by_distance`; None if the model needs no calibration.
     limit : float or None
         Distance that 95 in 100 clips of left-out speakers don't exceed.
     coverages, measured_coverages : ndarray (101,) or None
-        See `coverages` and `measured_coverages`; None where there were no two folds.
+        See `coverages` and `measured_coverages`; None if there were fewer than two folds.
     diversity : float or None
-        The `mutual_information` of the clips of a left-out speaker, in the median.
+        Median of the `mutual_information` of the clips of a left-out speaker.
     """
 
     speakers: Any
@@ -394,23 +401,23 @@ class Fitted:
     diversity: float | None = None
 
     def distances(self, X, Z=None):
-        """How far clips are from the training clips: ndarray (n_clips,).
+        """Distances from the training clips: ndarray (n_clips,).
 
-        By the model, where it has such a method, else by `distances`.
+        By the model, if it has such a method, else by `distances`.
 
         Parameters
         ----------
         X : array (n_clips, ...)
-            Features; of a speaker that is adapted to, standardised.
+            Features; with adaptation, standardised by the speaker.
         Z : array (n_clips, ...), optional
-            The same, scaled, where it is known.
+            The same, scaled, if known.
         """
         if not (hasattr(self.model, "distances") and len(X)):
             return distances(X, self.scaler)
         return self.model.distances(self.scaled(X) if Z is None else Z)
 
     def scaled(self, X):
-        """Scale features: array like X. For one clip, scikit-learn's checks take ten times as long.
+        """Scale features: array like X. Without scikit-learn's checks, which are slow for one clip.
 
         Parameters
         ----------
@@ -423,7 +430,7 @@ class Fitted:
         return (X - mean) / scale
 
     def temperatures(self, distances):
-        """The divisors of the scores of clips: (n_clips, 1), or 1 where the model has its own.
+        """The temperatures of clips: (n_clips, 1), or 1 if the model needs no calibration.
 
         Parameters
         ----------
@@ -436,10 +443,10 @@ class Fitted:
         return factor * np.maximum(distances, NEAREST)[:, np.newaxis] ** power
 
     def sets(self, coverage):
-        """What sets of emotions need to hold the truth with this probability: two floats.
+        """The threshold of prediction sets with this coverage, and their measured one: two floats.
 
-        How much probability may be before an emotion of a set (see `coverages`), and how often such
-        sets held the truth of left-out clips (see `measured_coverages`).
+        The threshold is for `smallest_set` (see `coverages`); the measured coverage is that of
+        left-out clips (see `measured_coverages`).
 
         Parameters
         ----------
@@ -448,27 +455,27 @@ class Fitted:
         Raises
         ------
         ValueError
-            For another number, or where left-out speakers were not predicted in training.
+            For another number, or if no left-out speakers were predicted in training.
         """
         if not 0 <= coverage <= 1:
-            raise ValueError(f"coverage is a probability from 0 to 1; got {coverage!r}.")
+            raise ValueError(f"coverage must be a probability from 0 to 1; got {coverage!r}.")
         if self.measured_coverages is None:
             raise ValueError(
-                "This model doesn't know how often its sets hold the truth: networks, files of "
-                "earlier versions and models of few clips don't. Train a recommended or a "
-                "scikit-learn model anew, on more clips."
+                "The coverage of this model's sets wasn't measured, as for networks, files of "
+                "earlier versions and models of few clips. Train a recommended or a scikit-learn "
+                "model on more clips."
             )
         tables = self.coverages, self.measured_coverages
         needed, held = (np.interp(100 * coverage, np.arange(101), table) for table in tables)
         return float(needed), float(held)
 
     def to_file(self):
-        """The attributes by the names that files have: dict."""
+        """The attributes by their names in files: dict."""
         return {{"limit": "usual"}.get(name, name): value for name, value in vars(self).items()}
 
     @classmethod
     def from_file(cls, usual=None, **values):
-        """The inverse of `to_file`.
+        """Make a `Fitted` from the attributes in a file, the inverse of `to_file`: Fitted.
 
         Parameters
         ----------

@@ -1,7 +1,7 @@
-"""What files of sound declare of themselves: where their samples end.
+"""Where the samples of an audio file end by its own headers, to find truncated files.
 
-It reads headers only and decodes nothing. libsndfile accepts a file that is shorter than it says,
-and ffmpeg reads to the end of whatever there is.
+Headers are read, nothing is decoded. It is needed because libsndfile accepts files that are shorter
+than they declare, and ffmpeg reads whatever there is.
 """
 
 import os
@@ -18,21 +18,21 @@ CHUNKED = {
     b"caff": (8, ">4sq", b"data", 1),
 }
 UNKNOWN_SIZE = 0x7FFFF000
-"""Bytes. Programs that write to a pipe declare this or more (or 0): as long as it lasts."""
+"""Bytes. Programs that write to a pipe declare this or more (or 0): they don't know the length."""
 
 OGG_PAGE = 65_307
-"""Bytes of the longest page of an Ogg."""
+"""Bytes of the longest page of an Ogg file."""
 
 
 def declared_end(file):
-    """Where a file's headers say that its samples end: int, bytes.
+    """Where the samples end by a file's headers: int, bytes from its beginning.
 
-    0 if that isn't known of this format, None if these headers leave it open, as in a stream.
+    0 for a format that isn't known here, None if the headers don't say, as in a stream.
 
     Parameters
     ----------
     file : binary file object
-        At its beginning, and able to seek.
+        At its beginning, seekable.
     """
     magic = file.read(4)
     if magic == b".snd":  # AU: offset and size of the samples
@@ -78,10 +78,10 @@ def _end(start, n_bytes):
 
 
 def has_xing_tag(file):
-    """Tell whether an MP3 declares its length: bool.
+    """Whether an MP3 declares its length: bool.
 
-    Encoders leave the number of frames in its first frame, after the ID3v2; bit 0 of the flags:
-    the number is there (http://gabriel.mp3-tech.org/mp3infotag.html).
+    Encoders store the number of frames in the first frame, after the ID3v2 tag; bit 0 of the flags
+    says that it is there (http://gabriel.mp3-tech.org/mp3infotag.html).
 
     Parameters
     ----------

@@ -3,16 +3,16 @@
     python convert_wavs.py talk.m4a talk.wav
     python convert_wavs.py recordings/ wavs/
     python convert_wavs.py recordings/ wavs/ --remove     # delete each source once it is converted
-    python convert_wavs.py recordings/ wavs/ --force      # replace targets that are there already
+    python convert_wavs.py recordings/ wavs/ --force      # replace existing targets
     python convert_wavs.py recordings/ wavs/ --rename     # a.flac, a.mp3: a.wav, a.2.wav
     python convert_wavs.py recordings/ recordings/ --jobs 4 --json
     python convert_wavs.py -- -odd-name.mp3 wavs/
 
-Targets that are converted already are skipped: an interrupted run continues where it stopped. The
-exit code is 0 only if nothing failed.
+Targets that are already converted are skipped, so an interrupted run continues where it stopped.
+The exit code is 0 only if nothing failed.
 """
 
-if __name__ == "__main__":  # Ctrl-C ends it in one line, also while it imports
+if __name__ == "__main__":  # Ctrl-C prints one line, also during the imports
     from checks import end_at_interrupt
 
     end_at_interrupt("convert_wavs")
@@ -39,7 +39,7 @@ _SUFFIXES = (
     "mp4 mpc mpeg mpg oga ogg opus rf64 snd spx tta voc w64 wav wave webm wma wmv wv"
 )
 AUDIO_SUFFIXES = frozenset(f".{name}" for name in _SUFFIXES.split())
-"""What counts as audio in a folder. A single file is tried whatever its name."""
+"""Suffixes of files in folders that are converted. A single file is tried whatever its name."""
 
 WAV_PARAMS = (1, 2, SAMPLE_RATE)  # channels, bytes per sample, Hz
 
@@ -47,24 +47,24 @@ WAV_PARAMS = (1, 2, SAMPLE_RATE)  # channels, bytes per sample, Hz
 def convert_audio(audio_path, target_path, remove=False, *, force=False):
     """Convert one recording to a 16 kHz mono 16-bit WAV.
 
-    It is written under a temporary name, read back, then renamed: the target is whole or absent.
+    It is written under a temporary name, read back, then renamed: the target is never incomplete.
 
     Parameters
     ----------
     audio_path : path
         A recording in any format that `audio.load_audio` reads, of any length.
     target_path : path
-        The WAV to write; folders on the way are made.
+        The WAV to write; missing folders are made.
     remove : bool
-        Whether to delete the source once its target is written and read back. Default False.
+        Delete the source once its target is written and read back. Default False.
     force : bool
-        Whether to replace an existing target. A source that is its own target is then converted in
-        place, and never removed. Default False.
+        Replace an existing target. A source that is its own target is then converted in place, and
+        never removed. Default False.
 
     Returns
     -------
     bool
-        False if the target is a 16 kHz mono 16-bit WAV already; it and the source stay as they are.
+        False if the target is already a 16 kHz mono 16-bit WAV; neither file is changed then.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def convert_audio(audio_path, target_path, remove=False, *, force=False):
         if not force:
             raise FileExistsError(
                 f"{str(target)!r} exists and isn't a 16 kHz mono 16-bit WAV;"
-                " choose another target, or replace it by --force (force=True)"
+                " choose another target, or replace it with --force (force=True)"
             )
     with replacing(target) as temporary:
         if _write(source, temporary) != _checksum(temporary):
@@ -116,8 +116,8 @@ def convert_audios(
     remove, force : bool
         See `convert_audio`.
     rename : bool
-        Whether to number the targets of sources that differ in their endings only: a.wav, a.2.wav,
-        in the order of their names. Default False: such sources fail.
+        Number the targets of sources that differ only in their endings: a.wav, a.2.wav, in the
+        order of their names. Default False: such sources fail.
     n_jobs : int
         Files converted at a time, as joblib counts them: -1 (default) is one per core.
     verbose : int
@@ -132,7 +132,7 @@ def convert_audios(
     Raises
     ------
     FileNotFoundError
-        If there is no `path`.
+        If `path` doesn't exist.
     NotADirectoryError
         If `path` is a folder and `target_path` a file.
     """
@@ -159,7 +159,7 @@ def _outcome(source, target, remove, force):
 
 
 def _plan(source, target):
-    """Return [(source, target)], sorted, and the number of files that aren't audio."""
+    """List (source, target) pairs, sorted, and count the files that aren't audio."""
     folder = Path(target)
     if not source.is_dir():
         source.stat()  # raises where there is nothing
@@ -167,7 +167,7 @@ def _plan(source, target):
             return [(source, folder / _wav_name(source).name)], 0
         return [(source, Path(target if target.lower().endswith(".wav") else target + ".wav"))], 0
     if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"{target!r} is a file; give a folder to convert a folder to")
+        raise NotADirectoryError(f"{target!r} is a file; the target of a folder must be a folder")
     if folder.exists() and folder.samefile(source):
         folder = source
     files = list(_files(source, folder))
@@ -192,14 +192,14 @@ def _raise(error):
 
 
 def _is_audio(path):
-    """Whether the name is that of audio; macOS leaves `._a.wav` beside a.wav on foreign disks."""
+    """Whether a file is audio by its name; not `._a.wav`, which macOS puts beside a.wav."""
     return path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith("._")
 
 
 def _without_clashes(jobs, force, rename):
-    """The jobs, each with a target of its own, and why others can't be done: list, dict by path.
+    """The jobs with unique targets, and the reasons against the others: list, dict by path.
 
-    A WAV converted in place before is no source.
+    A WAV converted in place earlier isn't a source.
     """
     sources, own, clashes = defaultdict(list), {}, {}
     for source, target in jobs:
@@ -208,14 +208,14 @@ def _without_clashes(jobs, force, rename):
     for target, several in sources.items():
         several.sort(
             key=lambda source: source != target
-        )  # what is converted in place keeps its name
+        )  # a file converted in place keeps its name
         for n, source in enumerate(several[1:], 2) if rename else ():
             numbers = (target.with_suffix(f".{i}{target.suffix}") for i in count(n))
             own[source] = next(path for path in numbers if path not in {*sources, *own.values()})
         for source in several if several[1:] and not rename else ():
             others = ", ".join(repr(str(other)) for other in several if other != source)
             clashes[str(source)] = (
-                f"its target {str(target)!r} is that of {others}, too; number them by --rename"
+                f"its target {str(target)!r} is that of {others}, too; number them with --rename"
                 " (rename=True), or rename one"
             )
     jobs = [(source, own.get(source, target)) for source, target in jobs]
@@ -237,11 +237,11 @@ def _write(source, target):
         wav.setparams((*WAV_PARAMS, 0, "NONE", None))
         faults = {}
         for y in stream_audio(source, SAMPLE_RATE, faults=faults):
-            # 2**15, as in reading: a 16-bit recording at 16 kHz comes out bit by bit the same
+            # 2**15, as in reading: a 16-bit recording at 16 kHz stays identical bit by bit
             samples = np.clip(np.rint(y * 2**15), -(2**15), 2**15 - 1).astype(np.int16).tobytes()
             wav.writeframesraw(samples)
             checksum = zlib.crc32(samples, checksum)
-    if "truncated" in faults:  # half a recording is no copy of it
+    if "truncated" in faults:  # an incomplete recording mustn't pass for a copy
         raise AudioError(f"{str(source)!r}: {faults['truncated']}")
     return checksum
 

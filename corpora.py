@@ -1,4 +1,4 @@
-"""The corpora: what is asked about them. Their records are data, in `corpus_records`."""
+"""Questions about the corpora, answered by their records in `corpus_records`."""
 
 import os
 import re
@@ -27,7 +27,7 @@ LICENCES = {corpus.name: corpus.terms for corpus in RECORDS}
 
 
 COPY = re.compile(r"(?:[ _-]+(?:copy|kopie|copie|copia|副本)(?: ?\d+)?| ?\(\d+\))+$", re.IGNORECASE)
-"""What file managers and browsers put behind the name of a copy."""
+"""Suffixes that file managers and browsers add to the name of a copy."""
 
 
 def find_data_dir(data_dir=None):
@@ -41,7 +41,7 @@ def find_data_dir(data_dir=None):
     Raises
     ------
     FileNotFoundError
-        If it isn't a folder.
+        If there is no such folder.
     """
     folder = Path(data_dir or os.environ.get("SER_DATA_DIR") or REPO / "data").expanduser()
     if not folder.is_dir():
@@ -69,7 +69,7 @@ def groups():
 
 
 def how_to_get(*names):
-    """What to do to have some corpora: str.
+    """Instructions for getting some corpora: str.
 
     Parameters
     ----------
@@ -86,7 +86,9 @@ def how_to_get(*names):
 
 
 def describe(path, group):
-    """Path, emotion, speaker and corpus by the name of a clip: tuple of str; None without emotion.
+    """Read emotion, speaker and corpus from the name of a clip: (path, emotion, speaker, corpus).
+
+    All are str. The result is None for a name without an emotion.
 
     Parameters
     ----------
@@ -111,7 +113,7 @@ def describe(path, group):
 
 
 def sentence(path, corpus):
-    """The sentence of a clip (in TESS the word) by its name: str, or None if it isn't in there.
+    """The sentence of a clip (in TESS the word) by its name: str, or None if the name lacks it.
 
     Parameters
     ----------
@@ -139,23 +141,24 @@ def gender(corpus, speaker):
 
 
 def wishes(corpora=None, *, tess_ravdess=None, emodb=None, custom_db=None):
-    """Which corpora are wanted, as `create_csv.labelled_clips` takes it: dict of group to wish.
+    """The corpora asked for, in the form of `create_csv.labelled_clips`: dict of group to wish.
 
-    A wish is True, False, None, or a tuple of the corpora of the group that must be there.
+    A wish is True (required), False (left out), None (used if present), or a tuple of the required
+    corpora of the group.
 
     Parameters
     ----------
     corpora : list of str, optional
-        Keys of `CORPORA` or of `groups()`: exactly these, and each must be there.
+        Keys of `CORPORA` or of `groups()`: exactly these, all of them required.
     tess_ravdess, emodb, custom_db : bool, optional
-        In place of `corpora`: None takes a corpus if it is there, True needs it, False leaves it
-        out. `tess_ravdess` may also be "ravdess" or "tess". If one of them is given, no corpus
-        besides these three groups is taken.
+        In place of `corpora`: None uses a group if it is present, True requires it, False leaves it
+        out. `tess_ravdess` may also be "ravdess" or "tess". If one of the three is given, no other
+        groups are used.
 
     Raises
     ------
     ValueError
-        For an unknown name, or for both forms at once.
+        For an unknown name, or if both forms are given.
 
     Examples
     --------
@@ -182,7 +185,7 @@ def wishes(corpora=None, *, tess_ravdess=None, emodb=None, custom_db=None):
 
 
 def wishes_in_words(wishes):
-    """Which corpora are wanted, in words: str.
+    """Describe which corpora are asked for: str.
 
     Parameters
     ----------
@@ -197,7 +200,7 @@ def wishes_in_words(wishes):
     if False not in wishes.values():
         return "the corpora in the data folder"
     taken = [group for group, wish in wishes.items() if wish is not False]
-    return f"{', '.join(taken)}, as far as in the data folder"
+    return f"{', '.join(taken)}, if in the data folder"
 
 
 def corpora_options(names):
@@ -212,17 +215,17 @@ def corpora_options(names):
 
 
 def help_line():
-    """What the option `--corpora` of a command line takes: str."""
-    return f"comma-separated, out of {', '.join(CORPORA)}; default: whatever is there"
+    """Help text of the option `--corpora` of command lines: str."""
+    return f"comma-separated, out of {', '.join(CORPORA)}; default: all in the data folder"
 
 
 def licences(names):
-    """What the licences of corpora allow with a model trained on them: list of str, one for each.
+    """What the licences of corpora allow with a model trained on them: list of str, one per corpus.
 
     Parameters
     ----------
     names : list of str
-        Unknown corpora, too.
+        May include corpora that aren't in `CORPORA`.
     """
     return [CORPORA[name].terms if name in CORPORA else f"{name}: see its own" for name in names]
 

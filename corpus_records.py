@@ -1,7 +1,7 @@
-"""The records of the corpora: data. `corpora` is what reads them.
+"""The records of the corpora: data, read by `corpora`.
 
-Names, numbers, genders and licences are those of the papers, pages or read-me files that a comment
-names; what couldn't be checked there is left out.
+Names, numbers, genders and licences come from the papers, pages or read-me files that comments
+name; facts that couldn't be checked there are left out.
 """
 
 import re
@@ -16,42 +16,42 @@ class File(NamedTuple):
     url: str
     size: int  # bytes
     checksum: str | None  # "md5:..."
-    plain: bool = False  # whether to ask without TLS where there is none
+    plain: bool = False  # use plain HTTP if TLS fails
 
 
 class Part(NamedTuple):
-    """Clips that are published together, as files or in a list of a Dataverse or of GitHub."""
+    """Clips that are published together: as files, or in a list of files by Dataverse or GitHub."""
 
-    places: str  # a pattern of the paths of its clips below the data folder
+    places: str  # pattern of the paths of its clips below the data folder
     n_clips: int
     files: tuple = ()
-    listing: str | None = None  # address of the list
-    base: str = ""  # of the addresses of its files, which GitHub's list doesn't give
+    listing: str | None = None  # URL of the list
+    base: str = ""  # prefix of the URLs of its files, which GitHub's list lacks
 
 
 class Corpus(NamedTuple):
-    """One corpus."""
+    """The record of one corpus."""
 
     name: str
     title: str
-    speakers: str  # how many of which kind, in words
+    speakers: str  # number and kind, as text
     language: str
     group: str  # corpora of one group share their folders and desc_files (train_<group>.csv)
     folders: dict  # partition ("train", "test"; "all" is split by speaker) to folder of data/
-    pattern: re.Pattern  # of a laid out name without suffix: emotion, speaker, perhaps sentence
+    pattern: re.Pattern  # of file names without suffix: emotion, speaker, optionally sentence
     licence: str  # one line, printed with a download
-    terms: str  # a sentence for the card of a model that was trained on it
+    terms: str  # a sentence for the card of a model trained on it
     emotions: dict | None = None  # code in the name to emotion; None: the name has the emotion
     gender: Callable = lambda speaker: "unknown"  # "female", "male" or "unknown"
     citation: str = ""
     homepage: str = ""
     place: Callable | None = None  # published name without suffix to path below data/, or None
     parts: dict | None = None  # name to Part; None: nothing is published
-    how_to_get: str = ""  # where it can't be downloaded
-    offered: bool = True  # whether a line says how to get it where all that is there is taken
+    how_to_get: str = ""  # if it can't be downloaded
+    offered: bool = True  # whether a line says how to get it if it is absent
     sentence: Callable = lambda name: name.groupdict().get("sentence")  # of a match of `pattern`
-    copies: re.Pattern | None = None  # folders that hold nothing but copies, as they are published
-    padded: bool = False  # whether zeros are to be cut from both ends
+    copies: re.Pattern | None = None  # published folders that hold only copies
+    padded: bool = False  # whether to cut zeros from both ends
 
 
 _RAVDESS_ORDER = ("neutral", "calm", "happy", "sad", "angry", "fear", "disgust", "ps")
@@ -62,7 +62,7 @@ and the actors sound pleasantly surprised."""
 RAVDESS_TEST_ACTORS = ("07", "08", "09", "10")
 
 TESS_EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "ps", "sad")
-# one clip is published as OA_bite_neutral; the last two are in the layout already
+# one clip is published as OA_bite_neutral; the last two are names in the data folder
 TESS_VOICES = {"OAF": "25", "OA": "25", "YAF": "26", "25_01_01_01": "25", "26_01_01_01": "26"}
 _FIRST_WORDS = (
     "back bar base bath bean beg bite boat bone book bought burn cab calm came cause chain chair "
@@ -86,8 +86,8 @@ NEMO_EMOTIONS = {
     "sadness": "sad",
     "surprised": "ps",
 }
-"""The second part of an nEMO file name (github.com/amu-cai/nEMO). "ps" is "surprised" there, of no
-stated kind."""
+"""The second part of an nEMO file name (github.com/amu-cai/nEMO). "ps" is "surprised" there; it
+isn't stated whether pleasantly."""
 
 NEMO_GENDERS = dict.fromkeys(("EB0", "IC0", "KD0", "MK0"), "female") | dict.fromkeys(
     ("KS0", "MP0", "SM0", "TP0", "WR0"), "male"
@@ -102,11 +102,11 @@ _ASED_FOLDERS = {"n": "01Neutral", "f": "02Fearful", "h": "03Happy", "s": "04Sad
 _ASED_FOLDERS = {code: _ASED_FOLDERS[code[0].lower()] for code in ASED_EMOTIONS}
 
 ASED_FEMALE = re.compile(r"[0-2][13579]|3[1357]|4[3789]|58|62")
-"""Speakers of whose clips all, or all but one, have the gender 01 in their names."""
+"""Speakers whose clips, all or all but one, have the gender 01 in their names."""
 
 TUREV_EMOTIONS = {"kz": "angry", "sk": "calm", "mt": "happy", "uz": "sad", "hl": "sad"}
-"""The second part of a TurEV-DB file name (github.com/Xeonen/TurEV-DB); one speaker's sad clips are
-called hl, in the folder of the others."""
+"""The second part of a TurEV-DB file name (github.com/Xeonen/TurEV-DB); one speaker's sad clips
+have hl, in the folder of the other sad clips."""
 
 _TUREV_FOLDERS = {code: emotion.capitalize() for code, emotion in TUREV_EMOTIONS.items()}
 
@@ -139,7 +139,7 @@ SAVEE_EMOTIONS = {
 """The letters of a SAVEE file name, by the Info.txt in its folder AudioData."""
 
 _URDU_FOLDERS = {"A": "Angry", "H": "Happy", "N": "Neutral", "S": "Sad"}
-_URDU_COMMITS = {  # each folder came by one of its own
+_URDU_COMMITS = {  # each folder was added by a commit of its own
     "Angry": "cab0028b1a1152e5cf25a5771c1ed137428a496e",
     "Happy": "a3c1619d29a84628608b540c8fdac091eb0f5228",
     "Neutral": "0c7079660ea1a8427f0b3220736f6caa63d1f83d",
@@ -178,7 +178,7 @@ surprise, tristesse."""
 _ESD_ORDER = ("neutral", "angry", "happy", "sad", "ps")
 ESD_SENTENCES = 350
 ESD_EMOTIONS = {f"{i + 1:06d}": _ESD_ORDER[i // ESD_SENTENCES] for i in range(5 * ESD_SENTENCES)}
-"""The second part of an ESD file name, which counts through the folders of a speaker."""
+"""The second part of an ESD file name, a number that runs over all folders of a speaker."""
 ESD_MALE = ("0004", "0005", "0006", "0008", "0010", "0011", "0012", "0013", "0014", "0020")
 """By its ReadMe.txt; the others are women. Up to 0010 they speak Mandarin, then English."""
 
@@ -212,7 +212,7 @@ TESS_SPELLINGS = {name: name for name in TESS_EMOTIONS} | {
     "surprise": "ps",
     "surprised": "ps",
 }
-"""How copies of TESS write its labels."""
+"""Spellings of labels in copies of TESS."""
 
 _TESS_PUBLISHED = re.compile(
     rf"(?P<voice>{'|'.join(TESS_VOICES)})_(?P<word>[a-z]+)_(?P<emotion>{'|'.join(TESS_SPELLINGS)})",
@@ -274,9 +274,9 @@ def _tess_place(stem):
 
 
 def _as_published(folder, pattern, emotions, case=str, subfolders=None):
-    """A `place` for names that stay, in a folder or in one for each code of an emotion.
+    """A `place` for names as published, in one folder, or in one for each code of an emotion.
 
-    `case` (such as `str.upper`) spells names as published: re-uploads change that.
+    `case` (such as `str.upper`) restores their case, which re-uploads change.
     """
 
     def place(stem):
@@ -290,7 +290,7 @@ def _as_published(folder, pattern, emotions, case=str, subfolders=None):
 
 
 def _on_github(repository, commit, places, n_clips):
-    """Files of a repository at one commit; git's checksums of them are in the list."""
+    """A part for files of a repository at one commit; git's checksums are in the list."""
     return Part(
         places,
         n_clips,
@@ -305,13 +305,13 @@ def _by_hand(title, source):
 
 
 def _esd_sentence(name):
-    """Speakers of one language say the same sentences in every emotion."""
+    """The sentence of an ESD clip: speakers of a language read the same ones in every emotion."""
     language = "zh" if name["speaker"] <= "0010" else "en"
     return f"{language}{(int(name['emotion']) - 1) % ESD_SENTENCES + 1:03d}"
 
 
 def _by_letter(speaker):
-    """The gender where F or M is the first letter that tells it: SF10, M01, f2."""
+    """The gender by the first F or M in the name of a speaker: SF10, M01, f2."""
     return {"f": "female", "m": "male"}.get(speaker.lstrip("S").lower()[:1], "unknown")
 
 
@@ -375,8 +375,8 @@ RECORDS = (
         "German Emotional Speech. Interspeech 2005, 1517-1520",
         homepage=_EMODB_PAGE,
         place=_as_published("emodb/wav", _EMODB_NAME, EMODB_EMOTIONS),
-        # No checksum is published, and everybody cites plain HTTP. What is known is the size, by
-        # the logs of others; download_data reads the archive, too.
+        # No checksum is published, and all references give plain HTTP. The size is known from
+        # public logs; download_data also checks the archive by reading it.
         parts={
             "all": Part(
                 "emodb/wav/*", 535, (File("download.zip", _EMODB_FILE, 40_567_066, None, True),)
@@ -412,7 +412,7 @@ RECORDS = (
         citation="Christop I (2024). nEMO: Dataset of Emotional Speech in Polish. LREC-COLING 2024",
         homepage=NEMO_PAGE,
         place=_as_published("nemo/samples", _NEMO_NAME, NEMO_EMOTIONS),
-        # GitHub's archives have no fixed bytes; its files have, and the list has their checksums
+        # the bytes of GitHub's archives may change; its files are fixed, with checksums in the list
         parts={
             "all": _on_github(
                 "amu-cai/nEMO", "06f1f83dde8f1a780443a57d53b2af3971af34ab", "nemo/samples/*", 4481
@@ -443,7 +443,7 @@ RECORDS = (
             )
         },
         offered=False,
-        padded=True,  # to a length that depends on the emotion, and gives it away
+        padded=True,  # to a length that depends on the emotion, a leak
     ),
     Corpus(
         name="turev",
@@ -595,7 +595,7 @@ RECORDS = (
         "Dataset. ACM Multimedia Systems Conference (MMSys 2018)",
         homepage=CAFE_PAGE,
         place=_as_published("cafe", _CAFE_NAME, CAFE_EMOTIONS, str.upper),
-        # 12 actors say 6 sentences neutrally and, at 2 intensities, in 6 emotions
+        # 12 actors read 6 sentences neutrally and, at 2 intensities, in 6 emotions
         parts={"all": Part("cafe/*", 936)},
         how_to_get=_by_hand("CaFE", f"CaFE_48k.zip of {CAFE_PAGE}"),
         offered=False,

@@ -4,7 +4,7 @@
     python create_csv.py --emotions sad,happy     # only these
     python create_csv.py --data-dir ~/recordings --json
 
-For a corpus that is absent nothing is written, and a line explains how to get it. The data folder
+For an absent corpus nothing is written, and a line says how to get it. The data folder
 is --data-dir, else the environment variable SER_DATA_DIR, else `data/` beside this file:
 
     data/training/Actor_XX/*_<emotion>.wav     RAVDESS and TESS, to train on
@@ -17,7 +17,7 @@ is --data-dir, else the environment variable SER_DATA_DIR, else `data/` beside t
     data/train-custom/<speaker>_..._<emotion>.wav, data/test-custom/...   your own
 """
 
-if __name__ == "__main__":  # Ctrl-C ends it in one line, also while it imports
+if __name__ == "__main__":  # Ctrl-C prints one line, also during the imports
     from checks import end_at_interrupt
 
     end_at_interrupt("create_csv.py")
@@ -63,8 +63,8 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 MORE = "m4a mp4 m4v webm mkv mka mov avi flv 3gp amr opus aac wma wmv asf oga ogv aif aiff aifc au "
 MORE += "caf w64 rf64 ac3 mpg mpeg ts ape wv tta gsm"
 MEDIA_SUFFIXES = *AUDIO_SUFFIXES, *(f".{ending}" for ending in MORE.split())
-"""Of files that are taken for recordings, with sound or not."""
-TYPES = MimeTypes()  # by Python's own table, the same on all machines
+"""Suffixes of files that count as recordings, even if they have no sound."""
+TYPES = MimeTypes()  # Python's own table, so that all machines agree
 CORPUS_GROUPS = groups()
 
 
@@ -72,11 +72,11 @@ NAME_THEM = (
     "No score can claim that its speakers weren't in training; name clips <speaker>_..._<emotion>."
 )
 HIDDEN = re.compile(r"\.|(__MACOSX|@eaDir|\$RECYCLE\.BIN)$", re.IGNORECASE)
-"""How names begin of what file managers, notebooks and Macs keep beside recordings."""
+"""Prefixes of files that file managers, notebooks and macOS keep beside recordings."""
 
 
 def is_hidden(path):
-    """Whether a path within a folder leads to what isn't meant to be seen: bool.
+    """Whether a path within a folder is hidden, or below a hidden folder: bool.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def _every_audio(folder):
 
 
 def _copies(paths):
-    """The paths beside one of the same name but for case, format or the mark of a copy: set."""
+    """The paths whose names differ from another's only by case, format or a copy suffix: set."""
     names, copies = {}, set()
     small_first = sorted(paths, key=lambda path: str(path).swapcase())
     for path in sorted(small_first, key=lambda path: path.suffix.lower() != ".wav"):
@@ -120,7 +120,7 @@ def _copies(paths):
 
 
 def is_recording(path):
-    """Whether a file is meant as a recording, by its name, else by whether it can be decoded: bool.
+    """Whether a file is a recording, by its name, or else by trying to decode it: bool.
 
     Parameters
     ----------
@@ -148,19 +148,19 @@ def _recordings_among(paths, skipped):
 
 @contextmanager
 def found_recordings(wanted, skipped=None):
-    """The recordings that paths, folders, patterns and - stand for: dict of names to paths.
+    """Context manager: find recordings by path, folder, pattern or "-": dict of names to paths.
 
     Parameters
     ----------
     wanted : list of str
-        "-" is what comes in on stdin, in a file that lasts as long as the block.
+        "-" is stdin, copied to a file that is removed after the block.
     skipped : list, optional
-        Takes the names of files in folders and patterns that are no recordings; see `is_recording`.
+        Filled with the names of other files in folders and patterns; see `is_recording`.
 
     Raises
     ------
     FileNotFoundError
-        If there is none for one of them.
+        If one of them gives no recording.
     """
     found, skipped = {}, [] if skipped is None else skipped
     with temporary_folder() as folder:
@@ -180,7 +180,9 @@ def found_recordings(wanted, skipped=None):
                 matches = glob(wish, recursive=True)  # noqa: PTH207  (absolute ones, too)
                 paths = _recordings_among(matches, skipped)
             if not paths:
-                raise FileNotFoundError(f"There is no recording {wish}, nor one in it or like it")
+                raise FileNotFoundError(
+                    f"There is no recording {wish}; give files, folders or patterns"
+                )
             found |= {"stdin" if wish == "-" else str(path): path for path in paths}
         yield found
 
@@ -188,9 +190,9 @@ def found_recordings(wanted, skipped=None):
 def list_clips(group, *, data_dir=None, train_size=0.8):
     """Every clip of a corpus group: DataFrame of path, emotion, speaker, corpus, partition.
 
-    Rows are sorted by partition and path; there are none where the corpus is absent. A warning
-    lists the files that were left out: hidden ones, copies beside another one of the same name, and
-    those in whose names there is no emotion. A speaker has one spelling, "Anna" is anna.
+    Rows are sorted by partition and path; there are none if the corpus is absent. A warning lists
+    the files left out: hidden ones, copies of another file by name, and those without an emotion in
+    their names. Spellings of a speaker are unified: "Anna" is anna.
 
     Parameters
     ----------
@@ -199,8 +201,8 @@ def list_clips(group, *, data_dir=None, train_size=0.8):
     data_dir : path, optional
         See `corpora.find_data_dir`.
     train_size : float
-        The share of the speakers to train on, where the corpus itself has no partitions; the last
-        speakers by name are the test set.
+        Share of the speakers in the training set, for corpora without partitions; the last speakers
+        by name are the test set.
 
     Raises
     ------
@@ -210,7 +212,7 @@ def list_clips(group, *, data_dir=None, train_size=0.8):
     known = groups()
     check_name(group, known, "corpus group")
     if not 0 < train_size < 1:
-        raise ValueError(f"train_size is a share of the speakers between 0 and 1; got {train_size}")
+        raise ValueError(f"train_size is a share of speakers between 0 and 1; got {train_size}.")
     rows, left = [], {}
     for partition, folder in known[group].folders.items():
         folder = find_data_dir(data_dir) / folder
@@ -221,11 +223,11 @@ def list_clips(group, *, data_dir=None, train_size=0.8):
             if path not in visible:
                 left.setdefault("hidden", []).append(path.relative_to(folder))
             elif path in copies:
-                left.setdefault("copies of others beside them", []).append(path.name)
+                left.setdefault("copies of other files", []).append(path.name)
             elif row and all(map(is_label, row[1:])):
                 rows.append((*row, partition))
             else:
-                left.setdefault("there is no emotion in their names", []).append(path.name)
+                left.setdefault("no emotion in the name", []).append(path.name)
     if left:
         _warn_left_out(group, left)
     clips = pd.DataFrame(rows, columns=[*COLUMNS, "partition"], dtype=TEXT)
@@ -242,7 +244,7 @@ def list_clips(group, *, data_dir=None, train_size=0.8):
 
 
 def _warn_left_out(group, left):
-    """Name the files that were left out, by the reason, in one warning."""
+    """Warn of the files left out, by reason, in one warning."""
     named = [
         f"{why}: {', '.join(map(printable, names[:10]))}{', ...' if len(names) > 10 else ''}"
         for why, names in left.items()
@@ -252,7 +254,7 @@ def _warn_left_out(group, left):
 
 
 def labelled_clips(wishes, *, data_dir=None, verbose=1, desc_files=None):
-    """The clips of the corpora that are wanted: see `list_clips`; the training clips come first.
+    """The clips of the corpora asked for, see `list_clips`, training clips first: DataFrame.
 
     Parameters
     ----------
@@ -261,16 +263,16 @@ def labelled_clips(wishes, *, data_dir=None, verbose=1, desc_files=None):
     data_dir : path, optional
         See `corpora.find_data_dir`.
     verbose : int
-        0 prints no line for a corpus that is absent, otherwise one for those that are offered (see
-        `corpora.Corpus`).
+        1 prints a line for each absent corpus that is offered (see `corpora.Corpus`), 0 doesn't.
     desc_files : dict of str to path, optional
-        Group to the name of its desc_files (see `desc_file`), where it isn't that of
-        `corpora.groups()`. Groups with both of them are read from these, not from the folders.
+        Group to the name of its desc_files (see `desc_file`), if it isn't that of
+        `corpora.groups()`. If both files of a group exist, it is read from them, not from the
+        folders.
 
     Raises
     ------
     FileNotFoundError
-        If a corpus that must be there isn't, or none is.
+        If a required corpus is absent, or there are no clips.
     """
     data_dir, tables = find_data_dir(data_dir), []
     for group, wish in wishes.items():
@@ -296,7 +298,7 @@ def labelled_clips(wishes, *, data_dir=None, verbose=1, desc_files=None):
 
 
 def _read(group, desc_files, data_dir):
-    """The clips of one group, by both desc_files where they are asked for and there."""
+    """The clips of one group, from its desc_files if both are asked for and exist."""
     if desc_files is not None:
         name = desc_files.get(group, groups()[group].name)
         paths = {part: desc_file(part, name, data_dir) for part in PARTITIONS}
@@ -307,7 +309,7 @@ def _read(group, desc_files, data_dir):
 
 
 def edited_desc_files(wishes, names, data_dir, *, verbose=1):
-    """The clips of the corpora that are wanted, by their desc_files where there are any.
+    """The clips of the corpora asked for, from their desc_files if they exist: DataFrame.
 
     Parameters
     ----------
@@ -318,7 +320,7 @@ def edited_desc_files(wishes, names, data_dir, *, verbose=1):
 
 
 def absent(group, data_dir, corpora=None):
-    """One line for corpora that are absent: where they belong, and how to get them.
+    """Say where absent corpora belong, and how to get them: str, one line.
 
     Parameters
     ----------
@@ -326,7 +328,7 @@ def absent(group, data_dir, corpora=None):
         A key of `corpora.groups()`.
     data_dir : path
     corpora : list of str, optional
-        Those of the group that are meant; default all.
+        Corpora of the group; default all.
     """
     info = groups()[group]
     places = " and ".join(str(Path(data_dir) / folder) for folder in info.folders.values())
@@ -335,7 +337,7 @@ def absent(group, data_dir, corpora=None):
 
 
 def check_emotions(emotions, data_dir=None, *, any_word=False):
-    """Return the emotions as they are spelled if each is one of the nine or occurs in the data.
+    """Return emotions in their usual spelling if each is one of the nine or occurs in the data.
 
     Parameters
     ----------
@@ -343,18 +345,19 @@ def check_emotions(emotions, data_dir=None, *, any_word=False):
     data_dir : path, optional
         See `corpora.find_data_dir`.
     any_word : bool
-        Take other words, too, unless one looks like a misspelt emotion: labels of a table to come.
+        Accept other words, too, unless one looks like a misspelt emotion. For labels of a table
+        that is read later.
 
     Raises
     ------
     ValueError
-        For a name that is neither, a name twice, or none at all.
+        For an unknown name, a repeated one, or none.
     """
     if isinstance(emotions, str):
-        raise ValueError(f"emotions is a list of names, e.g. [{emotions!r}], not one string.")
+        raise ValueError(f"emotions must be a list of names, e.g. [{emotions!r}], not one string.")
     names = [folded(str(emotion)) for emotion in emotions]
     if not names or len(set(names)) < len(names):
-        raise ValueError(f"emotions needs at least one name, and none twice; got {list(emotions)}")
+        raise ValueError(f"emotions needs one or more distinct names; got {list(emotions)}.")
     legal = {emotion: emotion for emotion in AVAILABLE_EMOTIONS}
     if not set(names) <= set(legal):
         found = {e for group in groups() for e in list_clips(group, data_dir=data_dir).emotion}
@@ -371,7 +374,7 @@ def check_emotions(emotions, data_dir=None, *, any_word=False):
 
 
 def desc_file(partition, name, data_dir):
-    """The path of a desc_file: a bare name lies in the data folder, another path is kept.
+    """The path of a desc_file: Path. A bare name is one in the data folder; other paths are kept.
 
     Parameters
     ----------
@@ -391,10 +394,10 @@ def desc_file(partition, name, data_dir):
 
 
 def leave_desc_files(rows, names, data_dir):
-    """Write the desc_files of a recognizer's clips, except in a data folder that is read-only.
+    """Write the desc_files of a recognizer's clips, unless the data folder is read-only.
 
-    They always hold all corpora and emotions of a group, so every recognizer on the same data
-    folder writes the same bytes.
+    They always have all corpora and emotions of a group, so all recognizers with the same data
+    folder write the same files.
 
     Parameters
     ----------
@@ -406,14 +409,14 @@ def leave_desc_files(rows, names, data_dir):
     Raises
     ------
     OSError
-        If a name has a folder, and that can't be written to.
+        If a name includes a folder that can't be written to.
     """
     data_dir, there = find_data_dir(data_dir), set(rows["corpus"])
     for group, info in groups().items():
         if not there & set(info.corpora):
             continue
         clips = rows[rows["corpus"].isin(info.corpora)]
-        if not there >= set(info.corpora):  # perhaps only some corpora of the group were wanted
+        if not there >= set(info.corpora):  # `rows` may have only some corpora of the group
             clips = list_clips(group, data_dir=data_dir)
         name = Path(names.get(group, info.name))
         for part in PARTITIONS:
@@ -460,7 +463,7 @@ def write_tess_ravdess_csv(
     emotions : list of str, optional
         Keep only these; default all.
     train_name, test_name : path, optional
-        Where to write; default e.g. train_emodb.csv and test_emodb.csv in the data folder.
+        Paths to write; default: train_<name>.csv and test_<name>.csv in the data folder.
     verbose : int
         0 prints nothing.
     data_dir : path, optional
@@ -472,12 +475,12 @@ def write_tess_ravdess_csv(
 def write_emodb_csv(
     emotions=None, train_name=None, test_name=None, train_size=0.8, verbose=1, *, data_dir=None
 ):
-    """Write the desc_files of EMO-DB; at a share of 0.8, speakers 15 and 16 are the test set.
+    """Write the desc_files of EMO-DB; with train_size=0.8, speakers 15 and 16 are the test set.
 
     Parameters
     ----------
     emotions, train_name, test_name, train_size, verbose, data_dir
-        See `write_tess_ravdess_csv`, also for what is returned, and `list_clips`.
+        See `write_tess_ravdess_csv`, also for the return value, and `list_clips`.
     """
     return _write("emodb", emotions, train_name, test_name, verbose, data_dir, train_size)
 
@@ -488,7 +491,7 @@ def write_custom_csv(emotions=None, train_name=None, test_name=None, verbose=1, 
     Parameters
     ----------
     emotions, train_name, test_name, verbose, data_dir
-        See `write_tess_ravdess_csv`, also for what is returned.
+        See `write_tess_ravdess_csv`, also for the return value.
     """
     return _write("custom", emotions, train_name, test_name, verbose, data_dir)
 
@@ -501,12 +504,12 @@ WRITERS = {
 
 
 def count_clips(written):
-    """Clips per corpus and emotion (rows) and partition (columns), with totals: DataFrame of int.
+    """Count clips by corpus and emotion (rows) and partition (columns), with totals: DataFrame.
 
     Parameters
     ----------
     written : list of dict of str to DataFrame
-        What the `write_*_csv` functions return.
+        Return values of the `write_*_csv` functions.
     """
     rows = [frame.assign(partition=part) for group in written for part, frame in group.items()]
     if not rows:
@@ -541,7 +544,7 @@ def _run(argv):
     emotions = args.emotions.split(",") if args.emotions else None
     settings = emotions, None, None, not args.json, args.data_dir, args.train_size
     folder = find_data_dir(args.data_dir)
-    with alone(folder) if folder.is_dir() else nullcontext():  # both files of a corpus by one run
+    with alone(folder) if folder.is_dir() else nullcontext():  # runs mustn't mix their files
         table = count_clips([_write(group, *settings) for group in groups()])
     if args.json:
         counts = table.iloc[:-1].reset_index()  # all but the totals

@@ -1,4 +1,4 @@
-"""From labelled rows to feature matrices: in parallel, cached per clip, resumable.
+"""Extract feature matrices from labelled rows: in parallel, cached per clip, resumable.
 
     from data_extractor import load_split
     from tables import read_desc_file
@@ -39,29 +39,29 @@ from segments import Segment, grouped, load_each
 from tables import listed_once, read_desc_file, recordings, speaker_groups
 from utils import AS_FEATURES, Doubtful, emotion_scale, enabled, extract_batch, with_encoder
 
-BATCH_SIZE = 16  # clips in one task: long enough to be worth sending to another process
+BATCH_SIZE = 16  # clips in one task, so that it takes longer than sending it to a process
 NAMED_FAILURES = 50
 N_COLUMNS, LEAST, N_SUSPECTS = 512, 0.15, 50
-"""Of silence at least a fourth of the columns have the least value of all clips, of speech a tenth
-at most, where there are more than some clips; so many columns and clips are looked at."""
+"""Silent clips have the least value of all clips in at least a fourth of the columns, speech in a
+tenth at most, if there are enough clips; numbers of columns and clips that are examined."""
 
 
 # recordings to vectors
 
 
 class SpeechFeatures(TransformerMixin, BaseEstimator):
-    """Recordings in, feature matrix out: the first step of a scikit-learn pipeline.
+    """Transform recordings into a feature matrix: the first step of a scikit-learn pipeline.
 
     Parameters
     ----------
     features : sequence of str, or dict of str to bool
-        See `features.check_features`; or what `utils.get_audio_config` returns.
+        See `features.check_features`; or a dict as `utils.get_audio_config` returns it.
     functionals : sequence of str, optional
         See `features.extract`.
     encoder : str or None
-        The encoder to take with the features; see `utils.with_encoder`. Default: as they say.
+        The encoder among the features; see `utils.with_encoder`. Default: as in `features`.
     sr : int
-        Hz; the sampling rate of recordings that are given as arrays. Files have their own.
+        Sampling rate of arrays in Hz. Files have their own.
     n_jobs : int, optional
         Processes, as joblib counts them; an active joblib backend (Dask, Ray) is used as well.
     cache : bool or path
@@ -100,7 +100,7 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
         self.verbose = verbose
 
     def fit(self, X, y=None):
-        """Check the settings; there is nothing to learn.
+        """Check the settings; nothing is learned: self.
 
         Parameters
         ----------
@@ -123,6 +123,11 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
         ndarray (n_clips, n_features) float32
             With functionals="frames" an array (n_clips,) of matrices (n_frames, n_columns), with
             "steps" of (n_steps, n_columns) float16.
+
+        Raises
+        ------
+        AudioError
+            For a recording that can't be read.
         """
         return self.extract(X, on_error="raise")[0]
 
@@ -134,7 +139,7 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
         recordings : list of recordings
             See `transform`.
         on_error : {"warn", "raise"}
-            Leave out recordings that can't be read and name them in one warning, or raise.
+            Leave out recordings that can't be read and list them in one warning, or raise.
         speed : float, optional
             Extract copies at another speed; see `augmentation.at_speed`.
         noisy : int, optional
@@ -161,7 +166,7 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
             **({} if noisy is None else {"noisy": noisy}),
         }
         keys, clips = _by_key(recordings)
-        # Frames aren't cached: they are large, and made nearly as fast as read.
+        # Frames aren't cached: they are large, and computed almost as fast as read.
         by_name = self.functionals != FRAMES
         n_columns = len(ft.feature_names(names, self.functionals))
         files = [key for key in clips if by_name and not isinstance(key, int)]
@@ -171,7 +176,7 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
             digests = cache.digests(files)
             contents = {key: digests.get(key, key) for key in clips}
             vectors = cache.get(list(digests.values()), settings, n_columns if framewise else None)
-            failures, doubts = {}, {}  # they are never cached: each run has to name them
+            failures, doubts = {}, {}  # never cached: each run has to report them
             missing = {content: key for key, content in contents.items() if content not in vectors}
             missing = {key: clips[key] for key in missing.values()}  # each content once
             for done, outcomes in self._batches(missing, options):
@@ -189,12 +194,12 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
                     else:
                         failures[contents[key]] = str(outcome).removeprefix(f"{_name(key)}: ")
                 now = cache.digests([key for key in done if key in digests])
-                made = [now[key] for key in now if now[key] == contents[key]]  # not edited since
+                made = [now[key] for key in now if now[key] == contents[key]]  # unchanged
                 cache.put({own: vectors[own] for own in made if own in vectors}, settings)
         if failures:
             failed = [key for key in keys if contents[key] in failures]
             lines = [f"\n  {_name(key)}: {failures[contents[key]]}" for key in failed]
-            _warn_of(lines, "left out with their labels, they can't be read:", UserWarning)
+            _warn_of(lines, "left out, as they can't be read:", UserWarning)
         if doubts:
             named = [key for key in keys if contents[key] in doubts]
             _warn_of([f"\n  {_name(key)}: {doubts[contents[key]][1]}" for key in named])
@@ -206,7 +211,7 @@ class SpeechFeatures(TransformerMixin, BaseEstimator):
         return np.concatenate([np.empty(0, np.float32), *found]).reshape(-1, n_columns), read
 
     def _batches(self, clips, options):
-        """Yield (keys, outcomes) of one batch after the other, in the order in which they end."""
+        """Yield (keys, outcomes) of batches, in the order in which they end."""
         kinds = {"path": [], "segment": [], "file": [], "array": []}
         for key, clip in clips.items():
             named = "segment" if isinstance(key, Segment) else "path"
@@ -261,7 +266,7 @@ def extract_features(
     cache_dir=None,
     **options,
 ):
-    """The vectors of many clips, from the cache where it has them.
+    """Compute the vectors of many clips, or read them from the cache.
 
     Parameters
     ----------
@@ -291,7 +296,7 @@ def ragged(matrices):
     matrices : list of ndarray (n_frames, n_columns)
     """
     array = np.empty(len(matrices), dtype=object)
-    for i, matrix in enumerate(matrices):  # at once, numpy would stack those of equal length
+    for i, matrix in enumerate(matrices):  # np.array would stack matrices of equal length
         array[i] = matrix
     return array
 
@@ -299,7 +304,7 @@ def ragged(matrices):
 def _by_key(recordings):
     """Keys of recordings, and a dict of key to recording.
 
-    A key is an absolute path, a segment of one, or the place in the list.
+    A key is an absolute path, a segment of one, or the index in the list.
     """
     folder = os.getcwd()  # noqa: PTH109 - in this loop Path is 10 times slower than os.path
     keys, clips = [], {}
@@ -320,7 +325,7 @@ def _name(key):
 
 
 def _extracted(clips, options):
-    """Keys and vectors of a batch, what workers return: batches may end out of turn."""
+    """Keys and vectors of a batch, for workers, whose batches may end in another order."""
     sources = list(clips.values())
     if not isinstance(sources[0], Segment):
         return list(clips), extract_batch(sources, options)[1]
@@ -332,29 +337,34 @@ def _extracted(clips, options):
     return list(clips), [outcomes[i] for i in range(len(sources))]
 
 
-def _warn_of(lines, what="used, hardly as meant:", category=AudioWarning):
-    """Name recordings in one warning."""
+def _warn_of(lines, what="used in spite of faults:", category=AudioWarning):
+    """List recordings in one warning."""
     named = "".join(lines[:NAMED_FAILURES])
     if len(lines) > NAMED_FAILURES:
         named += f"\n  ... and {len(lines) - NAMED_FAILURES} more"
     warnings.warn(f"{len(lines)} clip(s) {what}{named}", category, stacklevel=4)
 
 
-# which recordings hold speech
+# which recordings have speech
 
 
 def kept(recordings):
-    """Recordings with open files, which can be read but once, in memory: list.
+    """Copy open files, which can be read only once, into memory: list of recordings.
+
+    Parameters
+    ----------
+    recordings : list of recordings
+        See `SpeechFeatures.transform`.
 
     Raises
     ------
     AudioError
-        If it holds numbers, as samples are.
+        If the list has numbers, such as samples.
     """
     for x in recordings:
         if isinstance(x, Number):
             raise AudioError(
-                f"a list is a list of recordings, and {x!r} is none; make samples an array: "
+                f"a list must have recordings, and {x!r} isn't one; pass samples as an array: "
                 "np.asarray(samples), with sr in Hz"
             )
     return [_in_memory(x) if hasattr(x, "read") else x for x in recordings]
@@ -368,12 +378,12 @@ def _in_memory(file):
 
 
 def copies_of(recordings):
-    """The same, of which each open file is read from its own place: list."""
+    """The same recordings (see `kept`), with open files that have their own positions: list."""
     return [copy.copy(x) if isinstance(x, io.BytesIO) else x for x in recordings]
 
 
 def find_speech(recordings, *, sr=None, n_jobs=None, cache_dir=None):
-    """Whether there is speech in each recording: list of bool, kept in the cache for files.
+    """Whether each recording has speech: list of bool, cached for files.
 
     Parameters
     ----------
@@ -411,7 +421,7 @@ def find_speech(recordings, *, sr=None, n_jobs=None, cache_dir=None):
 
 
 def _spoken(sounds, sr):
-    """1 for each recording with speech, else 0: list of ndarray (1,)."""
+    """1 for recordings with speech, else 0: list of ndarray (1,)."""
     found = {}
     for knows_rate in (True, False):
         own = [i for i, sound in enumerate(sounds) if _is_file(sound) == knows_rate]
@@ -426,7 +436,7 @@ def _spoken(sounds, sr):
 
 
 def _is_file(recording):
-    """Whether it knows its own rate."""
+    """Whether a recording is a file, which knows its rate: bool."""
     return isinstance(recording, (str, Segment)) or hasattr(recording, "read")
 
 
@@ -434,7 +444,7 @@ def _is_file(recording):
 
 
 def _warn_of_silence(X, rows):
-    """Name clips of digital silence: those that are least in many columns are read once more."""
+    """Warn of clips of digital silence; those with the least values in many columns are read."""
     if X.dtype == object or not X.size:
         return
     some = X[:, :: X.shape[1] // N_COLUMNS + 1]
@@ -451,14 +461,14 @@ def _warn_of_silence(X, rows):
 
 
 def _silent(path):
-    with warnings.catch_warnings(), suppress(AudioError):  # it may be gone by now
+    with warnings.catch_warnings(), suppress(AudioError):  # it may have been deleted
         warnings.simplefilter("ignore", AudioWarning)
         return not load_audio(path).any()
     return False
 
 
 class Split(NamedTuple):
-    """The clips to train or to test on, row by row."""
+    """The clips of a training or test part, row by row."""
 
     X: np.ndarray
     """(n_clips, n_features) float32; with functionals of `MATRICES` (n_clips,) of matrices."""
@@ -467,7 +477,7 @@ class Split(NamedTuple):
     groups: np.ndarray
     """(n_clips,) of str: speakers as corpus/speaker."""
     rows: pd.DataFrame
-    """(n_clips,): columns path, emotion, speaker, corpus and whatever else was given."""
+    """(n_clips,): columns path, emotion, speaker, corpus and all others that were given."""
 
 
 class Views:
@@ -476,7 +486,7 @@ class Views:
     Parameters
     ----------
     views : list
-        Features of clips, for each member.
+        For each member, the features of the clips.
     """
 
     def __init__(self, views):
@@ -506,53 +516,54 @@ def load_split(
     random_state=0,
     **extraction,
 ):
-    """Extract the clips of a table and draw those to train or to test on: Split.
+    """Extract the features of a table's clips for training or testing: Split.
 
     Parameters
     ----------
     rows : DataFrame
-        Columns path, emotion, speaker, corpus; perhaps start and end, see `tables.recordings`.
+        Columns path, emotion, speaker, corpus; optionally start and end, see `tables.recordings`.
     features, functionals, **extraction
         See `extract_features`.
     emotions : list of str
-        Clips of other emotions are not read.
+        Clips of other emotions aren't read.
     classification : bool
-        Labels are names; else numbers on one of `parameters.EMOTION_SCALES`.
+        True: y has names of emotions; False: numbers on one of `parameters.EMOTION_SCALES`.
     targets : sequence of str
-        Columns of numbers to learn in place of emotions, whose clips are all taken then. With one
-        of them y is (n_clips,), with several (n_clips, n_targets).
+        Columns of numbers to learn in place of emotions; then clips of all emotions are used. For
+        one column y is (n_clips,), for several (n_clips, n_targets).
     balance : bool
         Draw as many clips of every emotion as the rarest one has.
     shuffle : bool
         Put the rows in random order.
     partition : {"train", "test"}
-        A train partition must have every emotion; for others a warning names the missing ones.
+        A train partition must have every emotion; for a test partition a warning names missing
+        ones.
     random_state : int
         Seed of the drawing and the shuffling.
 
     Raises
     ------
     ValueError
-        If there is no clip of an emotion to train on, or no clip at all.
+        If a train partition has no clip of an emotion, or there are no clips.
     """
     source = rows.attrs.get("source", "these rows")
     rows = listed_once(rows.assign(emotion="") if targets else rows)
     if targets:
         emotions, balance = (), False
-        numbers_of(rows, targets)  # raises before hours of extraction, not after
+        numbers_of(rows, targets)  # to raise before the extraction, which may take hours
     else:
         rows = rows[rows["emotion"].isin(list(emotions))]
         if not classification:
-            emotion_scale(emotions)  # raises as early
+            emotion_scale(emotions)  # also to raise early
     X, read = extract_features(recordings(rows), features, functionals=functionals, **extraction)
     rows = rows[read]
     if targets and rows.empty:
-        raise ValueError(f"No {partition} clips in {source}. Add such clips.")
+        raise ValueError(f"No {partition} clips in {source}. Add some.")
     _warn_of_silence(X, rows)
     if absent := [emotion for emotion in emotions if emotion not in set(rows["emotion"])]:
         message = f"No {partition} clips of {', '.join(absent)} in {source}."
         if partition == "train" or rows.empty:
-            raise ValueError(f"{message} Add such clips, or leave the emotion out.")
+            raise ValueError(f"{message} Add some, or leave the emotion out.")
         warnings.warn(f"{message} Scores are over the other emotions.", stacklevel=2)
     rng = np.random.default_rng(random_state)
     names = rows["emotion"].to_numpy()
@@ -569,18 +580,18 @@ def load_split(
 
 
 def numbers_of(rows, targets):
-    """The numbers that clips are labelled with: ndarray (n_clips,), or (n_clips, n_targets).
+    """The regression targets of clips: ndarray (n_clips,), or (n_clips, n_targets).
 
     Parameters
     ----------
     rows : DataFrame (n_clips,)
     targets : sequence of str
-        Columns of it.
+        Names of columns.
 
     Raises
     ------
     ValueError
-        If there is no such column, or it has other than finite numbers.
+        If there is no such column, or it has a value that isn't a finite number.
     """
     for name in targets:
         check_name(name, list(rows), "column of numbers")
@@ -589,21 +600,21 @@ def numbers_of(rows, targets):
             place = rows.index[~np.isfinite(found)][0]
             raise ValueError(
                 f"{name!r} is {rows.loc[place, name]!r} for {rows.loc[place, 'path']!r}: a target "
-                "is a finite number. Correct it, or leave the clip out."
+                "must be a finite number. Correct it, or leave the clip out."
             )
     y = rows[list(targets)].to_numpy(dtype=float)
     return y if len(targets) > 1 else y[:, 0]
 
 
 class AudioExtractor:
-    """Reads desc_files: `load_split` under the name of this project's first version.
+    """Reads desc_files: `load_split` with the interface of this project's first version.
 
     Parameters
     ----------
     audio_config : dict of str to bool, optional
         See `utils.get_audio_config`; default mfcc, chroma and mel.
     corpora : list of str, optional
-        Clips of other corpora are not read; default all.
+        Clips of other corpora aren't read; default all.
     **options
         See `load_split`.
     """
@@ -618,7 +629,7 @@ class AudioExtractor:
 
         Parameters
         ----------
-        desc_files : list of path, or one
+        desc_files : list of path, or one path
             See `tables.read_desc_file`.
         partition : {"train", "test"}
         """
@@ -643,7 +654,7 @@ def load_data(
     emotions=DEFAULT_EMOTIONS,
     **options,
 ):
-    """Read both partitions.
+    """Read the features and labels of both partitions.
 
     Parameters
     ----------
@@ -656,9 +667,9 @@ def load_data(
     -------
     dict
         X_train, X_test: ndarray (n_clips, n_features) float32; y_train, y_test: ndarray (n_clips,);
-        train_audio_paths, test_audio_paths, train_speakers, test_speakers: lists (n_clips,), a
-        speaker as corpus/speaker; train_rows, test_rows: DataFrames that hold all of it; balance:
-        whether the emotions have as many clips each.
+        train_audio_paths, test_audio_paths, train_speakers, test_speakers: lists (n_clips,),
+        speakers as corpus/speaker; train_rows, test_rows: DataFrames with all of these; balance:
+        whether all emotions have the same number of clips.
     """
     options |= {"classification": classification, "shuffle": shuffle, "balance": balance}
     extractor = AudioExtractor(audio_config, emotions=emotions, **options)

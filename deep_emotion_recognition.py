@@ -3,7 +3,7 @@
 from deep_emotion_recognition import DeepEmotionRecognizer, EnsembleRecognizer
 
 rec = DeepEmotionRecognizer(emotions=["angry", "sad", "neutral", "ps", "happy"])
-rec.train()                                 # again at no cost: the weights stay in results/
+rec.train()                                 # the weights are kept in results/ for the next run
 rec.test_score(), rec.predict("call.wav"), rec.predict_proba("call.wav")
 EnsembleRecognizer().train()                # averages networks and the recommended recognizer
 tensorboard --logdir logs                   # in the shell: every epoch of every network
@@ -56,9 +56,9 @@ N_SPEEDS = 2  # copies of each clip
 SAME = ("emotions", "classification", "target", "balance", "corpora", "tess_ravdess", "emodb")
 SAME += ("custom_db", "data", "data_dir", "random_state", "normalize")  # in an ensemble
 
-VERSION = 3  # of the training; to be raised with a change that gives other weights
-HELD_OUT = 5  # the first network leaves the fifth part of the speakers out
-MEMBER_FOLDS = 3  # of speakers, that the weights of an ensemble are fitted on
+VERSION = 3  # of the training; to be raised by changes that give other weights
+HELD_OUT = 5  # the first network leaves a fifth of the speakers out
+MEMBER_FOLDS = 3  # folds of speakers for fitting the weights of an ensemble
 CURVES = "curves.png"  # in the folder of a run in logs_dir
 
 
@@ -66,49 +66,51 @@ CURVES = "curves.png"  # in the folder of a run in logs_dir
 class FrameNetwork(BaseEstimator):
     """Recurrent networks as a scikit-learn estimator of matrices of steps, means of a few frames.
 
-    `networks.build_network` says what a network is made of. The answers of several are averaged.
-    The first leaves a fifth of the training speakers out; what it says of them decides the
-    temperature of the probabilities (Guo et al. 2017). The others learn from all.
+    For the architecture see `networks.build_network`. The outputs of several networks are averaged.
+    The first one leaves out a fifth of the training speakers; its predictions for them give the
+    temperature of the probabilities (Guo et al. 2017). The others are trained on all.
 
     Parameters
     ----------
     n_rnn_layers, n_dense_layers : int
         0 leaves them out.
     rnn_units, dense_units : int or list of int
-        Of every layer, or of each; a recurrent layer is bidirectional and has twice as many.
+        Units, for all layers or for each; a bidirectional recurrent layer has twice as many.
     cell : {"LSTM", "GRU", "SimpleRNN"}
     dropout : float or list of float
-        Of every layer, or a rate for each, the recurrent ones first.
+        Rate, for all layers or for each, recurrent ones first.
     batch_size, epochs, n_networks : int
     learning_rate : float
         At the beginning; it falls to 0 along half a cosine (Loshchilov and Hutter 2017).
     classification : bool
-        Otherwise it predicts numbers.
+        False: predict numbers.
     mixed_precision : bool
-        Train with 16 bits, which some GPUs do faster. The weights have 32.
+        Train with 16 bits, which is faster on some GPUs. The weights have 32.
     n_jobs : int
-        Networks that are trained at a time, each by a process; on a GPU one.
+        Networks trained at the same time, each in a process; on a GPU, one.
     verbose : int
         0 draws no progress bar.
     random_state : int, optional
         Seed; the same one gives the same weights on the same machine.
     results_dir, logs_dir : path
-        Where the weights are kept; what TensorBoard shows, with a picture of the curves, or None.
+        Folders of the weights, and of the logs for TensorBoard with a picture of the learning
+        curves; None keeps none.
     override : bool
         Train even if results_dir has the weights of an identical run.
 
     Attributes
     ----------
     classes_ : ndarray (n_classes,)
-        Of a classifier.
+        Only for a classifier.
     network_ : keras.Model
         The mean of all networks.
     temperature_ : float
         Divisor of its log probabilities.
     center_, scale_ : ndarray (n_outputs,)
-        Mean and deviation of numbers to predict.
+        Mean and standard deviation of numeric targets.
     history_ : DataFrame
-        network, epoch, loss, uar (or mae), and of the first network val_loss, val_uar (or val_mae).
+        network, epoch, loss, uar (or mae), and for the first network val_loss, val_uar (or
+        val_mae).
     """
 
     not_saved = "n_jobs", "verbose", "results_dir", "logs_dir", "override"
@@ -147,10 +149,10 @@ class FrameNetwork(BaseEstimator):
         y : ndarray (n_clips,), or (n_clips, n_targets)
             Labels, or numbers.
         groups : ndarray (n_clips,), optional
-            Speakers. Default: each clip counts as one.
+            Speakers. Default: a speaker for each clip.
         copies : dict of str to callable, optional
-            Name of a kind of copies to a function that makes the steps of each clip's copy, as in
-            X. It is called unless the weights are there.
+            Name of a kind of copies to a function that returns the steps of each clip's copy, as X.
+            It isn't called if the weights are found.
 
         Returns
         -------
@@ -159,10 +161,10 @@ class FrameNetwork(BaseEstimator):
         Raises
         ------
         ValueError
-            If a setting asks for nothing, or for layers in two numbers.
+            If there are no networks, or the numbers of layers and of their units or rates differ.
         """
         if self.n_networks < 1:
-            raise ValueError(f"n_networks is {self.n_networks}; a network is needed, or several.")
+            raise ValueError(f"n_networks is {self.n_networks}; it must be 1 or more.")
         copies = copies or {}
         groups = np.arange(len(y)) if groups is None or len(set(groups)) < 2 else groups
         targets, self.n_columns_ = self._targets(y), X[0].shape[1]
@@ -202,7 +204,7 @@ class FrameNetwork(BaseEstimator):
         Raises
         ------
         ValueError
-            If there are more or fewer of them than layers.
+            If there are more or fewer of these than layers.
         """
         recurrent, dense = self.n_rnn_layers, self.n_dense_layers
         return {
@@ -213,7 +215,7 @@ class FrameNetwork(BaseEstimator):
         }
 
     def _of_each(self, name, n_layers):
-        """A setting of each of some layers: list."""
+        """A setting for each of the layers: list."""
         values = getattr(self, name)
         values = list(values) if isinstance(values, (list, tuple)) else [values] * n_layers
         if len(values) != n_layers:
@@ -228,7 +230,7 @@ class FrameNetwork(BaseEstimator):
         return self.layers() | {"n_columns": self.n_columns_, "n_outputs": self.n_outputs_}
 
     def _fingerprint(self, X, y, groups, copies):
-        """A digest of all that the weights depend on."""
+        """A digest of everything that the weights depend on."""
         settings = {k: v for k, v in self.get_params().items() if k not in self.not_saved}
         versions = [importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")]
         parts = VERSION, settings, versions, copies, y.tolist(), groups.tolist()
@@ -238,10 +240,10 @@ class FrameNetwork(BaseEstimator):
         return digest.hexdigest()[:16]
 
     def _train(self, steps, targets, folds, logs):
-        """Train a network for each fold: what `_restore` needs, a dict of arrays.
+        """Train a network for each fold: dict of arrays for `_restore`.
 
-        The steps are those of the clips, then of their copies. The networks are trained on all, and
-        validated on the clips.
+        `steps` has the clips, then their copies. The networks are trained on all, and validated on
+        the clips.
         """
         n_clips, n_versions = len(targets), len(steps) // len(targets)
         copied = n_clips * np.arange(n_versions)[:, np.newaxis]
@@ -262,7 +264,7 @@ class FrameNetwork(BaseEstimator):
         return kept | {"temperature": np.array(own), "history": history}
 
     def _restore(self, kept):
-        """Build the networks from their weights, and one that joins them."""
+        """Build the networks from their weights, and their mean."""
         for i, network in enumerate(self._build()):
             n_arrays = len(network.get_weights())
             network.set_weights([kept[f"weights_{i}_{j}"] for j in range(n_arrays)])
@@ -271,14 +273,14 @@ class FrameNetwork(BaseEstimator):
         return self
 
     def _build(self):
-        """Build the networks, which are returned, and one that joins them."""
+        """Build the networks, which are returned, and their mean."""
         networks = [build_network(**self._architecture()) for _ in range(self.n_networks)]
         self.network_ = mean_network(networks, classification=self.classification)
         self._function = as_function(self.network_)
         return networks
 
     def __getstate__(self):
-        """What copies, pickles and files hold: the network as the bytes of a .keras file."""
+        """The state for copies, pickles and files: the network as the bytes of a .keras file."""
         state = super().__getstate__()
         if "network_" not in state:
             return state
@@ -287,14 +289,14 @@ class FrameNetwork(BaseEstimator):
         return state | {"history_": self.history_.to_json(orient="records")}
 
     def __setstate__(self, state):
-        """Build the network anew from the settings; the file gives nothing but its weights."""
+        """Build the network from the settings; only its weights come from the file."""
         super().__setstate__(state)
         if "network_" not in state:
             return
         check_name(self.cell, CELLS, "cell")
         layers = self.layers()
         dense = [PROJECTION, *layers["dense_units"]]
-        least = self.n_columns_ * PROJECTION  # weights that there are at any rate
+        least = self.n_columns_ * PROJECTION  # lower bound of the number of weights
         least += sum(n * n for n in layers["rnn_units"]) + sum(a * b for a, b in pairwise(dense))
         if self.n_networks * least > model_file.n_weights(state["network_"]):
             raise model_file.ModelFileError("its network has fewer weights than its settings need")
@@ -331,7 +333,7 @@ class FrameNetwork(BaseEstimator):
         return softmax(self.decision_function(X) / self.temperature_, axis=1)
 
     def predict(self, X):
-        """The likeliest class of each clip, or its numbers.
+        """The most probable class of each clip, or its numbers.
 
         Parameters
         ----------
@@ -354,10 +356,10 @@ class DeepEmotionRecognizer(EmotionRecognizer):
     Parameters
     ----------
     features : list of str, optional
-        Whose frames: an encoder's alone (the default), any of spectrum, prosody and quality (the
-        default with encoder=None), or any of the five.
+        Features with frames of one kind: an encoder alone (the default), any of spectrum, prosody
+        and quality (the default with encoder=None), or any of librosa's five.
     balance : bool
-        Off by default: the classes have weights instead.
+        Off by default: classes are weighted instead.
     speeds : int
         2 by default.
     **options
@@ -381,8 +383,8 @@ class DeepEmotionRecognizer(EmotionRecognizer):
         features = utils.with_encoder(features, encoder)
         if utils.encoder_of(features) and len(features) > 1:
             raise ValueError(
-                "A network takes frames of one kind, an encoder's or others; got "
-                f"{', '.join(features)}. features=['encoder'] takes the encoder's."
+                "A network needs frames of one kind, an encoder's or others; got "
+                f"{', '.join(features)}. features=['encoder'] uses only the encoder."
             )
         options = {"speeds": N_SPEEDS} | renamed(options, theirs | set(ours), ALIASES)
         classifies = options.get("classification", True) and not options.get("target")
@@ -408,16 +410,18 @@ class DeepEmotionRecognizer(EmotionRecognizer):
         return FrameNetwork(**{k: v for k, v in settings if k not in FrameNetwork.not_saved})
 
     def determine_best_model(self, by="cv"):
-        raise ValueError("There is one model; grid_search({'rnn_units': [64, 128]}) tries others.")
+        raise ValueError(
+            "There is only one model; try others by grid_search({'rnn_units': [64, 128]})."
+        )
 
     @property
     def history_(self):
-        """Every epoch of every network; see `FrameNetwork`."""
+        """Losses and scores of all epochs of all networks: DataFrame, see `FrameNetwork`."""
         self._check_trained()
         return self.model.history_
 
     def draw_history(self, *, ax=None):
-        """Draw the loss of every network; see `plotting.draw_curves`.
+        """Draw the loss of every network: matplotlib Axes, see `plotting.draw_curves`.
 
         Parameters
         ----------
@@ -426,12 +430,12 @@ class DeepEmotionRecognizer(EmotionRecognizer):
         return draw_curves(self.history_, ax=ax)
 
     def train(self, override=False):
-        """Train the networks, or load what an identical earlier run left in `results_dir`: self.
+        """Train the networks, or load the weights of an identical run from `results_dir`: self.
 
         Parameters
         ----------
         override : bool
-            Train anew whatever is there.
+            Train even if there are such weights.
         """
         self.model.override = override
         return super().train()
@@ -440,14 +444,14 @@ class DeepEmotionRecognizer(EmotionRecognizer):
 class EnsembleRecognizer(Recognizer):
     """Averages the calibrated probabilities of several recognizers, or their numbers.
 
-    How much each probability counts is what makes the average likeliest for speakers that the
-    members are trained without once more; numbers count the same.
+    The weights of members maximise the likelihood of left-out speakers, for which the members are
+    trained again without these; numbers have equal weights.
 
     Parameters
     ----------
     members : list of EmotionRecognizer, optional
-        They are not changed. Default: a recommended one that learns from copies at other speeds
-        and from noisy copies of all these, too, and a `DeepEmotionRecognizer`.
+        They aren't changed. Default: a recommended one, also trained on copies at other speeds and
+        noisy copies, and a `DeepEmotionRecognizer`.
     **options
         Of the default members; see `EmotionRecognizer`.
 
@@ -464,11 +468,13 @@ class EnsembleRecognizer(Recognizer):
             copies = {"speeds": 4} | options | {"noisy": options.get("noisy") or 1}
             members = [recommended(**copies), DeepEmotionRecognizer(**options)]
         elif options:
-            raise TypeError(f"{', '.join(options)}: options are for the default members.")
+            raise TypeError(
+                f"{', '.join(options)}: options are for the default members; leave them out."
+            )
         self._join([member.untrained() for member in members])
 
     def _join(self, members):
-        """Keep the members and what they have in common."""
+        """Keep the members and their common settings."""
         self.members, self.model = members, None
         for name in (*SAME, "verbose", "n_jobs", "scheduler", "_all_emotions"):
             first, *others = (getattr(member, name) for member in members)
@@ -482,11 +488,11 @@ class EnsembleRecognizer(Recognizer):
 
     @property
     def name(self):
-        """The classes of the members' models, for tables and titles."""
+        """The classes of the members' models, for tables and titles: str."""
         return " and ".join(member.name for member in self.members)
 
     def untrained(self, **changes):
-        """A recognizer of the same members, not trained.
+        """A recognizer with the same members, not trained: EnsembleRecognizer.
 
         Parameters
         ----------
@@ -522,7 +528,7 @@ class EnsembleRecognizer(Recognizer):
         return EnsemblePredictor.of(predictors, self._weights(split))
 
     def _weights(self, split):
-        """What the members count: list of float, or None for numbers and for one speaker alone."""
+        """Weights of the members: list of float; None for numbers and for a single speaker."""
         X, y, groups, rows = split
         if not self.classification or len(set(groups)) < 2:
             return None
@@ -570,7 +576,7 @@ class EnsembleRecognizer(Recognizer):
         return rec
 
     def grid_search(self, params, n_jobs=None):
-        """An ensemble has nothing to tune; its members have.
+        """Always raises: only members of an ensemble can be tuned.
 
         Parameters
         ----------
@@ -580,15 +586,15 @@ class EnsembleRecognizer(Recognizer):
         Raises
         ------
         ValueError
-            It says how to tune members.
+            Always; it says how to tune members.
         """
         raise ValueError(
-            "An ensemble has no parameters of its own: rec.members[0].grid_search(...) tunes a "
-            "member, EnsembleRecognizer([...]) joins tuned ones."
+            "An ensemble has no parameters of its own: tune a member by "
+            "rec.members[0].grid_search(...), and join tuned ones by EnsembleRecognizer([...])."
         )
 
     def determine_best_model(self, by="cv"):
-        """An ensemble has nothing to choose from.
+        """Always raises: an ensemble uses all its members.
 
         Parameters
         ----------
@@ -600,11 +606,11 @@ class EnsembleRecognizer(Recognizer):
         ValueError
             Always.
         """
-        raise ValueError("An ensemble has no best model; all its members take part.")
+        raise ValueError("An ensemble has no best model: it uses all its members.")
 
 
 def _checked_weights(weights, n_members):
-    """The weights of a file, or None where it has none, as older ones."""
+    """The weights of a file, or None if it has none, as older ones."""
     if weights is None:
         return None
     legal = isinstance(weights, list) and len(weights) == n_members
@@ -616,20 +622,20 @@ def _checked_weights(weights, n_members):
 
 
 def named_recognizer(name, **options):
-    """A recognizer by the name of its model on the command line.
+    """Make a recognizer by the name of its model on the command line.
 
     Parameters
     ----------
     name : str
-        One of `RECIPES`, or a model of `parameters.py`: with the parameters and features it was
-        tuned with, if grid/ has it.
+        One of `RECIPES`, or a model of `parameters.py`, with its tuned parameters and features if
+        grid/ has them.
     **options
         See `EmotionRecognizer`.
 
     Returns
     -------
     Recognizer
-        Not trained, but for "best".
+        Untrained, except for "best".
 
     Examples
     --------

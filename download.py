@@ -1,7 +1,8 @@
-"""Files by HTTP: resumed, verified, limited in size, rate and time.
+"""Downloads by HTTP: resumed, verified, limited in size, rate and time.
 
-Whoever answers may be slow, broken or hostile. No more arrives than a file has bytes, nothing is
-taken for whole without its checksum or size, and nothing is sent on from TLS to plain HTTP.
+Servers may be slow, broken or hostile. Never more bytes are read than the file should have, a file
+counts as complete only by its checksum or size, and no redirection from TLS to plain HTTP is
+followed.
 """
 
 import hashlib
@@ -20,26 +21,26 @@ from progress import Progress
 RETRIES = 5  # failures in a row that are tolerated
 BACKOFF, LONGEST_WAIT = 1.0, 60.0  # seconds to wait after the first failure, doubled each time
 TIMEOUT = 30  # seconds without a byte
-SLOWEST = 10_000  # bytes per second that a connection has to bring after TIMEOUT
-GRACE = 600  # seconds for a file of any size, beyond those that it takes at SLOWEST
-PASSING = frozenset({408, 429, 500, 502, 503, 504})  # HTTP errors that may be gone next time
+SLOWEST = 10_000  # bytes per second; a slower connection is closed after TIMEOUT
+GRACE = 600  # seconds for a file beyond those that it takes at SLOWEST
+PASSING = frozenset({408, 429, 500, 502, 503, 504})  # HTTP errors that are worth another attempt
 BLOCK = 2**16  # bytes
 
 
 class DownloadError(OSError):
-    """A file that couldn't be fetched whole."""
+    """A file that couldn't be downloaded completely."""
 
 
 def resume(file, part, *, session, bar, retries=RETRIES):
-    """Download a file by HTTP, going on where an earlier attempt or run broke off.
+    """Download a file by HTTP, resuming an earlier attempt.
 
-    No more arrives than the file has bytes, and that no more slowly than `SLOWEST`.
+    Never more bytes are read than the file should have; a rate below `SLOWEST` is a failure.
 
     Parameters
     ----------
     file : File
     part : Path
-        What has arrived so far; it stays there on failure.
+        The part downloaded so far; it is kept on failure.
     session : requests.Session
     bar : Progress
         Counts bytes.
@@ -49,22 +50,24 @@ def resume(file, part, *, session, bar, retries=RETRIES):
     Raises
     ------
     DownloadError
-        If it can't be fetched, or what is there has another size.
+        If it can't be downloaded, or has another size on the server.
     """
     n_before = bar.n
-    other = DownloadError(f"{file.url}: what is there hasn't {file.size:,} bytes, as it should")
+    other = DownloadError(
+        f"{file.url}: the file on the server doesn't have the expected {file.size:,} bytes"
+    )
 
     def receive():
-        """Append to `part` what it lacks, or write it anew where the server can't send that."""
+        """Append the rest to `part`, or write it from the start if the server can't resume."""
         start = size_of(part)
         headers = {"Range": f"bytes={start}-"} if start else {}
         with _answer(session, file.url, headers) as response:
             sent = response.headers.get("Content-Range", "")
-            if sent == f"bytes */{start}" and start == file.size:  # it was all there
+            if sent == f"bytes */{start}" and start == file.size:  # `part` was complete
                 return
             if response.status_code == 416 or (sent and not sent.startswith(f"bytes {start}-")):
                 part.unlink(missing_ok=True)
-                raise requests.ConnectionError("what was there doesn't fit; start anew")
+                raise requests.ConnectionError("the earlier part doesn't fit; start again")
             response.raise_for_status()
             start = start if sent else 0
             announced = response.headers.get("Content-Length")
@@ -85,7 +88,7 @@ def resume(file, part, *, session, bar, retries=RETRIES):
 
 
 def size_of(path):
-    """The bytes of a file: int, 0 where there is none.
+    """Size of a file in bytes: int, 0 if it doesn't exist.
 
     Parameters
     ----------
@@ -95,14 +98,14 @@ def size_of(path):
 
 
 class _Session(requests.Session):
-    """Follows no redirection: it would, to plain HTTP too, and read the bodies of all of them."""
+    """A session that follows no redirection: requests would follow one to plain HTTP, too."""
 
     def resolve_redirects(self, *args, **kwargs):
         return iter(())
 
 
 def _answer(session, url, headers=None):
-    """The beginning of the answer to a request, up to its body: requests.Response."""
+    """Send a request and read the headers of its answer, after redirections: requests.Response."""
     headers = {"Accept-Encoding": "identity", **(headers or {})}  # sizes are those of the file
     ask = partial(session.get, headers=headers, stream=True, timeout=TIMEOUT)
     for _ in range(5):
@@ -112,13 +115,13 @@ def _answer(session, url, headers=None):
         response.close()
         there = urljoin(url, response.headers["Location"])
         if url.startswith("https:") and not there.startswith("https:"):
-            raise DownloadError(f"{url}: sends on to {there}, where others can change what comes")
+            raise DownloadError(f"{url}: redirects to {there}, which isn't encrypted; refused")
         url = there
-    raise DownloadError(f"{url}: one redirection after the other")
+    raise DownloadError(f"{url}: too many redirections")
 
 
 def _within(seconds, function):
-    """What a function returns; its thread is left alone if it takes longer than some seconds."""
+    """Call a function in a thread; raise requests.Timeout, and abandon it, after some seconds."""
     outcome = futures.Future()
 
     def run():
@@ -135,7 +138,7 @@ def _within(seconds, function):
 
 
 def _blocks(response):
-    """Yield what arrives, as it arrives, as long as it is not too slow."""
+    """Yield bytes as they arrive; raise `_TooSlow` if they arrive too slowly."""
     began, n_bytes = time.monotonic(), 0
     try:
         while block := response.raw.read1(BLOCK):
@@ -152,7 +155,7 @@ class _TooSlow(requests.Timeout):
 
 
 def _persist(attempt, url, progress=lambda: 0, *, seconds, retries=RETRIES, verbose):
-    """Return what `attempt` returns; try again, for some seconds, after failures that may pass."""
+    """Call `attempt`, and again after temporary failures, for at most some seconds."""
     end = time.monotonic() + seconds
     furthest, failures = progress(), 0
     while True:
@@ -177,33 +180,33 @@ def _persist(attempt, url, progress=lambda: 0, *, seconds, retries=RETRIES, verb
 
 
 def _reason(error):
-    """A few words in place of the chain of exceptions that requests quotes."""
+    """A short reason in place of the nested exceptions that requests quotes."""
     if error.response is not None:
         return f"the server answers {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy doesn't let it through"
+        return "the proxy refuses the connection"
     if isinstance(error, _TooSlow):
-        return f"less than {SLOWEST / 1000:.0f} kB arrive in a second"
+        return f"slower than {SLOWEST / 1000:.0f} kB/s"
     if isinstance(error, requests.Timeout):
         return f"no answer for {TIMEOUT} s"
-    return "no connection, or a broken one"
+    return "connection failed or broke off"
 
 
 def fetch(files, folder, *, verbose=1):
-    """Download the files that a folder doesn't hold yet, and verify all: list of Path.
+    """Download the files that a folder lacks, and verify all: list of Path.
 
     Parameters
     ----------
     files : list of File
     folder : Path
-        Made if need be. What has arrived of a file lies there as NAME.part.
+        Made if need be. An incomplete file is kept there as NAME.part.
     verbose : int
         0 shows no progress bar.
 
     Raises
     ------
     DownloadError
-        If one can't be fetched, or has a wrong checksum twice.
+        If a file can't be downloaded, or has a wrong checksum twice.
     """
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / file.name for file in files]
@@ -216,16 +219,16 @@ def fetch(files, folder, *, verbose=1):
             for _ in range(2):
                 _receive(file, part, session, bar)
                 if _is(part, file):
-                    part.replace(path)  # only now it has the name of a whole file
+                    part.replace(path)  # only a complete file gets this name
                     break
                 part.unlink()
             else:
-                raise DownloadError(f"{file.url}: damaged, twice, and not kept")
+                raise DownloadError(f"{file.url}: wrong checksum, twice; removed. Try again later")
     return paths
 
 
 def _receive(file, part, session, bar):
-    """`resume`, by plain HTTP where that is allowed and there is no other way."""
+    """`resume`; if TLS fails, by plain HTTP, for files that are published so."""
     arrived = size_of(part)
     try:
         resume(file, part, session=session, bar=bar, retries=0 if file.plain else RETRIES)
@@ -240,7 +243,7 @@ def _receive(file, part, session, bar):
 
 
 def _is(path, file):
-    """Whether a path holds a file with the right size and, where that is known, checksum."""
+    """Whether a path holds a file with the right size and, if known, the right checksum."""
     if size_of(path) != file.size or not path.exists():
         return False
     algorithm, _, checksum = (file.checksum or ":").partition(":")
@@ -256,20 +259,20 @@ def _is(path, file):
 
 
 def fetch_text(url, limit, *, verbose=1):
-    """Fetch a list or another short text: bytes.
+    """Download a list or another short text: bytes.
 
     Parameters
     ----------
     url : str
     limit : int
-        Bytes; more are an error.
+        Bytes; a longer text is an error.
     verbose : int
-        0 says nothing of failures that pass.
+        0 doesn't report temporary failures.
 
     Raises
     ------
     DownloadError
-        If it can't be fetched, or is longer.
+        If it can't be downloaded, or is longer than `limit`.
     """
 
     def ask():

@@ -2,17 +2,17 @@
 
     python download_data.py                                # RAVDESS, TESS, EMO-DB, about 1.4 GB
     python download_data.py ravdess --speech-only          # without the songs of RAVDESS
-    python download_data.py nemo ased turev urdu           # these come file by file, from GitHub
+    python download_data.py nemo ased turev urdu           # from GitHub, file by file
     python download_data.py emodb --data-dir ~/recordings
-    python download_data.py --from archive.zip             # what you have already, from anywhere
-    python download_data.py --remove                       # keep no archives once all is laid out
+    python download_data.py --from archive.zip             # use a file or folder that you have
+    python download_data.py --remove                       # delete archives afterwards
 
 Clips become 16 kHz mono WAVs where create_csv.py looks for them (see its help). --from takes a zip
-archive or a folder in any nesting (those of Kaggle, too); the names of the clips give the corpus:
-CREMA-D, SAVEE, EMOVO, ShEMO, CaFE and ESD come this way only. What has no such name is named.
-A run that was interrupted goes on where it stopped, clips that are laid out already are neither
-fetched nor written again, and archives are kept in data/downloads/. HTTPS_PROXY and HTTP_PROXY may
-name a proxy. The exit code is 0 only if nothing failed.
+archive or a folder in any nesting (also those of Kaggle), and recognises the corpus by the names of
+the clips; CREMA-D, SAVEE, EMOVO, ShEMO, CaFE and ESD come only this way. A warning lists files with
+other names. An interrupted run continues where it stopped: existing clips are neither fetched nor
+written again, and archives are kept in data/downloads/. HTTPS_PROXY and HTTP_PROXY may name a
+proxy. The exit code is 0 only if nothing failed.
 """
 
 if __name__ == "__main__":
@@ -60,14 +60,14 @@ from download import DownloadError, fetch, fetch_text, size_of
 from parameters import SAMPLE_RATE
 from progress import Progress
 
-CLIP_SIZE = 150_000  # bytes to reckon with for a laid out clip: songs, the longest, last 4.6 s
-CLIP_LIMIT, LONGEST_CLIP = 2**23, 40.0  # bytes, seconds; what claims more is no clip
+CLIP_SIZE = 150_000  # bytes to expect for a clip: the longest, songs, last 4.6 s
+CLIP_LIMIT, LONGEST_CLIP = 2**23, 40.0  # bytes, seconds; larger files aren't clips
 LISTING_LIMIT = 2**25  # bytes of a list of files; that of TESS has some 4 MB
-NAMES_LIMIT = 2**24  # bytes of the names in an archive, some 200,000 of them
+NAMES_LIMIT = 2**24  # bytes of the names in an archive, some 200,000 names
 UNREADABLE = AudioError, SourceError, zipfile.BadZipFile  # of clips that can't be laid out
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError)
 DAMAGED += (OSError, struct.error)  # for a damaged, encrypted or oddly compressed member
-POINTER = b"version https://git-lfs"  # what is in place of a file that Git LFS hasn't fetched
+POINTER = b"version https://git-lfs"  # stands for a file that Git LFS hasn't fetched
 NAMED = 10  # files that a message names
 
 
@@ -77,7 +77,7 @@ def _published():
 
 
 def _to_download():
-    """Those that are fetched where none is asked for by name."""
+    """The corpora that are fetched by default."""
     return [n for n, corpus in _published().items() if corpus.offered and not corpus.how_to_get]
 
 
@@ -87,8 +87,8 @@ def place(name):
     Parameters
     ----------
     name : str
-        The name of a file, as published or as laid out; perhaps with folders, which may tell that
-        it is a copy, or begin the name, as in DC/a01.wav.
+        The name of a file, as published or as laid out. It may have folders, which may show that it
+        is a copy, or be part of the name, as in DC/a01.wav.
 
     Examples
     --------
@@ -113,9 +113,10 @@ def _is_audio(file):
 
 
 def laid_out(data_dir):
-    """The clips that are laid out already, in any format: dict of str (see `place`) to Path.
+    """The clips in the data folder, in any format: dict of str to Path.
 
-    Both are relative to the data folder: where a clip belongs, and where it lies.
+    Keys are the paths where clips belong (see `place`), values those where they are, relative to
+    the data folder.
 
     Parameters
     ----------
@@ -128,29 +129,30 @@ def laid_out(data_dir):
 
 
 def check_space(folder, n_bytes):
-    """Make sure, before anything is written, that a disk has room.
+    """Check, before anything is written, that a disk has enough space.
 
     Parameters
     ----------
     folder : path
-        On that disk.
+        A folder on that disk.
     n_bytes : int
+        Needed bytes.
 
     Raises
     ------
     OSError
-        If it hasn't.
+        If it has less.
     """
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
         raise OSError(
-            f"{folder} has {free / 1e6:,.0f} MB left, {n_bytes / 1e6:,.0f} MB are needed; make"
-            " room, or choose a folder on another disk by --data-dir"
+            f"{folder} has {free / 1e6:,.0f} MB left, {n_bytes / 1e6:,.0f} MB are needed; free"
+            " some space, or choose a folder on another disk with --data-dir"
         )
 
 
 def _listed(part, *, verbose):
-    """The clips of a part, by its list."""
+    """The clips of a part of a corpus, by its list of files."""
     answer = fetch_text(part.listing, LISTING_LIMIT, verbose=verbose)
     files = {}
     try:
@@ -162,12 +164,12 @@ def _listed(part, *, verbose):
                     raise ValueError("no clip has that size")
                 files[where] = File(PureWindowsPath(path).name, url, size, checksum)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise DownloadError(f"{part.listing}: no list of files of the form known here") from error
+        raise DownloadError(f"{part.listing}: not a list of files in the known form") from error
     return list(files.values())
 
 
 def _on_dataverse(part, answer):
-    """Yield path, address, size and checksum (guides.dataverse.org/en/latest/api)."""
+    """Yield path, URL, size and checksum of files (guides.dataverse.org/en/latest/api)."""
     access = f"{part.listing.partition('/datasets/')[0]}/access/datafile"
     for entry in answer["data"]["latestVersion"]["files"]:
         file = entry["dataFile"]
@@ -176,7 +178,7 @@ def _on_dataverse(part, answer):
 
 
 def _on_git(part, answer):
-    """Yield the same (docs.github.com/rest/git/trees); git's checksum is of a header, too."""
+    """Yield the same (docs.github.com/rest/git/trees); git's checksum includes a header."""
     if answer["truncated"]:
         raise ValueError("not all files are listed")
     for entry in answer["tree"]:
@@ -186,9 +188,9 @@ def _on_git(part, answer):
 
 
 def _check_archive(path, part):
-    """Delete an archive without a published checksum, and raise, unless it is whole."""
-    # Its size is right (see `_is`), and its members have checksums: that finds damage, not what was
-    # made on purpose. So only clips under known names are read of it, as any sound is.
+    """Check an archive without a published checksum; if it is incomplete, delete it and raise."""
+    # Its size is right (see `_is`), and its members have checksums. These find damage, not forgery,
+    # so only clips with known names are read from it, with the limits for any audio.
     try:
         with _opened(path) as archive:
             for member in archive.infolist():
@@ -198,11 +200,13 @@ def _check_archive(path, part):
             raise ValueError(f"{n_clips} clips, not {part.n_clips}")
     except (ValueError, zipfile.BadZipFile) as error:
         path.unlink()
-        raise DownloadError(f"{path.name} isn't what was published: {error}; deleted it") from error
+        raise DownloadError(
+            f"{path.name} isn't the published file ({error}), and was deleted"
+        ) from error
 
 
 class _Bounded(io.BufferedReader):
-    """A file that isn't read in pieces that fill the memory: zipfile reads all names at once."""
+    """A file with a limit for a single read: zipfile reads the whole list of members at once."""
 
     def read(self, size=-1):
         if size is not None and size > NAMES_LIMIT:
@@ -212,20 +216,22 @@ class _Bounded(io.BufferedReader):
 
 @contextmanager
 def _opened(path):
-    """A whole archive none of whose members is dangerous; raises ValueError for others."""
+    """Open a complete archive without dangerous members; raises ValueError for others."""
     with _Bounded(io.FileIO(path)) as file:
         try:
             archive = zipfile.ZipFile(file)
         except DAMAGED as error:
-            raise ValueError(f"{path} is no whole zip archive ({error}); fetch it again") from error
+            raise ValueError(
+                f"{path} isn't a complete zip archive ({error}); fetch it again"
+            ) from error
         for member in archive.infolist():
             if danger := _danger(member):
-                raise ValueError(f"{path} is refused, its member {member.filename!r} is {danger}")
+                raise ValueError(f"{path}: its member {member.filename!r} is {danger}; refused")
         yield archive
 
 
 def _found(path, stack, root=None):
-    """List (name, function that reads it) of all files in a path; `stack` closes its archives."""
+    """List (name, function that reads it) of all files in a path; `stack` closes archives."""
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
         return [clip for file in files for clip in _found(file, stack, path)]
@@ -238,12 +244,12 @@ def _found(path, stack, root=None):
 
 
 def _danger(member):
-    """What is wrong with the name or kind of a member, though here its last name alone is used."""
+    """What is dangerous about the name or kind of a member: str, or None."""
     name = PureWindowsPath(member.filename)  # splits at both slashes, and has drives
     if name.drive or name.root:
         return "absolute"
     if ".." in name.parts:
-        return "outside of it"
+        return "outside of the archive"
     return "a link" if stat.S_ISLNK(member.external_attr >> 16) else None
 
 
@@ -257,19 +263,19 @@ def _read(archive, member):
 
 
 def _check_length(clip):
-    """Raise AudioError for what would fill the disk: a minute of silence takes no space in FLAC."""
+    """Raise AudioError for a long recording: silence is tiny in FLAC, but would fill the disk."""
     blocks = stream_audio(clip, block_duration=LONGEST_CLIP, faults=(faults := {}))
     if len(list(islice(blocks, 2))) > 1:
-        raise AudioError(f"longer than {LONGEST_CLIP:.0f} s, which no clip is")
+        raise AudioError(f"longer than {LONGEST_CLIP:.0f} s, so not a clip of a corpus")
     if "truncated" in faults:
         raise AudioError(faults["truncated"])
 
 
 def _check_clip(clip, corpus):
-    """Raise AudioError for what is no clip; cut off what it is padded with."""
+    """Raise AudioError if a file isn't a clip; cut off padding."""
     with clip.open("rb") as file:
         if file.read(len(POINTER)) == POINTER:
-            raise AudioError("a pointer of Git LFS, no recording; run `git lfs pull` in the clone")
+            raise AudioError("a Git LFS pointer, not a recording; run `git lfs pull` in the clone")
     _check_length(clip)
     if CORPORA[corpus].padded:
         y = np.concatenate(list(stream_audio(clip, faults={})))
@@ -289,7 +295,9 @@ def _of(parts, places):
 
 
 def lay_out(source, corpora=None, *, speech_only=False, data_dir=None, verbose=1):
-    """Lay out the clips in an archive or a folder; each is written whole or not at all.
+    """Convert the clips in an archive or a folder, and put them where `create_csv` finds them.
+
+    No incomplete clip is left.
 
     Parameters
     ----------
@@ -298,7 +306,7 @@ def lay_out(source, corpora=None, *, speech_only=False, data_dir=None, verbose=1
     corpora : list of str, optional
         Keys of `corpora.CORPORA`; default all that are published.
     speech_only : bool
-        Whether to leave out the songs of RAVDESS.
+        Leave out the songs of RAVDESS.
     data_dir : path, optional
         Made if need be; default as in `corpora.find_data_dir`.
     verbose : int
@@ -307,8 +315,8 @@ def lay_out(source, corpora=None, *, speech_only=False, data_dir=None, verbose=1
     Returns
     -------
     dict of str to dict
-        For each corpus that `source` has clips of: "clips" laid out now, "of" how many that there
-        are, "new" ones, "misplaced" ones (in training/, but belong in validation/, or the other way
+        For each corpus with clips in `source`: "clips" in the data folder, "of" how many in the
+        corpus, "new" ones, "misplaced" ones (in training/ instead of validation/, or the other way
         round), all int, and "failed", a dict of name to reason.
 
     Raises
@@ -319,7 +327,7 @@ def lay_out(source, corpora=None, *, speech_only=False, data_dir=None, verbose=1
     Warns
     -----
     UserWarning
-        Names recordings whose names are of no corpus.
+        For recordings whose names don't belong to a corpus.
     """
     known = _published()
     names = [check_name(name, known, "corpus") for name in corpora or known]
@@ -328,13 +336,13 @@ def lay_out(source, corpora=None, *, speech_only=False, data_dir=None, verbose=1
         plans, others = _plan([Path(source).expanduser()], stack, names, speech_only)
         if not plans:
             raise ValueError(
-                f"{source} holds no clip of {', '.join(names)}; give a zip archive or a folder"
-                " with clips under their published names (unpack what is packed otherwise)"
+                f"{source} has no clip of {', '.join(names)}; give a zip archive or a folder"
+                " with clips under their published names (unpack other archives first)"
             )
         if others:
             named = ", ".join(map(printable, others[:NAMED])) + ", ..." * (len(others) > NAMED)
             warnings.warn(
-                f"{len(others):,} recording(s) left out, no corpus has such names: {named}",
+                f"{len(others):,} recording(s) left out, as no corpus has such names: {named}",
                 stacklevel=2,
             )
         reports = {}
@@ -370,13 +378,13 @@ def _plan(paths, stack, corpora, speech_only):
 
 
 def _best_first(clip):
-    """The order in which to try files for one clip: marked copies and lossy formats last."""
+    """Sort key of the files for one clip: copies and lossy formats are tried last."""
     file = PureWindowsPath(clip[0])
     return bool(COPY.search(file.stem)), file.suffix.lower() == ".mp3"
 
 
 def _write(corpus, plan, data_dir, speech_only, verbose):
-    """Write the clips of a plan that aren't there yet; return the report of `lay_out`."""
+    """Write the missing clips of a plan; return the report of `lay_out`."""
     laid, parts = laid_out(data_dir), _parts(corpus, speech_only)
     new = {where: clips for where, clips in plan.items() if where not in laid}
     check_space(data_dir, len(new) * CLIP_SIZE)
@@ -411,27 +419,27 @@ def _write(corpus, plan, data_dir, speech_only, verbose):
 
 
 def download(corpus, *, speech_only=False, data_dir=None, remove=False, verbose=1):
-    """Fetch a corpus, verify it and lay it out; what is laid out already isn't fetched again.
+    """Fetch a corpus, verify it and lay it out; existing clips aren't fetched again.
 
     Parameters
     ----------
     corpus : str
         A key of `corpora.CORPORA`.
     remove : bool
-        Whether to delete what was fetched once the whole corpus is laid out.
+        Delete the archives once the whole corpus is laid out.
     speech_only, data_dir, verbose
-        See `lay_out`, also for what is returned.
+        See `lay_out`, also for the return value.
 
     Raises
     ------
     DownloadError
-        If it can't be fetched whole. What has arrived stays, for the next run to go on.
+        If it can't be fetched completely. Incomplete files are kept for the next run.
     ValueError
-        For a corpus that can't be fetched.
+        For a corpus that has to be obtained in another way.
     """
     info = CORPORA[check_name(corpus, _published(), "corpus")]
     if info.how_to_get:
-        raise ValueError(f"{info.title} isn't fetched by this: {info.how_to_get}")
+        raise ValueError(f"{info.title} can't be downloaded here: {info.how_to_get}")
     data_dir = _made(data_dir)
     folder = data_dir / "downloads" / corpus
     _introduce(corpus, verbose)
@@ -443,7 +451,7 @@ def download(corpus, *, speech_only=False, data_dir=None, remove=False, verbose=
         except DownloadError as error:
             raise DownloadError(
                 f"{error}; run this again to go on, or get it from {info.homepage} in a browser and"
-                " lay it out by --from"
+                " lay it out with --from"
             ) from error
         plan = _plan(paths, stack, [corpus], speech_only)[0].get(corpus, {})
         report = _write(corpus, plan, data_dir, speech_only, verbose)
@@ -453,7 +461,7 @@ def download(corpus, *, speech_only=False, data_dir=None, remove=False, verbose=
 
 
 def _fetch_missing(parts, data_dir, folder, verbose):
-    """Fetch what isn't laid out of the parts of a corpus; return the files."""
+    """Fetch the parts of a corpus that have missing clips; return the files."""
     laid = laid_out(data_dir)
     lacking, n_bytes = [], 0
     for part in parts:
@@ -490,17 +498,17 @@ def main(arguments=None):
 def _run(arguments):
     parser = make_parser("download_data.py", __doc__)
     names, add = ", ".join(_published()), parser.add_argument
-    text = f"{names}; default: {', '.join(_to_download())}, or all that --from has"
+    text = f"{names}; default: {', '.join(_to_download())}; with --from, all that it has"
     add("corpora", nargs="*", metavar="CORPUS", help=text)
     add("--speech-only", action="store_true", help="leave out the songs of RAVDESS")
-    text = "lay out this archive or folder, fetch nothing"
+    text = "lay out the clips of this archive or folder, without downloading"
     add("--from", dest="source", metavar="FILE_OR_FOLDER", help=text)
     add("--data-dir", help="the data folder, made if need be")
-    add("-r", "--remove", action="store_true", help="delete what was fetched once it is laid out")
+    add("-r", "--remove", action="store_true", help="delete archives once they are laid out")
     add("--json", action="store_true", help="print the report as one JSON object")
     args = parser.parse_args(arguments)
     if args.source and args.remove:
-        parser.error("--remove deletes what was fetched, and --from fetches nothing")
+        parser.error("--remove deletes downloads, and --from makes none: leave out one of them")
     options = {"speech_only": args.speech_only, "data_dir": args.data_dir, "verbose": not args.json}
     if args.source:
         jobs = [partial(lay_out, args.source, args.corpora, **options)]
@@ -531,9 +539,9 @@ def _run(arguments):
 def _print(corpus, report, data_dir):
     clips, n_all, new, misplaced = (report[name] for name in ("clips", "of", "new", "misplaced"))
     there = f"{clips:,} of {n_all:,} clips laid out in {data_dir}"
-    print(f"[+] {corpus}: {there}, {new:,} of them anew")
+    print(f"[+] {corpus}: {there}, {new:,} of them new")
     if misplaced:
-        elsewhere = "were there before, on the other side of training/ and validation/"
+        elsewhere = "were there before, in training/ instead of validation/ or the other way round"
         advice = "delete them and run this again for the usual split"
         print(f"[!] {corpus}: {misplaced:,} clips {elsewhere}; {advice}")
 

@@ -1,8 +1,8 @@
 """Recognise emotion in a voice: train, score, predict, adapt, explain, save.
 
-    python emotion_recognition.py predict call.wav            # the bundled model, at once
-    python emotion_recognition.py timeline call.wav           # emotion over time; --help says more
-    python emotion_recognition.py explain call.wav            # which features and seconds decide
+    python emotion_recognition.py predict call.wav            # by the bundled model
+    python emotion_recognition.py timeline call.wav           # emotion over time; see its --help
+    python emotion_recognition.py explain call.wav            # effects of features and seconds
     python emotion_recognition.py                             # train on all corpora, and score
     python emotion_recognition.py call.wav "my clip.m4a"      # then predict these
     python emotion_recognition.py --model best                # choose among the tuned models
@@ -22,13 +22,13 @@ From Python:
 
     from sklearn.svm import SVC, SVR
     rec = EmotionRecognizer(model=SVC(), emotions=["sad", "neutral", "happy"]).train()
-    rec = recommended(data="clips.csv").train()               # your own, with your own labels
+    rec = recommended(data="clips.csv").train()               # your own clips and labels
 """
 
 import runpy
 from pathlib import Path
 
-if __name__ == "__main__":  # the command lines are a program above this module, which imports it
+if __name__ == "__main__":  # the command lines are in a module that imports this one
     runpy.run_path(str(Path(__file__).with_name("commands.py")), run_name="__main__")
 
 import inspect
@@ -65,8 +65,8 @@ from training import N_FOLDS, Training
 
 SCORES = {True: unweighted_recall, False: absolute_error}  # by classification
 SCORING = {True: "balanced_accuracy", False: "neg_mean_absolute_error"}  # the same, as names
-MOST_COPIES = 100  # noisy ones of a clip
-TRIAL, FINALISTS = 300, 2  # clips that all tuned models learn first; models that learn all clips
+MOST_COPIES = 100  # noisy copies of a clip
+TRIAL, FINALISTS = 300, 2  # clips for a first comparison of all models; models tried on all clips
 DEFAULT_FILE = Path(__file__).resolve().parent / "models" / "default.ser"
 ALIASES = {"voices": "speeds", "degraded": "noisy"}  # former names of settings
 OF_A_MODEL = (
@@ -74,7 +74,7 @@ OF_A_MODEL = (
     *("balance", "corpora", "tess_ravdess", "emodb", "custom_db", "verbose", "random_state"),
     "target",
 )
-"""Settings that belong to a model, not to a machine: a file keeps these."""
+"""Settings of the model, not of the machine, which are saved in files."""
 
 
 class EmotionRecognizer(Recognizer):
@@ -83,59 +83,58 @@ class EmotionRecognizer(Recognizer):
     Parameters
     ----------
     model : scikit-learn classifier or regressor, optional
-        It is not changed: `train` fits a copy, `rec.model`. Without one, the best of the tuned
-        models in `grid/` is determined and trained at once (see `determine_best_model`).
+        It isn't changed: `train` fits a copy, `rec.model`. Default: the best of the tuned models in
+        `grid/`, determined and trained at once (see `determine_best_model`).
     emotions : list of str, optional
         Any of `parameters.AVAILABLE_EMOTIONS`, or labels of your own clips. Default: all labels of
-        `data`, or of what `fit` is given; of the corpora `parameters.DEFAULT_EMOTIONS`.
+        `data`, or of the clips passed to `fit`; for the corpora `parameters.DEFAULT_EMOTIONS`.
     data : DataFrame, path or list of them, optional
-        Labelled clips in place of the corpora; see `clip_tables.read_table`, which may be given
-        labels and columns to map. The table is read at once. Its column partition says which clips
-        are for the test; without one `random_state` draws a fifth of the speakers.
+        Labelled clips in place of the corpora; see `clip_tables.read_table`, which can also map
+        labels and columns. The table is read at once. Its column partition chooses the test clips;
+        without one `random_state` draws a fifth of the speakers.
     corpora : list of str, optional
-        Exactly these corpora, e.g. ["ravdess", "emodb"]; each must be there.
+        Exactly these corpora, e.g. ["ravdess", "emodb"], all of them required.
     tess_ravdess, emodb, custom_db : bool, optional
-        In place of `corpora`. Default: those that are there; True: it is an error if it isn't
-        there. `tess_ravdess` may also be "ravdess" or "tess", for one of the two.
+        In place of `corpora`. Default: use those in the data folder; True: required; False: left
+        out. `tess_ravdess` may also be "ravdess" or "tess".
     tess_ravdess_name, emodb_name, custom_db_name : path
-        desc_files, train_<name> and test_<name>, in the data folder unless it has a folder itself.
+        desc_files, train_<name> and test_<name>, in the data folder unless the name has a folder.
     features : list of str
         See `features.check_features`; default `features.RECOMMENDED_FEATURES`.
     encoder : str or None
-        The pre-trained encoder to take with the features, whatever theirs: a name that
-        `encoder.load_encoder` takes; None: no encoder. Default: as the features say.
+        The pre-trained encoder among the features: a name for `encoder.load_encoder`; None: no
+        encoder. Default: as in `features`.
     functionals : list of str, optional
-        What sums up the frames; see `features.extract`. The classic vector is
+        Functionals over the frames; see `features.extract`. The classic vector is
         features=["mfcc", "chroma", "mel"], functionals=["mean"].
     normalize : {"speaker", None}
         "speaker" makes `adapt` possible. It doesn't change an unadapted recognizer.
     speeds : int
-        Copies of each training clip at other speeds, up to 4: larger and smaller speakers at
-        another tempo (see `augmentation.at_speed`).
+        Number of copies of each training clip at other speeds, up to 4: larger and smaller
+        speakers at another tempo (see `augmentation.at_speed`).
     noisy : int
-        Copies of each training clip, and of each copy at another speed: in noise, in a room or
-        over a telephone line (see `augmentation.noisy_copy`). All copies take part in fitting
-        scaler and model and in nothing else: not in scores or comparisons, nor in the model that
-        `adapt` uses.
+        Number of copies of each training clip, and of each copy at another speed, in noise, in a
+        room or over a telephone line (see `augmentation.noisy_copy`). Copies are used only to fit
+        the scaler and the model: not in scores or comparisons, nor in the model for `adapt`.
     classification : bool
         If False, a regressor on the scale of 3 or 5 emotions (`utils.EMOTION_SCALES`).
     target : str or list of str, optional
-        Columns of numbers in the rows that it learns from, such as arousal and valence, on any
-        scale: it predicts these in place of emotions, and takes clips of any emotion.
+        Columns of numbers in the training rows, such as arousal and valence, on any scale: these
+        are predicted in place of emotions, and clips of all emotions are used.
     balance : bool
-        As many clips of every emotion as the rarest has, in training and in test.
+        Use as many clips of every emotion as the rarest has, in training and in test.
     override_csv : bool
-        Leave the desc_files anew; False reads those that exist.
+        Write the desc_files again; False reads existing ones.
     verbose : int
         0 prints nothing and draws no progress bars.
     data_dir : path, optional
-        Else $SER_DATA_DIR, else `data/` of the repository.
+        Default: $SER_DATA_DIR, else `data/` of the repository.
     n_jobs : int
-        Processes for extracting and tuning; -1 is all cores.
+        Processes for extraction and tuning; -1 is all cores.
     scheduler : str, optional
-        The address of a Dask scheduler whose workers do that work instead.
+        Address of a Dask scheduler whose workers do that work instead.
     random_state : int
-        Seed of whatever is random: drawing, shuffling, folds, and the model if it has no own.
+        Seed of everything random: drawing, shuffling, folds, and the model if it has none.
 
     Raises
     ------
@@ -202,21 +201,21 @@ class EmotionRecognizer(Recognizer):
         for name, most in (("speeds", len(SPEEDS)), ("noisy", MOST_COPIES)):
             if getattr(self, name) not in range(most + 1):
                 number = getattr(self, name)
-                raise ValueError(f"{name} is a number from 0 to {most}; got {number!r}.")
+                raise ValueError(f"{name} must be a number from 0 to {most}; got {number!r}.")
         if self.targets:
             self.emotions, self.classification, self.balance = [], False, False
             self._check_targets()
         elif not self.classification:
             utils.emotion_scale(self.emotions)
         elif len(self.emotions) < 2:
-            raise ValueError(f"Classification takes at least two emotions; got {self.emotions}.")
+            raise ValueError(f"Classification needs at least two emotions; got {self.emotions}.")
         self._begin()
 
     def _check_targets(self):
         for name in self.targets:
             check_label(name, "target")
         if is_classifier(self.model):
-            raise ValueError(f"{self.name} predicts classes; target= takes a regressor.")
+            raise ValueError(f"{self.name} predicts classes; target= needs a regressor.")
         several = len(self.targets) > 1 and self.model is not None
         if several and not get_tags(self.model).target_tags.multi_output:
             raise ValueError(
@@ -226,21 +225,21 @@ class EmotionRecognizer(Recognizer):
 
     @property
     def name(self):
-        """The class of the model, for tables and titles."""
+        """The class of the model, for tables and titles: str."""
         return type(self.model).__name__
 
     @property
     def encoder(self):
-        """The name of the encoder among the features; None without one."""
+        """The name of the encoder among the features: str, or None."""
         return utils.encoder_of(self.features)
 
     @property
     def scaler_(self):
-        """The fitted scaler."""
+        """The fitted scaler of features, as of scikit-learn's StandardScaler: estimator."""
         return self._check_trained().fitted.scaler
 
     def untrained(self, **changes):
-        """A recognizer of the same settings, not trained.
+        """A recognizer with the same settings, not trained: EmotionRecognizer.
 
         Parameters
         ----------
@@ -256,19 +255,19 @@ class EmotionRecognizer(Recognizer):
         return type(self)(**settings)
 
     def _settings(self):
-        """The arguments that make a recognizer like this one."""
-        names = [name for name in SETTINGS if name != "encoder"]  # which the features say
+        """The arguments for a recognizer like this one."""
+        names = [name for name in SETTINGS if name != "encoder"]  # the features include it
         settings = {name: getattr(self, name) for name in names} | {"model": clone(self.model)}
         return settings | ({"emotions": None} if self._all_emotions else {})
 
     def _wishes(self):
         old = {name: getattr(self, name) for name in ("tess_ravdess", "emodb", "custom_db")}
         if self.data is not None and [self.corpora, *old.values()] != [None] * 4:
-            raise ValueError("Give data, or corpora that lie in the data folder; not both.")
+            raise ValueError("Give data, or corpora in the data folder; not both.")
         return wishes(self.corpora, **old)
 
     def _rows(self, leave=False):
-        """The labelled clips of the table or the corpora, with column partition."""
+        """The labelled clips of the table or the corpora, with a column partition."""
         if self.data is not None:
             return with_partition(self.data.rows, self.random_state)
         names = {
@@ -291,7 +290,7 @@ class EmotionRecognizer(Recognizer):
         return load_split(rows, self.features, partition=partition, **settings)
 
     def _fitted(self, split, verbose=0):
-        """Fit everything: Predictor."""
+        """Fit scaler, model and confidence: Predictor."""
         training = self.training(
             split,
             self.model,
@@ -307,7 +306,7 @@ class EmotionRecognizer(Recognizer):
         return Predictor.fit(training, self.features, self.functionals, *answers)
 
     def _versions(self):
-        """The augmented versions of each clip: list of (speed, number of noisy copy), or None."""
+        """Augmented versions of a clip: list of (speed or None, number of noisy copy or None)."""
         return [*product((None, *SPEEDS[: self.speeds]), (None, *range(self.noisy)))][1:]
 
     def _copies(self, rows):
@@ -322,7 +321,7 @@ class EmotionRecognizer(Recognizer):
             return extract_features(recordings(rows), self.features, **settings)[0]
 
     def _in_short(self):
-        """Model and features in words: dict of str."""
+        """Describe model and features: dict of str."""
         n_columns = self.predictor_.fitted.scaler.n_features_in_ if self.predictor_ else 0
         unit = "values a frame" if self.functionals in MATRICES else "values"
         size = f"{n_columns:,} {unit}: " if n_columns else ""
@@ -345,7 +344,7 @@ class EmotionRecognizer(Recognizer):
         known = content.get("encoder")
         saved["features"] = utils.with_saved_encoder(saved["features"], known, encoder)
         for fit in content["fits"].values():
-            if getattr(fit["model"], "features", None):  # of a network, which reads them
+            if getattr(fit["model"], "features", None):  # a network has its own
                 fit["model"].features = tuple(saved["features"])
         rec = cls.__new__(cls)
         rec._store(**SETTINGS | saved | {"model": content["fits"]["average"]["model"]})
@@ -364,7 +363,7 @@ class EmotionRecognizer(Recognizer):
         return utils.pipeline(without_own_jobs(model), self.scaler(), self.random_state)
 
     def grid_search(self, params, n_jobs=None):
-        """Try every combination of parameters by cross-validation that keeps speakers apart.
+        """Try all combinations of parameters by speaker-independent cross-validation.
 
         Parameters
         ----------
@@ -399,15 +398,15 @@ class EmotionRecognizer(Recognizer):
     def determine_best_model(self, by="cv"):
         """Choose the best of the tuned models in `grid/` and the recommended one, train it: self.
 
-        The table of all candidates stays in `comparison_`. Of many clips it has folds 0 for those
-        that were tried on `TRIAL` clips only, and left behind there by the `FINALISTS`.
+        `comparison_` is the table of all candidates. With many clips, candidates that were tried
+        only on `TRIAL` clips, and weren't among the `FINALISTS`, have folds 0 there.
 
         Parameters
         ----------
         by : {"cv", "test"}
-            Compare them by cross-validation on the training part, keeping speakers apart, so that
-            the test part has no say; or by their score on the test part, as tutorials do. After
-            that no honest score is left, and a warning says so.
+            Compare them by speaker-independent cross-validation on the training part, without the
+            test part; or by their score on the test part, as tutorials do. The latter leaves no
+            unbiased score, and a warning says so.
         """
         check_name(by, ("cv", "test"), "by")
         self._loaded()
@@ -421,7 +420,7 @@ class EmotionRecognizer(Recognizer):
                 raise ValueError('There is no test part to choose by; by="cv" needs none.')
             warnings.warn(
                 'by="test" chooses the model by the test part: its score there says nothing about '
-                'new recordings. by="cv" is honest.',
+                'new recordings. Choose by="cv".',
                 stacklevel=2,
             )
             X, y = np.concatenate([X, self.X_test]), np.concatenate([y, self.y_test])
@@ -444,8 +443,9 @@ class EmotionRecognizer(Recognizer):
     def _compared(self, models, X, y, folds):
         """Compare models on folds: dict of score, std and folds, lists over the models.
 
-        Of many clips all models first learn `TRIAL` of the first fold, and only the best take part
-        in the folds: the slowest families, which take minutes, have never been among them.
+        With many clips, all models are first fitted on `TRIAL` clips of the first fold, and only
+        the best ones on all folds. This avoids the slowest models, which take minutes and have
+        never been among the best.
         """
         ((train, held_out), *_), last = folds, len(models)
         if len(train) >= 2 * TRIAL:
@@ -480,9 +480,9 @@ def score_fold(pipe, X, y, train, test, score):
     X : array (n_clips, ...)
     y : ndarray (n_clips,)
     train, test : ndarray of int
-        Rows.
+        Row numbers.
     score : callable
-        From true and predicted labels to a number.
+        Takes true and predicted labels, returns a number.
     """
     return score(y[test], pipe.fit(X[train], y[train]).predict(X[test]))
 
@@ -493,11 +493,11 @@ SETTINGS = {name: p.default for name, p in [*_PARAMETERS.items()][1:-1]}
 
 
 def load_recognizer(path=None, *, encoder=None, trusted=()):
-    """The recognizer that a file of `rec.save` holds.
+    """Load a recognizer from a file of `rec.save`: Recognizer.
 
-    It predicts and adapts as the saved one did, and has no clips. Nothing in the file is run.
-    Answers for some clips are computed again: where they differ, a `ModelFileWarning` names the
-    versions that changed; see `Predictor.check`.
+    It predicts and adapts like the saved one, and has no clips. Nothing in the file is run. The
+    predictions for some clips are checked: if they differ, a `ModelFileWarning` names the versions
+    that changed; see `Predictor.check`.
 
     Parameters
     ----------
@@ -511,7 +511,9 @@ def load_recognizer(path=None, *, encoder=None, trusted=()):
     FileNotFoundError
         If there is no file.
     ModelFileError
-        If it is damaged or hostile, its encoder isn't here, or it doesn't compute what it did.
+        If it is damaged or manipulated, or its predictions have changed.
+    EncoderError
+        If its encoder isn't available.
     """
     if path is None and not DEFAULT_FILE.is_file():
         raise FileNotFoundError(
@@ -522,16 +524,17 @@ def load_recognizer(path=None, *, encoder=None, trusted=()):
 
 
 def recommended(**options):
-    """The recognizer that was best for speakers never seen, not yet trained.
+    """The recommended recognizer, best for unseen speakers, untrained: EmotionRecognizer.
 
-    It learns from all clips, for its model takes all emotions as equally likely by itself.
+    It is trained on all clips: its model assumes equally probable emotions, so `balance` isn't
+    needed.
 
     Parameters
     ----------
     **options
-        See `EmotionRecognizer`; `balance` is off unless you say otherwise. With noisy=1 it
-        recognises clean clips as well as without, and noise, rooms and telephones far better. With
-        encoder=None it does without a pre-trained encoder.
+        See `EmotionRecognizer`; `balance` is off by default. noisy=1 improves recognition in noise,
+        in rooms and over telephones a lot, and doesn't change it for clean clips. encoder=None uses
+        no pre-trained encoder.
 
     Examples
     --------
@@ -548,7 +551,7 @@ def recommended(**options):
 
 
 def classic(**options):
-    """The recognizer that projects of this kind start with: means of mfcc, chroma and mel, SVC.
+    """A baseline, an SVC on the means of mfcc, chroma and mel, untrained: EmotionRecognizer.
 
     Parameters
     ----------

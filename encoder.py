@@ -1,4 +1,4 @@
-"""Frames of a pre-trained encoder: what a network that learned from much speech makes of a sound.
+"""Frames of a pre-trained speech encoder (embeddings over time).
 
     encoder = load_encoder()                     # the bundled one: Whisper base, layers 2 and 3
     encoder.encode(y)                            # (n_frames, 1024), 50 frames a second
@@ -6,9 +6,10 @@
     load_encoder("wavlm.onnx@0,1")               # another one: outputs 0 and 1 of an ONNX file
     load_encoder("hf:microsoft/wavlm-base@6,9")  # layers 6 and 9 of one that transformers loads
 
-The encoder is frozen: nothing here is trained. A long sound is encoded in windows that overlap, in
-constant memory. Those of the bundled encoder have 4 s, about what clips have: its frames depend on
-their place in the window, and in the 30 s that Whisper learned from, the same words look foreign.
+The encoder is frozen: nothing here is trained. Long recordings are encoded in overlapping windows,
+in constant memory. The bundled encoder has windows of 4 s, about the length of clips, because its
+frames depend on their place in the window: in the 30 s that Whisper was trained with, they differ
+from those of clips.
 """
 
 import hashlib
@@ -26,22 +27,22 @@ from checks import SourceError, check_name, quiet_stderr, read_file
 from parameters import SAMPLE_RATE
 
 BUNDLED = "whisper-base"
-FRAME_RATE, SIZE = 50, 512  # frames a second, values of a frame and layer: of the bundled encoder
-N_LAYERS, LAYERS = 4, (2, 3)  # layers that it has, and those that are taken unless others are named
+FRAME_RATE, SIZE = 50, 512  # frames a second, values per frame and layer of the bundled encoder
+N_LAYERS, LAYERS = 4, (2, 3)  # its layers, and those that are used by default
 
 WINDOW, OVERLAP = 30, 6  # seconds, of long recordings; see benchmarks/bench_encoder.py
 BUNDLED_WINDOW, BUNDLED_OVERLAP = 4, 1  # seconds, of the bundled encoder
 N_FFT, HOP_LENGTH, N_MELS = 400, 160, 80  # of the log-mel spectrogram
 HANN = np.hanning(N_FFT + 1)[:-1].astype(np.float32)  # periodic
 LEVEL, SPAN = 1.0, 7.0
-"""log10 of power: the loudest value of a window, and how far the floor is below it.
+"""log10 of power: the loudest value of a window, and the distance of the floor below it.
 
-Recordings differ in level by up to 3, and in the noise between the words; what the encoder gives
-depends on both. Whisper's own span is 8: the frames of clean and of noisy sound then differ more.
+Recordings differ in level by up to 3, and in the noise between words, and the encoder depends on
+both. With Whisper's own span, 8, the frames of clean and of noisy speech differ more.
 """
 
 ACTIVE, LOUD = 3.0, 2.5  # log10 of power below the loudest frame of a clip
-SHORTEST = 1600  # samples; shorter waveforms are filled up with zeros
+SHORTEST = 1600  # samples; shorter waveforms are padded with zeros
 LARGEST = 2**31  # bytes of an ONNX file
 FRAME_RATES = 1, 400  # frames a second that an encoder may give
 PROBES = 16_000, 33_920  # samples; they differ by a multiple of all usual hops: 160, 256, 320, 512
@@ -57,9 +58,10 @@ PRECISIONS = {
         "88c2dc37a1383a841e81041e94e04ad9258c0a1e1ef9c215933c0811d91e204c",
     ),
 }
-"""Form of the bundled encoder to its file in `models/` and the file's sha256.
+"""Precision of the bundled encoder to its file in `models/` and the file's sha256.
 
-`SER_ENCODER_PRECISION` chooses; the repository holds the first. See `models/NOTICE.md`.
+The environment variable `SER_ENCODER_PRECISION` chooses; the repository holds the first. See
+`models/NOTICE.md`.
 """
 
 
@@ -67,7 +69,7 @@ class EncoderError(ValueError):
     """An encoder that can't be loaded or used; the message says which, why, and what to do."""
 
 
-# the spectrogram that Whisper takes
+# Whisper's input
 
 
 def log_mel(y, *, n_mels=N_MELS, level=None, span=8.0):
@@ -83,7 +85,7 @@ def log_mel(y, *, n_mels=N_MELS, level=None, span=8.0):
         Mono signal at 16 kHz.
     n_mels : int, default 80
     level : float, optional
-        log10 of power to which the loudest value is set, as by a gain. Default: as it is.
+        log10 of power to which the loudest value is set, as by a gain. Default: unchanged.
     span : float, default 8
         log10 of power.
 
@@ -125,7 +127,7 @@ def mel_filters(n_mels=N_MELS):
     area = 2 / (edges[2:] - edges[:-2])
     filters = np.maximum(0, np.minimum(rise, fall)) * area[:, None]
     filters = np.ascontiguousarray(filters.T, dtype=np.float32)
-    filters.setflags(write=False)  # the cache hands them out again
+    filters.setflags(write=False)  # the cache returns the same array again
     return filters
 
 
@@ -133,12 +135,12 @@ def mel_filters(n_mels=N_MELS):
 
 
 class Network(NamedTuple):
-    """What computes the frames, and how it is fed."""
+    """What computes the frames, and the form of its input."""
 
-    run: Callable  # from `window` samples at most, and layers, to a list of (n_frames, size)
-    sha256: str  # of what it is loaded from
-    sizes: tuple  # values of a frame, layer by layer; 0 for a layer that gives no frames
-    libraries: tuple  # distributions that compute
+    run: Callable  # (at most `window` samples, layers) -> list of (n_frames, size)
+    sha256: str  # of the file that it is loaded from
+    sizes: tuple  # values per frame, layer by layer; 0 for a layer that gives no frames
+    libraries: tuple  # distributions that it needs
     frame_rate: float  # frames a second
     first: float  # seconds from the start of the signal to the centre of the first frame
     window: int  # samples that are encoded at once
@@ -146,9 +148,9 @@ class Network(NamedTuple):
 
 
 class Encoder:
-    """A pre-trained encoder, as `load_encoder` gives it: immutable, safe in threads.
+    """A pre-trained encoder, as `load_encoder` returns it: immutable, safe in threads.
 
-    It is pickled by its name, and found again by it in another process.
+    It is pickled by its name, and loaded again by it in another process.
 
     Parameters
     ----------
@@ -156,16 +158,16 @@ class Encoder:
         See `full_name`.
     network : Network
     layers : tuple of int
-        Layers whose frames it gives, side by side.
+        Layers whose frames it gives, concatenated.
 
     Attributes
     ----------
     name, layers, sha256, libraries, frame_rate
         See above and `Network`.
     size : int
-        Values of a frame in a layer.
+        Values per frame and layer.
     columns : tuple of str
-        Names of the values of a frame: layer2_1 to layer3_512.
+        Names of the values of a frame, such as layer2_1 to layer3_512.
     """
 
     def __init__(self, name, network, layers):
@@ -183,7 +185,7 @@ class Encoder:
         return _again, (self.name, self.sha256)
 
     def same_as(self, sha256):
-        """Whether this hash (str) is that of the same encoder, in any precision: bool."""
+        """Whether `sha256` (str) is that of the same encoder, in any precision: bool."""
         bundled = {form_sha256 for _, form_sha256 in PRECISIONS.values()}
         return sha256 == self.sha256 or {sha256, self.sha256} <= bundled
 
@@ -206,15 +208,15 @@ class Encoder:
         """
         parts = [values for values, _ in self.blocks([y])]
         if not parts:
-            raise EncoderError("y has no samples; an encoder needs one at least.")
+            raise EncoderError("y has no samples; an encoder needs at least one.")
         return np.concatenate(parts)
 
     def blocks(self, blocks):
         """Encode a recording of any length in constant memory; yields values and times.
 
-        The recording is cut in windows on a fixed grid, which overlap; the mean of each is taken
-        off. A frame is taken from the window in which it is nearest to the middle. So the values
-        are those of `encode`, whatever the lengths of the blocks.
+        The recording is cut into overlapping windows on a fixed grid, and the mean of each is
+        subtracted. A frame is taken from the window whose middle is nearest. The values are
+        those of `encode`, whatever the lengths of the blocks.
 
         Parameters
         ----------
@@ -229,7 +231,7 @@ class Encoder:
         """
         width = self._network.window
         step = width - self._network.overlap
-        pieces, n_held, start = [], 0, 0  # `start`: of what is held, in samples of the recording
+        pieces, n_held, start = [], 0, 0  # `start`: sample of the recording where `pieces` begin
         for block in blocks:
             pieces.append(_checked(block))
             n_held += len(block)
@@ -246,8 +248,8 @@ class Encoder:
         values = np.concatenate(self._network.run(centred, self.layers), axis=1)
         if not np.isfinite(values).all():
             raise EncoderError(
-                f"The encoder {self.name!r} gives values that aren't finite. Try it on another "
-                "sound; if they stay, its file is damaged: export it anew."
+                f"The encoder {self.name!r} gives values that aren't finite. Try another "
+                "recording; if that fails, too, its file is damaged: export it again."
             )
         times = self.times(len(values)) + start / SAMPLE_RATE
         half = self._network.overlap // 2
@@ -263,25 +265,25 @@ def _checked(y):
     if y.ndim != 1 or not np.issubdtype(y.dtype, np.floating) or not np.isfinite(y).all():
         raise EncoderError(
             f"y must be a finite 1-D array of floats, not {y.ndim}-D of {y.dtype}; "
-            "audio.load_audio makes one of any sound."
+            "audio.load_audio returns one."
         )
     return y.astype(np.float32, copy=False)
 
 
 class EncoderFrames:
-    """The frames of one clip as an encoder gives them; sister of `speech_features.SpeechFrames`.
+    """The frames of one clip by an encoder; the counterpart of `speech_features.SpeechFrames`.
 
     Parameters
     ----------
     y : ndarray (n_samples,) float
-        Mono signal; an offset doesn't count.
+        Mono signal; its mean is subtracted.
     sr : int
-        Hz; another rate than 16 kHz is converted.
+        Hz; signals at other rates than 16 kHz are resampled.
     encoder : Encoder, optional
         Default: the bundled one.
     context : int
-        For a piece of a longer recording: samples at its start that belong to the piece before.
-        They are encoded, but their frames are left out.
+        For a piece of a longer recording: number of samples at its start that belong to the
+        previous piece. They are encoded, but their frames are left out.
 
     Attributes
     ----------
@@ -319,9 +321,9 @@ class EncoderFrames:
         Parameters
         ----------
         pieces : list of EncoderFrames
-            Of one encoder.
+            By the same encoder.
         frames : slice
-            Which of all their frames; default all.
+            Frames of the result; default all.
         """
         clip, first = cls.__new__(cls), pieces[0]
         clip.encoder, clip._first = first.encoder, first._first
@@ -331,20 +333,22 @@ class EncoderFrames:
 
     @property
     def n_frames(self):
+        """Number of frames: int."""
         return len(self.values)
 
     @property
     def times(self):
-        """Centre of each frame in seconds (n_frames,)."""
+        """Centre of each frame in seconds: ndarray (n_frames,)."""
         return self._first + np.arange(self.n_frames) / self.encoder.frame_rate
 
     def rows(self, kind):
-        """The numbers of the frames of one kind, ascending: ndarray of int.
+        """Indices of the frames of one kind, ascending: ndarray of int.
 
         Parameters
         ----------
         kind : {"active", "loud"}
-            From the first that isn't silent to the last; those within 25 dB of the loudest one.
+            "active": from the first frame that isn't silent to the last; "loud": those within 25 dB
+            of the loudest one.
 
         Raises
         ------
@@ -360,7 +364,7 @@ class EncoderFrames:
 
 
 def _loudness(y, times):
-    """log10 of the power in the loudest mel band, plus 4, at moments in seconds: (n_times,)."""
+    """log10 of the power in the loudest mel band, plus 4, at `times` in seconds: (n_times,)."""
     loudest = 4 * log_mel(y).max(axis=1)
     nearest = np.rint(times * SAMPLE_RATE / HOP_LENGTH).astype(int)
     return loudest[np.minimum(nearest, len(loudest) - 1)]
@@ -376,12 +380,12 @@ def full_name(name):
     ----------
     name : str
         "whisper-base" (bundled), the path of an ONNX file (it ends in .onnx), or "hf:NAME" for a
-        model or folder that transformers loads. "@2,3" behind it chooses layers.
+        model or folder that transformers loads. A suffix "@2,3" chooses layers.
 
     Returns
     -------
     str
-        With absolute paths, layers in ascending order, and without layers that are the default.
+        With an absolute path and layers in ascending order, without layers if they are the default.
 
     Raises
     ------
@@ -402,7 +406,7 @@ def full_name(name):
     elif base != BUNDLED:
         raise EncoderError(
             f"Unknown encoder {str(name)!r}; choose from {BUNDLED}, the path of an ONNX file (it "
-            'ends in .onnx), and hf:NAME for a model of transformers. "@2,3" behind it chooses '
+            'ends in .onnx), and hf:NAME for a model of transformers. A suffix "@2,3" chooses '
             "layers."
         )
     default = not layers or (base == BUNDLED and layers == LAYERS)
@@ -410,20 +414,20 @@ def full_name(name):
 
 
 def _taken_apart(name):
-    """The name without layers, and the layers, ascending, () for none."""
+    """Split a name: the name without layers, and the layers, ascending, () for none."""
     base, layers = re.fullmatch(r"(.*?)(?:@(\d+(?:,\d+)*))?", str(name), re.DOTALL).groups()
     return base, tuple(sorted({int(layer) for layer in layers.split(",")})) if layers else ()
 
 
 def load_encoder(name=BUNDLED):
-    """Load a pre-trained encoder (the bundled one when it is first used): Encoder.
+    """Load a pre-trained encoder: Encoder. The bundled one opens its file when it is first used.
 
     Parameters
     ----------
     name : str, default "whisper-base"
-        See `full_name`. Layers are those after the blocks of a transformer, where 0 is what goes
-        into the first block, or the outputs of an ONNX file, from 0. Default: layers 2 and 3 of
-        the bundled encoder, the last one of others.
+        See `full_name`. Layer n is the output of block n of a transformer (0 is the input of the
+        first one), or output n of an ONNX file, from 0. Default: layers 2 and 3 of the bundled
+        encoder, the last one of others.
 
     Returns
     -------
@@ -432,7 +436,7 @@ def load_encoder(name=BUNDLED):
     Raises
     ------
     EncoderError
-        If there is no such encoder, or it can't be used.
+        If there is no such encoder or layer, or it can't be used.
 
     Examples
     --------
@@ -467,12 +471,12 @@ def _loaded(name, precision=None):
 
 
 def _again(name, sha256):
-    """Find an encoder again that was pickled."""
+    """Load an encoder that was pickled."""
     encoder = load_encoder(name)
     if not encoder.same_as(sha256):
         raise EncoderError(
-            f"The encoder {name!r} isn't the one that it was: its sha256 is {encoder.sha256}, not "
-            f"{sha256}. Bring the former file back, or train with this one."
+            f"The encoder {name!r} has changed: its sha256 is {encoder.sha256}, not {sha256}. "
+            "Restore the former file, or train with this one."
         )
     return encoder
 
@@ -508,8 +512,8 @@ def _bundled_session(precision):
     content, found = _read(path)
     if found != sha256:
         raise EncoderError(
-            f"{path} isn't the file that belongs there: its sha256 is {found}, not {sha256}. "
-            "Check it out anew, or make it as models/NOTICE.md says."
+            f"{path} isn't the right file: its sha256 is {found}, not {sha256}. "
+            "Check it out again, or make it as models/NOTICE.md says."
         )
     return _session(content, path)
 
@@ -528,13 +532,13 @@ def _read(path):
 def _session(content, path):
     """Open an ONNX file that holds its weights: InferenceSession."""
     try:
-        with quiet_stderr():  # it complains where $HOME is read-only
+        with quiet_stderr():  # it warns if $HOME is read-only
             import onnxruntime as ort
     except ImportError as error:
         raise EncoderError(
             "An encoder needs onnxruntime: pip install -r requirements.txt"
         ) from error
-    if _refers_to_files(content):  # which have no part in its sha256
+    if _refers_to_files(content):  # they aren't covered by its sha256
         raise EncoderError(
             f"{path} refers to weights in other files; save them in it "
             "(onnx.save with save_as_external_data=False)."
@@ -548,12 +552,12 @@ def _session(content, path):
             return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except _ort_errors() as error:
         raise EncoderError(
-            f"{path} can't be loaded by onnxruntime ({_reason(error)}); export the encoder anew."
+            f"{path} can't be loaded by onnxruntime ({_reason(error)}); export the encoder again."
         ) from error
 
 
 def _refers_to_files(content):
-    """Whether a tensor has its numbers elsewhere: its "location", after the length of this key."""
+    """Whether a tensor is stored in another file: a key "location" follows the key's length."""
     found = re.finditer(b"location", content)
     return any(content[match.start() - 1] in (8, 0) for match in found)  # 0: a padded length
 
@@ -564,7 +568,7 @@ def _reason(error):
 
 
 def _ort_errors():
-    """The exceptions of onnxruntime, which have no base of their own: tuple of types."""
+    """The exceptions of onnxruntime, which have no common base class: tuple of types."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     return tuple(
@@ -572,7 +576,7 @@ def _ort_errors():
     )
 
 
-# encoders of others
+# other encoders
 
 
 def _of_onnx(path):
@@ -597,7 +601,7 @@ def _of_onnx(path):
         except _ort_errors() as error:
             raise EncoderError(
                 f"{path} can't encode {len(y)} samples ({_reason(error)}). Its inputs are: "
-                f"{described}. Export it for a batch of 1 and any length, or a fixed one."
+                f"{described}. Export it for a batch of 1 and a length that is variable or fixed."
             ) from error
 
     n_fixed = length * (HOP_LENGTH if n_mels else 1) if isinstance(length, int) else None
@@ -605,7 +609,7 @@ def _of_onnx(path):
 
 
 def _layout(given):
-    """Mel bands (0 for a waveform) and length of a file's input; length None: it isn't usable."""
+    """Mel bands (0 for a waveform) and length of a file's input; None if it isn't usable."""
     shape = [n if isinstance(n, int) else "any" for n in given[0].shape] if given else []
     usable = len(given) == 1 and given[0].type == "tensor(float)"
     if usable and len(shape) == 3 and shape[0] in (1, "any") and shape[1] in (N_MELS, 128):
@@ -616,7 +620,7 @@ def _layout(given):
 
 
 def _of_transformers(name):
-    """Load a model, from a hub or a folder, by transformers: Network. It runs no code of others."""
+    """Load a model, from a hub or a folder, by transformers: Network. Runs no code of the model."""
     try:
         import torch
         from transformers import AutoFeatureExtractor, AutoModel
@@ -632,12 +636,12 @@ def _of_transformers(name):
         raise EncoderError(
             f"transformers can't load {name!r} ({_reason(error)}). Check the name and the "
             "connection. Export a model that transformers doesn't know, such as emotion2vec, to "
-            "ONNX, and give encoder=PATH.onnx"
+            "ONNX, and pass encoder=PATH.onnx"
         ) from error
     kind, rate = model.config.model_type, getattr(extractor, "sampling_rate", None)
     if rate != SAMPLE_RATE:
         raise EncoderError(
-            f"{name!r} takes {rate} Hz, and encoders here 16000 Hz; choose another one."
+            f"{name!r} needs {rate} Hz, but the signals here have 16000 Hz; choose another encoder."
         )
     is_whisper = kind == "whisper"
     model = model.get_encoder() if is_whisper else model
@@ -659,10 +663,10 @@ def _of_transformers(name):
 
 
 def _probed(name, compute, sha256, libraries, n_fixed, is_centred):
-    """Find out by two sounds what a network gives: Network.
+    """Find out the frames of a network by encoding two test signals: Network.
 
-    `compute` gives all outputs for a signal of `n_fixed` samples, or of any length for None. The
-    first frame is centred on the first sample, or begins with it.
+    `compute` returns all outputs for a signal of `n_fixed` samples, or of any length if that is
+    None. The first frame is centred on the first sample, or begins there.
     """
     lengths = (n_fixed,) if n_fixed else PROBES
     noise = np.random.default_rng(0).normal(scale=0.1, size=max(lengths)).astype(np.float32)
@@ -679,7 +683,7 @@ def _probed(name, compute, sha256, libraries, n_fixed, is_centred):
         raise EncoderError(
             f"The encoder {name!r} gives {', '.join(map(str, shapes[-1])) or 'nothing'} for "
             f"{lengths[-1] / SAMPLE_RATE:.1f} s. It has to give frames, (1, n_frames, size), from "
-            f"{low} to {high} a second; export hidden states of it."
+            f"{low} to {high} a second; export its hidden states."
         )
     rate = usable[-1]
     sizes = [shape[-1] if own == rate else 0 for shape, own in zip(shapes[0], rates, strict=True)]

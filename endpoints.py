@@ -1,8 +1,8 @@
-"""The API of the server: recordings in, what the command lines print as JSON out.
+"""The API of the server: it takes recordings and answers with the JSON of the command lines.
 
     app = make_app(load_recognizer(), Settings(token="secret"))     # a FastAPI application
 
-It needs the packages of requirements-serve.txt. `serve.py` puts a gate before it, and runs it.
+It needs the packages of requirements-serve.txt. `serve.py` runs it.
 """
 
 import asyncio
@@ -55,12 +55,12 @@ TEXTS = {
     "text/csv": "csv",
     "text/x-textgrid": "textgrid",
 }
-"""Content types that a timeline may be asked for in, by Accept, to formats."""
+"""Content types of timelines (in the Accept header) to formats."""
 DEFAULTS = {"report": True, "rank": None, "form": "json", "adapt": [], "vad": True, "set": None}
 DEFAULTS |= {"segments": None, "reference": None, "emotion": None, "abstain": None}
-"""The options of command lines that a request doesn't give; see `commands`."""
-IDLE = 30.0  # seconds that a live client may keep silent, or not read
-CHUNK = 2**16  # bytes of samples that are taken from a decoder at a time
+"""Options of command lines that requests don't have; see `commands`."""
+IDLE = 30.0  # seconds for which a live client may send nothing, or read nothing
+CHUNK = 2**16  # bytes of samples that are read from a decoder at a time
 
 
 # options
@@ -73,7 +73,7 @@ class Choices(BaseModel, extra="forbid"):
     recognizer: str | None = Field(None, description="an adapted one, of /v1/adapt")
 
     def args(self, rec):
-        """The options as a command line has them: SimpleNamespace."""
+        """The options in the form of command lines: SimpleNamespace."""
         chosen = self.emotions and [name.strip() for name in self.emotions.split(",")]
         for name in chosen or ():
             check_name(name, rec.emotions or (), "emotion")
@@ -81,28 +81,38 @@ class Choices(BaseModel, extra="forbid"):
 
 
 class Predicting(Choices):
-    abstain: float | None = Field(None, ge=0, le=1, description="below it the answer is unsure")
-    set: float | None = Field(None, ge=0, le=1, description="also the set of so much probability")
+    """Options of predict."""
+
+    abstain: float | None = Field(None, ge=0, le=1, description="lower probabilities give unsure")
+    set: float | None = Field(None, ge=0, le=1, description="coverage of a set of emotions to add")
 
 
 class Lasting(Choices):
-    window: float = Field(3.0, le=60, description="seconds that a row looks back")
+    """Options of timeline."""
+
+    window: float = Field(3.0, le=60, description="seconds of speech for each row")
     hop: float = Field(1.0, ge=0.1, description="seconds from row to row")
-    smooth: int = Field(1, ge=1, le=1000, description="rows that are averaged")
+    smooth: int = Field(1, ge=1, le=1000, description="number of rows to average")
     channels: Literal["mix", "split"] = Field("mix", description="split: one for each channel")
 
 
 class Explaining(Choices):
+    """Options of explain."""
+
     emotion: str | None = Field(None, description="default: the predicted one")
     start: float | None = Field(None, ge=0, description="seconds; explain from here")
     end: float | None = Field(None, gt=0, description="seconds; explain up to here")
 
 
 class Adapting(Choices):
+    """Options of adapt."""
+
     labels: str | None = Field(None, description="the emotion of all recordings, such as neutral")
 
 
 class Listening(Choices):
+    """Options of the live stream."""
+
     rate: int = Field(SAMPLE_RATE, ge=8000, le=192000)
     encoding: Literal["pcm_s16le", "opus"] = "pcm_s16le"
     hop: float = Field(0.5, ge=0.1, le=3)
@@ -110,7 +120,7 @@ class Listening(Choices):
 
 
 class Adapted:
-    """Adapted recognizers, for some time and of a bounded number; the oldest gives way."""
+    """Adapted recognizers, kept for some time, at most so many: the oldest is dropped."""
 
     def __init__(self, settings):
         self._n, self._lifetime, self._kept = settings.n_adapted, settings.lifetime, {}
@@ -121,7 +131,7 @@ class Adapted:
         return len(self._kept)
 
     def keep(self, rec, key=None):
-        """Keep a recognizer: str, its id, which nobody can guess."""
+        """Keep a recognizer: str, its random id."""
         while len(self) >= self._n:
             del self._kept[next(iter(self._kept))]
         key = key or secrets.token_urlsafe(16)
@@ -129,9 +139,9 @@ class Adapted:
         return key
 
     def get(self, key, keep=True):
-        """The recognizer of an id, which is kept as long again."""
+        """The recognizer of an id; `keep` restarts its lifetime."""
         if not len(self) or key not in self._kept:
-            unknown = "There is no such recognizer, or no longer; adapt again."
+            unknown = "There is no such recognizer, or it has expired; adapt again."
             raise Refused(404, "unknown_recognizer", unknown)
         rec, _ = self._kept.pop(key)
         if keep:
@@ -161,14 +171,15 @@ class Api:
         self.pool = ThreadPoolExecutor(settings.n_jobs, "recognise")
 
     def recognizer(self, choices):
+        """The recognizer that a request asks for: the adapted one, or the server's."""
         return self.adapted.get(choices.recognizer) if choices.recognizer else self.rec
 
-    # from a request to an answer
+    # requests and answers
 
     async def answer(self, request, work, mono=True):
-        """The result of `work(sounds, abandoned)` in a thread, for the recordings of a request.
+        """Run `work(sounds, abandoned)` in a thread for the recordings of a request.
 
-        A place is taken from the first byte until the thread has ended, whatever the client does.
+        It takes a place from the first byte until the thread has ended, even if the client leaves.
         """
         self.places.take()
         task, body, abandoned = None, bytearray(), threading.Event()
@@ -177,7 +188,7 @@ class Api:
             self.places.free()
             self.memory.free(len(body))
             if task is not None:
-                task.exception()  # nobody waits for it
+                task.exception()  # marks it as retrieved
 
         try:
             await _within(self.limits.patience, self._receive(request, body))
@@ -201,7 +212,7 @@ class Api:
                 task.add_done_callback(free)
 
     async def _receive(self, request, body):
-        """Take the body of a request, within its limit."""
+        """Receive the body of a request, within its limit."""
         if request.headers.get("content-encoding", "identity") != "identity":
             raise Refused(415, "wrong_encoding", "Send the recording as it is, without encoding.")
         most = self.limits.bytes
@@ -216,7 +227,7 @@ class Api:
             body += data
 
     def _work(self, kind, body, work, mono, abandoned):
-        """Decode files and do something with the sounds, or their AudioErrors, in a thread."""
+        """Decode files, and call `work` with the recordings or their AudioErrors, in a thread."""
         sounds = []
         for name, data in files_of(kind, body, self.limits):
             try:
@@ -228,7 +239,7 @@ class Api:
             return work(sounds, abandoned)
 
     async def documents(self, request, choices, one, **how):
-        """What `one(rec, name, sound)` yields for each recording, as --json has it."""
+        """The results of `one(rec, name, sound)` for all recordings, in the form of --json."""
         rec = self.recognizer(choices)
         adapted = rec.adaptation_ and str(rec.adaptation_)
 
@@ -276,26 +287,26 @@ class Api:
         if form is None:
             return _json(documents)
         if len(tables) != 1:
-            alone = "Subtitles and tables are of one recording and channel; ask for JSON."
+            alone = "Subtitles and tables hold one recording and channel; ask for JSON."
             raise Refused(406, "one_only", alone)
         return Response(FORMATS[TEXTS[form]].to_text(tables[0]), media_type=form)
 
     async def explain(self, request: Request, choices: Annotated[Explaining, Query()]):
-        """Say which features, and which seconds, contribute to an emotion."""
+        """Explain how much features and seconds contribute to an emotion."""
         args, most = choices.args(self.rec), self.limits.explained
 
         def one(rec, name, sound):
             part = sound.between(choices.start, choices.end)
             if part.duration > most:
-                long = f"{name}: {part.duration:.0f} s; {most:g} s are explained at most: give "
-                raise Refused(413, "too_long", f"{long}start and end.")
+                long = f"{name} has {part.duration:.0f} s, the limit is {most:g} s: give start and "
+                raise Refused(413, "too_long", f"{long}end.")
             for result in COMMANDS["explain"].results(rec, name, part, args):
                 yield result.document
 
         return _json(await self.documents(request, choices, one))
 
     async def adapt(self, request: Request, choices: Annotated[Adapting, Query()]):
-        """Adapt to the speaker of some recordings; the id is for the option recognizer."""
+        """Adapt to the speaker of some recordings; the answer has the id for other requests."""
         rec = self.rec
         choices.args(rec)
 
@@ -315,26 +326,26 @@ class Api:
         self.adapted.get(key, keep=False)
         return Response(status_code=204)
 
-    # facts
+    # the server
 
     async def models(self):
-        """The model: its emotions, and how good it is."""
+        """Describe the model: its emotions and scores."""
         rec = self.rec
         own = {"name": rec.name, "emotions": rec.emotions, "targets": rec.targets}
         card = {"protocol": rec.protocol_, "score": rec.score_, "text": rec.card()}
         return _json([own | {"default": True, "adapted": False, "card": card}])
 
     async def bounds(self):
-        """What a request may ask for."""
+        """List the limits of requests."""
         known = {name: getattr(self.limits, name) for name in ("seconds", "bytes", "files")}
         return _json(known | {"token": self.settings.token is not None})
 
     async def health(self):
-        """Whether the server lives."""
+        """Check that the server is running."""
         return _json({"status": "ok"})
 
     async def metrics(self):
-        """Numbers for Prometheus."""
+        """Metrics for Prometheus."""
         gauges = {"requests_now": self.places.n_taken, "live_now": self.live.n_taken}
         text = self.counts.text(**gauges, adapted_now=len(self.adapted))
         return Response(text, media_type="text/plain; version=0.0.4")
@@ -342,7 +353,7 @@ class Api:
     # live
 
     async def listen(self, socket: WebSocket):
-        """Sound in, binary; levels, windows and utterances out, JSON."""
+        """Receive samples; send levels, windows and utterances as JSON."""
         offered = socket.scope.get("subprotocols") or [None]
         await socket.accept(offered[0])
         try:
@@ -359,7 +370,7 @@ class Api:
                 message = _in_words(error)
             with suppress(Exception):
                 await _send(socket, {"type": "error", "code": code, "message": message})
-        with suppress(Exception):  # also where the client doesn't read that
+        with suppress(Exception):  # the client may not read it
             await _within(IDLE, socket.close())
 
     async def _listen(self, socket):
@@ -387,7 +398,7 @@ class Api:
 
 
 def _watched(rec, abandoned):
-    """A recognizer that raises `Abandoned` in the next window when nobody waits any more."""
+    """A recognizer that raises `Abandoned` in the next window if the client no longer waits."""
     rec, plain = copy.copy(rec), rec.predictor_
     rec.predictor_ = copy.copy(plain)
 
@@ -404,12 +415,12 @@ async def _within(seconds, awaitable):
     try:
         return await asyncio.wait_for(awaitable, seconds)
     except asyncio.TimeoutError:  # in Python 3.10 not yet TimeoutError
-        slow = f"This took over {seconds:g} s; send it faster, or less."
+        slow = f"This took more than {seconds:g} s; send it faster, or send less."
         raise Refused(408, "too_slow", slow) from None
 
 
 async def _gone(request):
-    """Wait until the client of a request, whose body was read, has gone."""
+    """Wait until the client of a request, whose body was read, has disconnected."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
 
@@ -419,12 +430,12 @@ async def _send(socket, event):
 
 
 async def _received(socket):
-    """Yield the binary messages of a live client, until it says that this is the end."""
+    """Yield the binary messages of a live client, until it sends the end."""
     while True:
         try:
             message = await _within(IDLE, socket.receive())
         except Refused:
-            raise Refused(408, "idle", f"No sound came for {IDLE:g} s.") from None
+            raise Refused(408, "idle", f"No samples for {IDLE:g} s; start a new stream.") from None
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code") or 1006)
         if message.get("bytes") is None:
@@ -433,7 +444,7 @@ async def _received(socket):
 
 
 async def _of_pcm(messages):
-    """Yield the samples of messages of 16 bits a sample; a sample may be cut in two."""
+    """Yield the samples of messages in 16-bit PCM; messages may split a sample."""
     rest = b""
     async for data in messages:
         data = rest + data
@@ -454,7 +465,7 @@ async def _of_opus(messages):
             async for data in messages:
                 process.stdin.write(data)
                 await process.stdin.drain()
-        finally:  # also when the client has gone, or keeps silent: then ffmpeg ends, too
+        finally:  # ffmpeg also ends if the client disconnects or sends nothing
             process.stdin.close()
 
     feeding, rest, n_bytes = asyncio.ensure_future(feed()), b"", 0
@@ -469,7 +480,7 @@ async def _of_opus(messages):
         if feeding.done() and isinstance(feeding.exception(), (Refused, WebSocketDisconnect)):
             raise feeding.exception()
         if not feeding.done() or feeding.exception() or not n_bytes:
-            raise Refused(422, "unreadable", "This is no stream of Opus in WebM or Ogg.")
+            raise Refused(422, "unreadable", "This isn't a stream of Opus in WebM or Ogg.")
     finally:
         feeding.cancel()
         with suppress(ProcessLookupError):
@@ -478,7 +489,7 @@ async def _of_opus(messages):
 
 
 def _form(accept):
-    """The content type of `TEXTS` that comes first in a header Accept; None for JSON."""
+    """The first content type of `TEXTS` in an Accept header; None for JSON."""
     kinds = [kind.partition(";")[0].strip().lower() for kind in accept.split(",")]
     first = next((kind for kind in kinds if kind in (*TEXTS, "application/json", "*/*")), None)
     return first if first in TEXTS else None
@@ -492,7 +503,7 @@ def _json(found):
 
 
 def _in_words(error):
-    """What is wrong with an option, of pydantic's errors: str."""
+    """Describe the first error of pydantic about options: str."""
     first = error.errors()[0]
     name = first["loc"][-1] if first["loc"] else "it"
     return f"Option {name}: {first['msg']}; /docs has all options."
@@ -504,13 +515,13 @@ ERRORS = {
     NoSpeech: lambda error: Refused(422, "no_speech", str(error)),
     ValueError: lambda error: Refused(400, "wrong_option", str(error)),
     RequestValidationError: lambda error: Refused(400, "wrong_option", _in_words(error)),
-    ClientDisconnect: lambda error: Refused(499, "gone", "The client has gone."),
-    Abandoned: lambda error: Refused(499, "gone", "The client has gone."),
+    ClientDisconnect: lambda error: Refused(499, "gone", "The client has disconnected."),
+    Abandoned: lambda error: Refused(499, "gone", "The client has disconnected."),
     HTTPException: lambda error: Refused(
         error.status_code, "wrong_address", f"{error.detail}; /docs has all addresses."
     ),
 }
-"""What may be raised on the way to an answer, to what the client is told."""
+"""Exceptions to functions that turn them into the error for the client."""
 
 
 # the application
@@ -529,12 +540,12 @@ ROUTES = (
 )
 """Method, path, and the method of `Api` that answers."""
 
-ABOUT = """Send recordings as the field `files` of a form, one or many, or one as the body with its
-content type. Answers are those of the command lines with --json; an error is
-{"error": {"code": ..., "message": ...}}. A token, where the server has one, goes in the header
+ABOUT = """Send one or more recordings in the field `files` of a form, or one as the body with its
+content type. Answers are those of the command lines with --json; errors are
+{"error": {"code": ..., "message": ...}}. If the server has a token, send it in the header
 Authorization: Bearer TOKEN. Live: WebSocket /v1/listen?rate=16000&encoding=pcm_s16le (or opus, in
-WebM or Ogg), binary messages of sound in, JSON of type level, window, utterance or error out; the
-text {"type": "end"} asks for the rest."""
+WebM or Ogg); send samples as binary messages, receive JSON of type level, window, utterance or
+error. Send the text {"type": "end"} to get the rest."""
 
 SHARES = {"angry": 0.07, "happy": 0.85, "neutral": 0.08}
 EXAMPLES = {
@@ -546,7 +557,7 @@ EXAMPLES = {
             "probabilities": SHARES,
             "novelty": 0.62,
             "warnings": {"short": "0.4 s of speech; a second or more is recognised better"},
-            "adapted": "one speaker by 5 recordings: 1 recognised otherwise than before",
+            "adapted": "one speaker by 5 recordings: 1 prediction changed",
         }
     ],
     "/v1/timeline": [
@@ -555,7 +566,7 @@ EXAMPLES = {
             "duration": 12.3,
             "warnings": {},
             "rows": [{"start": 0.4, "end": 1.0, "emotion": "happy", "confidence": 0.85} | SHARES],
-            "adapted": "one speaker by 5 recordings: 1 recognised otherwise than before",
+            "adapted": "one speaker by 5 recordings: 1 prediction changed",
         }
     ],
     "/v1/explain": [
@@ -572,14 +583,14 @@ EXAMPLES = {
                 {"kind": "features", "name": "prosody", "effect": 0.8},
                 {"kind": "seconds", "name": "0.00 to 0.27 s", "start": 0, "end": 0.27, "effect": 1},
             ],
-            "adapted": "one speaker by 5 recordings: 1 recognised otherwise than before",
+            "adapted": "one speaker by 5 recordings: 1 prediction changed",
         }
     ],
     "/v1/adapt": {"recognizer": "D1djdZBlRAIV", "expires_in": 3600, "clips": 5, "seconds": 21.5},
     "/v1/limits": {"seconds": 600, "bytes": 67108864, "files": 16, "token": False},
     "/healthz": {"status": "ok"},
 }
-"""What /docs shows; a test compares their keys with answers."""
+"""Examples in /docs; a test compares their keys with answers."""
 
 CSS = """body{font:16px/1.5 system-ui,sans-serif;max-width:50em;margin:2em auto;padding:0 1em;
 color-scheme:light dark}pre{overflow:auto;padding:.7em;border:1px solid;border-radius:.4em}
@@ -587,7 +598,7 @@ td{padding:0 1em 0 0;vertical-align:top}"""
 
 
 def _described(path):
-    """What FastAPI can't know of an endpoint: its body, and an example of its answer."""
+    """OpenAPI fields of an endpoint that FastAPI can't know: its body, an example answer."""
     found = {}
     if path in ("/v1/predict", "/v1/timeline", "/v1/explain", "/v1/adapt"):
         binary = {"type": "string", "format": "binary"}
@@ -601,7 +612,7 @@ def _described(path):
 
 
 def _docs(schema):
-    """The page about an OpenAPI schema: str of HTML, which needs nothing from elsewhere."""
+    """Make a page of an OpenAPI schema: str of HTML, which loads nothing from elsewhere."""
     parts = [f"<h1>{escape(schema['info']['title'])}</h1><p>{escape(ABOUT)}</p>"]
     parts.append('<p><a href="/openapi.json">openapi.json</a></p>')
     for path, method, facts in (
@@ -627,7 +638,7 @@ def _docs(schema):
 
 
 def make_app(rec, settings=None):
-    """The application of a server, behind its `Gate`: ASGI application.
+    """Make the application of a server, behind its `Gate`: ASGI application.
 
     Parameters
     ----------
@@ -652,7 +663,7 @@ def make_app(rec, settings=None):
     plain = {"methods": ["GET"], "include_in_schema": False}
     app.add_api_route("/docs", lambda: HTMLResponse(_docs(app.openapi())), **plain)
     app.add_api_route("/docs.css", lambda: Response(CSS, media_type="text/css"), **plain)
-    for ending, kind in TYPES.items():  # the system's table may lack them, or have others
+    for ending, kind in TYPES.items():  # the system's table may lack or change them
         mimetypes.add_type(kind, ending)
     if PAGE.is_dir():
         app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"), **plain)

@@ -1,10 +1,10 @@
-"""Models of scikit-learn in files: made of what skops wrote, if they are what `allowed.py` lists.
+"""Build scikit-learn models from the files that skops writes, if `allowed.py` lists their parts.
 
-skops reads no file here: it trusts all of scikit-learn, with folders that are unpickled, files that
-are opened, and models that never end.
+skops itself isn't used to read: it trusts all of scikit-learn, including classes that unpickle
+folders or open files, and models whose predictions never end.
 
-    model = build(schema, arrays)    # refuses what isn't listed, before anything of it is called
-    try_out([(model, Z)])            # refuses what takes too much time or memory
+    model = build(schema, arrays)    # refuses what isn't listed before any of it is called
+    try_out([(model, Z)])            # refuses models that need too much time or memory
 """
 
 import inspect
@@ -43,10 +43,10 @@ from allowed import (
 )
 from processes import Copies, limit_process
 
-MOST_OBJECTS, DEEPEST = 2**15, 8  # objects of a model, and how many are inside each other
-USES = 8  # bytes of arrays in use for each byte there is
-SECONDS, PATIENCE = 60, 300  # of processor and of clock that answers for some clips may take
-MEMORY = 2**31  # bytes that they may take
+MOST_OBJECTS, DEEPEST = 2**15, 8  # objects of a model, and levels of nesting
+USES = 8  # bytes of arrays that nodes may use, relative to those in the file
+SECONDS, PATIENCE = 60, 300  # CPU time and wall time for predicting some clips
+MEMORY = 2**31  # bytes for that
 
 
 class ModelFileError(ValueError):
@@ -56,27 +56,31 @@ class ModelFileError(ValueError):
 PLAIN = {}
 """Classes whose objects are stored as plain values and arrays, which all versions can read."""
 OF_SKLEARN = {"StandardScaler": "sklearn.preprocessing", "Ridge": "sklearn.linear_model"}
-"""Those of scikit-learn, which are imported when a model has them, and their modules."""
+"""Such classes of scikit-learn, imported when a model has them, and their modules."""
 HOMES = "models", "adaptation", "deep_emotion_recognition"
 """Modules with classes for `PLAIN`."""
 GONE = {
     "RandomConvolutions": "networks of earlier versions had other layers, so train the network "
-    "anew, or load the file with the version that saved it"
+    "again, or load the file with the version that saved it"
 }
-"""Classes that only older files hold, and what to do."""
+"""Classes that only files of earlier versions hold, and what to do."""
 FORMER_HOMES = "emotion_recognition", "deep_emotion_recognition"  # their modules in older files
 
 
 def plain(cls=None, *, formerly=()):
-    """Decorate a class whose state is only values, arrays and objects of `PLAIN`; see `OWN`.
+    """Register a class whose state is only values, arrays and objects of `PLAIN`; see `OWN`.
 
     Parameters
     ----------
     cls : type
-        The parameters that its `not_saved` names depend on the machine; no file has them. Its
-        `older` has what a file means that lacks an attribute: pairs.
+        Its attribute `not_saved` names parameters that depend on the machine and aren't saved. Its
+        attribute `older` holds pairs of name and value for attributes that older files lack.
     formerly : tuple of str
         Names of the class in older files.
+
+    Returns
+    -------
+    cls, or a decorator
     """
 
     def register(cls):
@@ -93,6 +97,11 @@ def plain_class(name):
     Parameters
     ----------
     name : str
+
+    Raises
+    ------
+    ModelFileError
+        If there is none.
     """
     if name in OF_SKLEARN:
         return getattr(import_module(OF_SKLEARN[name]), name)
@@ -100,7 +109,7 @@ def plain_class(name):
         for module in HOMES:
             import_module(module)
     if name not in PLAIN:
-        advice = GONE.get(name, "save the recognizer anew with this version, or update the project")
+        advice = GONE.get(name, "save the recognizer with this version, or update the project")
         raise ModelFileError(f"it holds a {name:.60}, which this version doesn't know: {advice}")
     return PLAIN[name]
 
@@ -120,25 +129,25 @@ def is_plain(cls):
 
 
 def restored(cls, state, trusted=()):
-    """Make an object of a class of the tables, if its attributes are what they may be.
+    """Make an object of a listed class, if its attributes have allowed values.
 
     Parameters
     ----------
     cls : type
     state : dict of str to object
-        Attributes; those that it lacks are as the constructor makes them.
+        Attributes; missing ones are as the constructor makes them.
     trusted : collection
-        Classes and functions that attributes may have, too.
+        Further classes and functions that attributes may have.
 
     Raises
     ------
     ModelFileError
-        If it has others.
+        If an attribute is unknown or has a value that isn't allowed.
     """
     apart = UNUSED | {*getattr(cls, "not_saved", ())}
     state = {name: value for name, value in state.items() if name not in apart}
     for name, source in LATER.get(cls.__name__, {}).items():
-        with suppress(AttributeError):  # it isn't fitted, or something else is there
+        with suppress(AttributeError):  # it isn't fitted, or has another type
             state = {name: attrgetter(source)(Bunch(**state))} | state
     check_names(cls, state)
     for name, value in state.items():
@@ -161,7 +170,7 @@ def restored(cls, state, trusted=()):
 
 
 def check_parts(recognizer):
-    """Refuse a recognizer's content whose confidence or probe isn't what it may be.
+    """Check the confidence, the probe and the speaker in a recognizer's content.
 
     Parameters
     ----------
@@ -171,26 +180,31 @@ def check_parts(recognizer):
     Raises
     ------
     ModelFileError
-        For the first part.
+        If a part has a value that isn't allowed.
     """
     rules = {f"fits {name}": FIT for name in recognizer["fits"]} | {"probe": PROBE}
     parts = {f"fits {name}": fit for name, fit in recognizer["fits"].items()}
     for what, values in (parts | {"probe": recognizer["probe"]}).items():
         for name, value in values.items():
             if value is not None and not rules[what].get(name, is_number)(value):
-                raise ModelFileError(f"its {what} has another {name!r:.40} than it may; refused")
+                raise ModelFileError(f"its {what} has a {name!r:.40} that isn't allowed; refused")
     voice = recognizer.get("voice")
     if voice is not None and not all(FIT["coverages"](row) for row in voice):
-        raise ModelFileError("its speaker has other means than it may; refused")
+        raise ModelFileError("its speaker has means that aren't allowed; refused")
 
 
 def check_names(cls, names):
-    """Refuse attributes that a class of the tables doesn't have: they could hide its methods.
+    """Refuse attributes that a listed class doesn't have: they could replace its methods.
 
     Parameters
     ----------
     cls : type
     names : iterable of str
+
+    Raises
+    ------
+    ModelFileError
+        For the first unknown name.
     """
     fitted = FITTED.get(f"{cls.__module__}.{cls.__name__}") or OWN.get(cls.__name__, "").split()
     known = {"n_features_in_", *_parameters(cls), *fitted}
@@ -200,7 +214,7 @@ def check_names(cls, names):
 
 @lru_cache
 def _parameters(cls):
-    plain = cls.__init__ is object.__init__  # whose signature Python would compile
+    plain = cls.__init__ is object.__init__  # it has no useful signature
     return {} if plain else inspect.signature(cls).parameters
 
 
@@ -220,7 +234,7 @@ def _may_be(cls, name, value, trusted):
 
 def _check(right):
     if not right:
-        raise ModelFileError("its model has indices that point outside; refused")
+        raise ModelFileError("its model has indices outside of its arrays; refused")
 
 
 def _check_support_vectors(svm, cls):
@@ -239,7 +253,7 @@ def _check_support_vectors(svm, cls):
 
 
 def _check_nodes(left, right, feature, leaf, n_features):
-    """Children come after their parents, and features are below `n_features`."""
+    """Check that children come after their parents, and that features are below `n_features`."""
     inner = np.flatnonzero(leaf == 0)
     _check(len(leaf) > 0)
     for children in (left, right):
@@ -255,7 +269,7 @@ def _check_tree(tree, cls):
 
 
 def _check_forest(forest, cls):
-    """The trees of a forest don't check the width of X themselves."""
+    """Check the widths of trees: those of a forest don't check the width of X when they predict."""
     for tree in forest.get("estimators_", ()):
         _check(type(tree).__name__ in TREES and tree.n_features_in_ == forest.n_features_in_)
     if "n_classes_" in forest:
@@ -324,7 +338,7 @@ CHECKS = {
     "_BinMapper": _check_categories,
     "KNeighborsClassifier KNeighborsRegressor": _check_neighbors,
 }
-"""What fits together in a class: scikit-learn's compiled code doesn't check where it reads."""
+"""Checks that arrays of a class fit together: compiled code of scikit-learn reads unchecked."""
 
 
 # nodes
@@ -339,15 +353,15 @@ def _imported(module, name):
     except (ImportError, AttributeError) as error:
         raise ModelFileError(
             f"its model needs what this scikit-learn doesn't have ({error}); install the "
-            "version that card.md inside names, or train it anew"
+            "version that card.md in the file names, or train it again"
         ) from error
 
 
 class _Builder:
-    """Makes values of skops's nodes.
+    """Makes values from the nodes of skops.
 
-    Every node is made by itself: what was the same object is two, so models can't share children,
-    and there are no more of them than the file has.
+    Every node makes a new object, even if two were the same one when saved. So models can't share
+    children, and can't have more of them than the file.
     """
 
     def __init__(self, arrays, trusted):
@@ -425,8 +439,8 @@ class _Builder:
         self.depth += 1
         if self.depth > DEEPEST or self.objects_left < 0:
             raise ModelFileError(
-                f"its model has more than {MOST_OBJECTS:,} parts, or over {DEEPEST} inside each "
-                "other; refused"
+                f"its model has more than {MOST_OBJECTS:,} parts, or more than {DEEPEST} levels of "
+                "them; refused"
             )
         made = self.stranger(node) if path in self.trusted else self.known(node, name in own)
         self.depth -= 1
@@ -461,7 +475,7 @@ class _Builder:
         return cls(n_classes=n_classes)
 
     def tree(self, node):
-        """Of a decision tree; see `sklearn.tree._tree.Tree.__reduce__`."""
+        """A decision tree; see `sklearn.tree._tree.Tree.__reduce__`."""
         if f"{node['__module__']}.{node['__class__']}" != TREE:
             self.refuse(node)
         n_features, n_classes, n_outputs = self.value(node["__reduce__"]["args"])
@@ -487,16 +501,16 @@ class _Builder:
 
 
 def build(schema, arrays, trusted=()):
-    """Make a model of the tree of nodes that skops wrote, if it has only what it may have.
+    """Build a model from the nodes that skops wrote, if all of them are allowed.
 
     Parameters
     ----------
     schema : dict
-        The JSON of its schema.json.
+        The content of schema.json.
     arrays : dict of str to ndarray
         By the names of their files.
     trusted : sequence of types
-        Classes, and functions, that it may have beside those of the tables. They aren't checked.
+        Further classes and functions that it may have. They aren't checked.
 
     Returns
     -------
@@ -510,14 +524,14 @@ def build(schema, arrays, trusted=()):
     return _Builder(arrays, trusted).value(schema)
 
 
-# trying
+# test predictions
 
 
 def try_out(pairs):
-    """Refuse models whose answers for some clips need too much time or memory.
+    """Refuse models whose predictions for some clips need too much time or memory.
 
-    A process of its own computes them, with `SECONDS` of time and `MEMORY` bytes. Where the system
-    can't limit memory (macOS, Windows), only the time is.
+    Another process computes them, with `SECONDS` of CPU time and `MEMORY` bytes. On systems that
+    can't limit memory (macOS, Windows), only the time is limited.
 
     Parameters
     ----------
@@ -527,33 +541,33 @@ def try_out(pairs):
     Raises
     ------
     ModelFileError
-        If one has no answers.
+        If a model gives no predictions within the limits.
     """
     if not pairs:
         return
     _, said = _trials(os.getpid()).ask(pickle.dumps(pairs), PATIENCE)
     if said:
         raise ModelFileError(
-            f"its model gives no answers with {SECONDS} seconds and {MEMORY / 2**30:.0f} GB "
+            f"its model gives no predictions within {SECONDS} seconds and {MEMORY / 2**30:.0f} GB "
             f"({said!r:.200}); refused"
         )
 
 
 @lru_cache(maxsize=1)
 def _trials(pid):
-    """What tries models in this process; one that is forked needs its own."""
+    """The process that tries models for process `pid`; a forked process needs its own."""
     return Copies("estimators:answer")
 
 
 def answer(data):
-    """Answer with models, within limits, in a process that does nothing else.
+    """Predict with models, within limits, in a process that does nothing else.
 
     Parameters
     ----------
     data : bytes
         From `try_out`.
     """
-    pairs = pickle.loads(data)  # the models are checked
+    pairs = pickle.loads(data)  # from the process that has checked the models
     limit_process(SECONDS, MEMORY)
     methods = "predict_proba", "decision_function", "predict"
     for model, Z in pairs:

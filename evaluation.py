@@ -13,10 +13,10 @@
     python evaluation.py --corpus custom --protocol standard --model classic --json > result.json
     python evaluation.py --data calls.csv --target arousal,valence --protocol group-5
 
-The table's first line is the protocol. The pictures go to `results/`, unless --pictures says where.
+The table's first line is the protocol. Pictures go to `results/`, or to the folder of --pictures.
 """
 
-if __name__ == "__main__":  # Ctrl-C ends it in one line, also while it imports
+if __name__ == "__main__":  # Ctrl-C prints one line, also during the imports
     from checks import end_at_interrupt
 
     end_at_interrupt("evaluation.py")
@@ -55,7 +55,7 @@ CORPORA_OPTIONS = "corpora", "tess_ravdess", "emodb", "custom_db"
 
 
 class State(NamedTuple):
-    """How held-out clips are predicted; see `evaluate`."""
+    """Settings of the prediction of held-out clips; see `evaluate`."""
 
     calibrate: int | str = 0
     adapt: str = "speaker"
@@ -65,38 +65,38 @@ class State(NamedTuple):
 def evaluate(system, protocol="loso", *, calibrate=0, adapt="speaker", noisy=False, **settings):
     """Score a recognizer by a protocol: ClassificationEvaluation or RegressionEvaluation.
 
-    A leak guard compares both sides of every fold (see `protocols.find_leaks`). Then a fresh
-    recognizer is fitted on the training clips of each fold and nothing else: scaling, selection,
-    tuning, calibration and early stopping never use a held-out clip. Files that can't be read are
-    left out, and named in a warning.
+    A leak guard compares both sides of every fold (see `protocols.find_leaks`). Then a new
+    recognizer is fitted only on the training clips of each fold: scaling, selection, tuning,
+    calibration and early stopping never use a held-out clip. A warning names files that can't be
+    read, which are left out.
 
     Parameters
     ----------
     system : EmotionRecognizer or scikit-learn estimator
-        It is not changed, and its training is not used. An estimator is wrapped as
+        It isn't changed, and its training isn't used. An estimator is wrapped as
         EmotionRecognizer(system, balance=False, **options); a regressor is scored as one.
     protocol : str, default "loso"
         standard, loso, group-K (a number for K), loco, cross-corpus or random; see `make_folds`.
         In "standard" a recognizer with balance=True draws test clips by its own seed, too.
     calibrate : int or "all", default 0
-        Adapt with this many other clips of the fold, unlabelled; see `calibration_blocks`. "all":
-        with all clips, the scored one included (transductive, as in much of the literature).
+        Adapt by this many other clips of the fold, without labels; see `calibration_blocks`. "all":
+        by all clips, including the scored one (transductive, as in much of the literature).
     adapt : {"speaker", "condition"}
-        To each speaker, with that speaker's clips, or to the recording condition of each corpus,
-        with clips of any of its speakers.
+        Adapt to each speaker, or to the recording condition of each corpus by clips of all its
+        speakers.
     noisy : bool, default False
-        Predict a copy of each clip in noise, in a room or by telephone, as training with noisy=1
-        has of its own clips; see `augmentation.noisy_copy`.
+        Predict a copy of each clip in noise, in a room or by telephone, like the copies of training
+        with noisy=1; see `augmentation.noisy_copy`.
     **settings
         See `evaluate_states`.
 
     Raises
     ------
     LeakError
-        If loso, group-K, loco or cross-corpus have a speaker or a recording on both sides.
+        If a speaker or a recording is on both sides in loso, group-K, loco or cross-corpus.
     ValueError
-        For an unknown name, clips that the protocol can't cut, corpora whose labels differ, an
-        emotion that a fold can't be trained on, or calibrate without normalize="speaker".
+        For an unknown name, clips that the protocol can't split, corpora with different labels, an
+        emotion without training clips in a fold, or calibrate without normalize="speaker".
     """
     (result,) = evaluate_states(system, protocol, [(calibrate, adapt, noisy)], **settings)
     return result
@@ -116,24 +116,24 @@ def evaluate_states(
     verbose=1,
     **options,
 ):
-    """Score a recognizer in several states, trained once: list of Evaluation.
+    """Score a recognizer with several prediction settings, trained once: list of Evaluation.
 
     Parameters
     ----------
     system, protocol
         See `evaluate`.
     states : list of State, or tuples like it
-        One evaluation each.
+        One evaluation is made for each.
     data : table, or a list of them, optional
         Labelled clips in place of the corpora; see `clip_tables.read_table`.
     train_corpora, test_corpora : list of str, optional
-        For "cross-corpus"; training defaults to all corpora that aren't tested on.
+        For "cross-corpus"; train_corpora defaults to all corpora that aren't test corpora.
     label_map : dict of str to (str or None), optional
         For "cross-corpus"; see `map_labels`.
     name : str, optional
         Name of the system in reports; default the recognizer's.
     random_state : int, default 0
-        Seed of the random folds, the clips to adapt with and the bootstrap.
+        Seed of the random folds, of the clips for adaptation and of the bootstrap.
     verbose : int, default 1
         0 draws no progress bars.
     **options
@@ -158,9 +158,9 @@ def evaluate_states(
         "leaks": protocols.guard(protocol, clips, folds),
         "random_state": random_state,
     }
-    spared = {} if any(state.calibrate for state in states) else {"normalize": None}  # a fit
+    spared = {} if any(state.calibrate for state in states) else {"normalize": None}  # saves a fit
     if rec.data is not None:
-        spared["data"] = Labelled(clips, rec.data.name)  # with the labels that they have by now
+        spared["data"] = Labelled(clips, rec.data.name)  # with mapped labels
     fresh = rec.untrained(emotions=emotions, verbose=0, **spared)
     predicted = [[] for _ in states]
     for fold in Progress(folds, desc=protocol, unit="fold", disable=not verbose):
@@ -182,7 +182,7 @@ def evaluate_states(
 
 
 def _kind(rec):
-    """The class of its evaluations."""
+    """The class of evaluations of a recognizer."""
     if rec.targets:
         return NumbersEvaluation
     return ClassificationEvaluation if rec.classification else RegressionEvaluation
@@ -191,43 +191,43 @@ def _kind(rec):
 def _check_adaptation(calibrate, adapt):
     is_count = isinstance(calibrate, numbers.Integral) and not isinstance(calibrate, bool)
     if calibrate != "all" and not (is_count and calibrate >= 0):
-        raise ValueError(f"calibrate is a number of clips, or 'all'; got {calibrate!r}.")
+        raise ValueError(f"calibrate must be a number of clips, or 'all'; got {calibrate!r}.")
     if check_name(adapt, BY, "adapt") == "condition" and calibrate == 0:
-        raise ValueError("Without clips nothing is adapted to a condition: give calibrate, too.")
+        raise ValueError("Adaptation to a condition needs clips: give calibrate, too.")
 
 
 def _fit(fresh, rows, chosen):
-    """A recognizer of these clips and their emotions; `chosen`: by the model that suits them."""
+    """Fit a recognizer on clips and their emotions; `chosen`: with the best tuned model."""
     known = set(rows["emotion"])
     # a regressor's scale needs all of its emotions
     own = [emotion for emotion in fresh.emotions if emotion in known or not fresh.classification]
     fitted = fresh.untrained(emotions=own).fit(rows)
-    if chosen:  # its own was chosen by clips that folds test on
+    if chosen:  # the system's model was chosen by clips that folds test on
         fitted.determine_best_model()
     return fitted
 
 
 def _recognizer(system, options, data=None):
-    """The recognizer itself, or one around an estimator; of other clips, if they are given."""
+    """The recognizer itself, or one around an estimator; with other clips, if given."""
     if isinstance(system, Recognizer):
         if options:
             raise TypeError(
-                f"{', '.join(options)}: options are for a bare estimator; this is a recognizer, "
-                "set them where you make it."
+                f"{', '.join(options)}: options are only for an estimator; this is a recognizer, "
+                "pass them to its constructor."
             )
         own = dict.fromkeys(CORPORA_OPTIONS) | {"data": data}
         return system if data is None else system.untrained(**own)
     if not hasattr(system, "get_params") or isinstance(system, type):
         raise TypeError(
-            "evaluate() takes an EmotionRecognizer or a scikit-learn estimator (not its class or "
-            f"its name); got {system!r}"
+            "evaluate() needs an EmotionRecognizer or a scikit-learn estimator (not its class or "
+            f"its name); got {system!r}."
         )
     defaults = {"balance": False, "classification": not is_regressor(system), "data": data}
     return EmotionRecognizer(system, **(defaults | options))
 
 
 def _predict_fold(fitted, rows, state, random_state):
-    """Predict the test clips of a fold: the rows with their predictions."""
+    """Predict the test clips of a fold: DataFrame, the rows with predictions."""
     calibrate, adapt, noisy = state
     predictor, paths = fitted.predictor_, recordings(rows)
     X = fitted.features_of(paths, noisy=0 if noisy else None)
@@ -245,7 +245,7 @@ def _predict_fold(fitted, rows, state, random_state):
 
 
 def _predict(predictor, X, rows):
-    """The rows with their predictions, and with probabilities where there are any."""
+    """The rows with predictions and, for a classifier, probabilities: DataFrame."""
     if "gender" not in rows:
         rows = rows.assign(gender=list(map(gender, rows["corpus"], rows["speaker"])))
     if predictor.targets:
@@ -275,7 +275,7 @@ def _parse_args(argv):
     add("--protocol", default="loso", help=f"{', '.join(PROTOCOLS)} (default loso)")
     models = f"{recipes}; as tuned {tuned}, with --regression {regressors}"
     add("--model", default="recommended", help=models)
-    counts = "unlabelled clips to adapt with: 0 (default), 5, 10, ... or all"
+    counts = "number of unlabelled clips for adaptation: 0 (default), 5, 10, ... or all"
     add("--calibrate", type=_count, default=0, metavar="N", help=counts)
     whose = "adapt to each speaker (default), or to the recording condition of each corpus"
     add("--adapt", choices=BY, default="speaker", help=whose)
@@ -283,33 +283,31 @@ def _parse_args(argv):
     add("--noisy", action="store_true", help=noisy)
     emotions = f"default: all of the corpora, with --regression {','.join(DEFAULT_EMOTIONS)}"
     add("--emotions", type=names_option, help=emotions)
-    balance = "train on as many clips of each emotion; standard: test, too"
+    balance = "train on the same number of clips of each emotion; standard: test, too"
     add("--balance", action="store_true", help=balance)
     add("--regression", action="store_true", help="predict a number on a scale of emotions")
-    add(
-        "--train-corpora", type=names_option, help="for cross-corpus; --corpus is what is tested on"
-    )
+    add("--train-corpora", type=names_option, help="for cross-corpus; --corpus is tested on")
     add_data(parser, labels="with --data, or for cross-corpus")
     add("--features", type=names_option, help="comma-separated; default: the model's")
     encoder = "PATH.onnx or hf:NAME in place of the bundled one, or none; default: the model's"
     add("--encoder", type=encoder_option, default=AS_FEATURES, metavar="NAME|none", help=encoder)
     add("--functionals", type=names_option, help="comma-separated; default: the model's")
-    add("--leakage", action="store_true", help="random and speaker-independent side by side")
-    add("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
-    add("--seed", type=int, default=0, help="of all that is random (default 0)")
-    add("--pictures", metavar="FOLDER", help="where they go (default results/; with --json none)")
+    add("--leakage", action="store_true", help="compare random and speaker-independent folds")
+    add("--data-dir", help="the data folder (default: $SER_DATA_DIR, else data/)")
+    add("--seed", type=int, default=0, help="random seed (default 0)")
+    add("--pictures", metavar="FOLDER", help="of pictures (default results/; with --json none)")
     add("--json", action="store_true", help="print one JSON object instead")
     return parser.parse_args(argv)
 
 
 def _count(text):
     if text != "all" and not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"it is a number of clips or all, not {text!r}")
+        raise argparse.ArgumentTypeError(f"it must be a number of clips, or all; got {text!r}")
     return text if text == "all" else int(text)
 
 
 def _evaluate(args, protocol):
-    """The evaluation that the command line asks for, by this protocol."""
+    """Evaluate by a protocol with the settings of the command line: Evaluation."""
     cross = protocol == "cross-corpus"
     if cross and not (args.corpus and args.train_corpora):
         raise ValueError("cross-corpus needs --train-corpora, and --corpus to test on")
@@ -342,7 +340,7 @@ def _evaluate(args, protocol):
 
 
 def _pictures(evaluation, args, folder):
-    """Path to the method that draws it: dict."""
+    """Paths of pictures to the methods that draw them: dict."""
     corpora = "-".join(sorted(set(evaluation.clips["corpus"])))
     parts = [corpora, evaluation.protocol_name, evaluation.model]
     if args.calibrate:

@@ -1,11 +1,11 @@
-"""Why an emotion: which features, and which seconds, contribute to it.
+"""Explain predictions: which features, and which seconds, contribute to an emotion.
 
     table = rec.explain("call.wav")                     # DataFrame: the effect of each
     rec.explain("call.wav", emotion="sad")              # for and against another emotion
     draw_explanation("call.wav", table).savefig("why.png")
 
-From the shell, see `python emotion_recognition.py explain --help`. An explanation is of a model's
-prediction, not of the speaker.
+From the shell, see `python emotion_recognition.py explain --help`. An explanation is about the
+model, not about the speaker.
 """
 
 from math import comb
@@ -23,12 +23,12 @@ from predictor import predictor_of
 from progress import Progress
 
 SPAN = 0.5  # seconds that are cut out at a time
-N_SPANS = 60  # in a long recording, about; its spans are longer
-FEWEST = 4  # spans side by side in a short recording
+N_SPANS = 60  # about, in a long recording, whose spans are longer
+FEWEST = 4  # spans, without overlaps, in a short recording
 N_COLUMNS = 1200  # in the picture
 LEAST = 1e-6  # probabilities are clipped here and at 1 less this
 N_VARIANTS = 64  # clips that are predicted at a time
-MOST_GROUPS = 12  # with more of them, all layers of an encoder are one
+MOST_GROUPS = 12  # if there are more, all layers of an encoder are one group
 LAYERS = f"{ENCODER}: all layers"
 METHOD = (
     "features: Shapley values of groups, a hidden group being as in the average training clip; "
@@ -41,16 +41,17 @@ OF_ENCODER = (
 
 
 def explain(predictor, audio, *, sr=None, emotion=None, span=None, verbose=1):
-    """Compute which features and which seconds contribute to an emotion, and which count against.
+    """Compute how much features and seconds contribute to an emotion, or against it.
 
     Features: Shapley values of groups, see `shapley`. They add up to the log-odds of the emotion in
-    this clip, less those in the average training clip (from probabilities clipped to 1e-6 and
+    this clip, minus those in the average training clip (with probabilities clipped to 1e-6 and
     1 - 1e-6). Correlated groups share their effect. The groups of an encoder are layers of a
-    pre-trained network: its numbers have no phonetic names, and hold much of what others measure.
+    pre-trained network: its numbers have no phonetic names, and include much of what others
+    measure.
 
     Seconds: occlusion (Zeiler and Fergus 2014, Visualizing and Understanding Convolutional
-    Networks). Each span in turn is cut out; the effect is how much the log-odds fall. Spans
-    overlap, and features are extracted anew from the rest: these effects don't add up.
+    Networks). Each span is cut out in turn; its effect is the decrease of the log-odds. Spans
+    overlap, and features are extracted again from the rest, so these effects don't add up.
 
     Parameters
     ----------
@@ -58,7 +59,8 @@ def explain(predictor, audio, *, sr=None, emotion=None, span=None, verbose=1):
     audio, sr
         The recording, and the rate of an array in Hz; see `audio.load_audio`.
     emotion : str, optional
-        Default: the predicted one. For several numbers the name of one; default: the first.
+        Default: the predicted one. For a model of several numbers, the name of one; default: the
+        first.
     span : float, optional
         Seconds; see `spans`.
     verbose : int, default 1
@@ -68,21 +70,22 @@ def explain(predictor, audio, *, sr=None, emotion=None, span=None, verbose=1):
     -------
     DataFrame
         kind ("features", largest effect first, or "seconds"), name, start and end (seconds; NaN for
-        features), effect (natural log-odds; for a regressor its number). `attrs` has emotion, unit,
+        features), effect (natural log-odds; for a regressor, its unit). `attrs` has emotion, unit,
         predicted (for this clip), average (for the average training clip), duration, method and
         warnings (see `audio.load_audio`: faults).
 
     Raises
     ------
     ValueError
-        For an unknown emotion, any emotion with a regressor, or a span over half of the recording.
+        For an unknown emotion, any emotion with a regressor, or a span longer than half of the
+        recording.
     """
     predictor = predictor_of(predictor)
     if predictor.targets:
         emotion = check_name(emotion or predictor.targets[0], predictor.targets, "number")
     elif emotion is not None:
         if not predictor.classification:
-            raise ValueError("A regressor predicts a number, which is explained: leave emotion out")
+            raise ValueError("A regressor predicts a number, not an emotion: leave emotion out.")
         check_name(emotion, predictor.emotions, "emotion")
     y = load_audio(audio, orig_sr=sr, faults=(faults := {}))
     X, duration = predictor.features(y), len(y) / SAMPLE_RATE
@@ -109,7 +112,7 @@ def _output(predictor, X, emotion, like=None):
     """The log-odds of an emotion, or the numbers of a regressor: (n_clips,).
 
     With `like`, the features of a clip, its temperature is used for all: clips with hidden groups
-    are nearer to the training clips, which mustn't count for any emotion.
+    are nearer to the training clips, and this mustn't affect the effects.
     """
     if not predictor.classification:
         numbers = np.asarray(predictor.scores(X), dtype=float).reshape(len(X), -1)
@@ -123,27 +126,27 @@ def _output(predictor, X, emotion, like=None):
 
 
 def shapley(predictor, X, emotion=None):
-    """Compute how much each group of features adds to the prediction for a clip.
+    """Compute the Shapley value of each group of features for the prediction of a clip.
 
-    The Shapley value of a group (Shapley 1953) is what it adds on average over all orders in which
-    groups may be shown, beginning with the average training clip ("baseline Shapley" of
-    Sundararajan and Najmi 2020, The Many Shapley Values for Model Explanation). All subsets are
-    predicted, none is drawn, with the temperature of the whole clip. For a model that is linear in
-    its log-odds, the value is the sum of weight times feature over the group.
+    It is what the group adds to the prediction, averaged over all orders of adding groups to the
+    average training clip (Shapley 1953; "baseline Shapley" of Sundararajan and Najmi 2020, The Many
+    Shapley Values for Model Explanation). It is exact: all subsets are predicted, with the
+    temperature of the whole clip. For log-odds that are linear in the features, the value is the
+    sum of weight times feature over the group.
 
     Parameters
     ----------
     predictor : Predictor or trained recognizer
     X : features of one clip, see `Predictor.features`
     emotion : str, optional
-        For a classifier; of several numbers the name of one.
+        For a classifier; for a model of several numbers, the name of one.
 
     Returns
     -------
     effects : dict of str to float
-        Group (see `features.group_of`) to natural log-odds, or to a number for a regressor. Their
-        sum is the output for the clip, less `average`. With more than `MOST_GROUPS` groups the
-        layers of an encoder are one.
+        Group (see `features.group_of`) to natural log-odds, or for a regressor to its unit. Their
+        sum is the output for the clip, minus `average`. With more than `MOST_GROUPS` groups the
+        layers of an encoder are one group.
     average : float
         The output for the average training clip.
     """
@@ -164,7 +167,7 @@ def shapley(predictor, X, emotion=None):
 
 
 def _showing(predictor, X, shown, places):
-    """Features of variants of a clip: the columns of hidden groups are the average clip's.
+    """Features of variants of a clip: columns of hidden groups are those of the average clip.
 
     `shown` is (n_variants, n_groups) of bool; `places` has the group of each column, by part.
     """
@@ -176,7 +179,7 @@ def _showing(predictor, X, shown, places):
 
 
 def _shapley_value(values, shown, group):
-    """The weighted mean of what a group adds to all subsets of the others."""
+    """The weighted mean of what a group adds to each subset of the others."""
     n_groups = shown.shape[1]
     hidden = np.flatnonzero(~shown[:, group])
     weights = [1 / (n_groups * comb(n_groups - 1, size)) for size in shown[hidden].sum(axis=1)]
@@ -188,7 +191,7 @@ def _shapley_value(values, shown, group):
 
 
 def spans(duration, length=None):
-    """Cover a recording with spans, each from the middle of the last: list of (start, end).
+    """Cover a recording with spans that overlap by half: list of (start, end) in seconds.
 
     Parameters
     ----------
@@ -211,7 +214,7 @@ def spans(duration, length=None):
         length = max(min(SPAN, duration / FEWEST), 2 * duration / N_SPANS)
     if not 0.02 <= length <= duration / 2:
         raise ValueError(
-            f"A span is from 0.02 s to half of the recording, {duration / 2:.2f} s; got {length!r}"
+            f"A span has 0.02 s to half of the recording, {duration / 2:.2f} s; got {length!r}."
         )
     n = 1 + max(0, int(np.ceil(2 * (duration - length) / length - 1e-6)))
     starts = [i * length / 2 for i in range(n)]
@@ -221,8 +224,8 @@ def spans(duration, length=None):
 def without(y, start, end):
     """Cut a span out of a signal: ndarray (n_samples_left,).
 
-    Silence in its place would be a pause, which is a feature of emotions itself: its effect was
-    often greater than that of the hidden span.
+    It isn't replaced by silence, as a pause itself influences predictions, often more than the
+    span.
 
     Parameters
     ----------
@@ -237,7 +240,7 @@ def without(y, start, end):
 
 
 def to_text(table):
-    """Write an explanation in lines, each effect as a bar: str.
+    """Format an explanation as text, each effect as a bar: str.
 
     Parameters
     ----------
@@ -259,7 +262,7 @@ def _in_words(table):
 
 
 def draw_explanation(audio, table, *, sr=None, figure=None):
-    """Draw a recording, coloured by the effects of its seconds, and those of its features.
+    """Draw a recording, coloured by the effects of its seconds, and the effects of features.
 
     Parameters
     ----------
@@ -288,7 +291,7 @@ def draw_explanation(audio, table, *, sr=None, figure=None):
 
 
 def _draw_seconds(wave, curve, y, table):
-    """The waveform in the colours of its effects, and their curve below."""
+    """Draw the waveform, coloured by the effects, and below it their curve."""
     from matplotlib.colors import LinearSegmentedColormap
 
     columns = np.array_split(y, min(N_COLUMNS, len(y)))
@@ -296,7 +299,7 @@ def _draw_seconds(wave, curve, y, table):
     rows = table[table["kind"] == "seconds"]
     start, end, effect = rows[["start", "end", "effect"]].to_numpy().T
     within = (start <= time[:, np.newaxis]) & (time[:, np.newaxis] < end)
-    effects = within @ effect / within.sum(axis=1)  # the mean of the spans around each moment
+    effects = within @ effect / within.sum(axis=1)  # the mean over the spans at each time
     largest = max(np.abs(effects).max(), 1e-9)
     shade = LinearSegmentedColormap.from_list("effect", [AGAINST, NEITHER, FOR])
     low, high = (list(map(extreme, columns)) for extreme in (min, max))

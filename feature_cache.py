@@ -1,4 +1,4 @@
-"""Feature vectors kept on disk, found by what a clip contains.
+"""Feature vectors cached on disk, by the content of clips.
 
 The cache is one SQLite file, `cache/features.sqlite` (or $SER_CACHE_DIR/features.sqlite). Any
 number of processes may share it, and it can be deleted at any time.
@@ -21,14 +21,14 @@ import features as ft
 from checks import open_file, printable, replacing
 from segments import Segment
 
-VERSION = 1  # raised when `audio.load_audio` or `augmentation` returns other samples
+VERSION = 1  # to be raised if `audio.load_audio` or `augmentation` returns other samples
 SQL_VARIABLES = 500  # names in one query: SQLite allows 999 everywhere
 SEALED = 0x2144DF1C  # the CRC-32 of any bytes that end in their own CRC-32
-FRESH = 2  # seconds; a clip edited twice within a file system's tick has the same stamp
-LARGEST = 2**32  # bytes; no larger file is looked up: to hash it would take longer than it is worth
+FRESH = 2  # seconds; two edits within the resolution of file times give the same stamp
+LARGEST = 2**32  # bytes; hashing a larger file would take too long
 BLOCK = 2**20  # bytes that are hashed at a time
 WAIT = 60  # seconds to wait for another process's write
-_NAMED = set()  # the files that can't be written, each warned of once
+_NAMED = set()  # files that can't be written, for one warning each
 TABLES = (
     "clips (path BLOB PRIMARY KEY, stamp TEXT, digest BLOB)",
     "vectors (digest BLOB, settings TEXT, vector BLOB, PRIMARY KEY (digest, settings))",
@@ -48,7 +48,7 @@ def find_cache_dir(cache_dir=None):
 
 
 def extraction_version(features=tuple(ft.REGISTRY)):
-    """The declared version of the code that makes vectors, and of all that it calls: str.
+    """The declared versions of the code that computes vectors: str.
 
     Parameters
     ----------
@@ -59,31 +59,32 @@ def extraction_version(features=tuple(ft.REGISTRY)):
 
 
 def cache_settings(features, options):
-    """Everything that a vector depends on except its clip: str, for `FeatureCache`.
+    """A key of everything that a vector depends on besides its clip: str, for `FeatureCache`.
 
     Parameters
     ----------
     features : sequence of str
     options : dict
-        The other settings of the extraction; values that JSON can hold.
+        Other settings of the extraction, with values that JSON can represent.
     """
     names = [ft.ENCODER if ft.is_encoder(name) else name for name in features]
     return json.dumps([extraction_version(features), names, options])  # it says which encoder
 
 
 class FeatureCache:
-    """Vectors on disk, found by what a clip contains, not by its name.
+    """Vectors on disk, found by the content of a clip, not by its name.
 
-    A clip whose size, times and inode are unchanged is looked up by its path; any other is read and
-    hashed. A vector belongs to that hash and to its settings, which include the version of the
-    extraction. A checksum covers all three: a vector that a failing disk has altered is missing.
+    The hash of a clip is looked up by its path if its size, times and inode are unchanged; else the
+    clip is read and hashed. The key of a vector is that hash and its settings, which include the
+    version of the extraction. A checksum covers all three: a vector altered by a failing disk
+    counts as missing.
 
     Parameters
     ----------
     cache_dir : path or False, optional
-        See `find_cache_dir`; False keeps nothing beyond this object. A damaged file is set aside
-        and replaced. A file that can't be written to is read, and new vectors last as long as this
-        object. A warning reports either.
+        See `find_cache_dir`; False keeps vectors in memory only. A damaged file is renamed and
+        replaced. If the file can't be written to, it is read, and new vectors are kept in memory.
+        Both give a warning.
     """
 
     def __init__(self, cache_dir=None):
@@ -104,7 +105,7 @@ class FeatureCache:
             try:
                 return self._replaced()
             except (OSError, sqlite3.Error) as second:
-                error = f"it is damaged, and not to be replaced: {second}"
+                error = f"it is damaged, and can't be replaced: {second}"
         if self.path not in _NAMED:
             _NAMED.add(self.path)
             warnings.warn(
@@ -119,16 +120,16 @@ class FeatureCache:
                 file.backup(memory)
         try:
             return _with_tables(memory)
-        except sqlite3.Error:  # what was copied is damaged, too
+        except sqlite3.Error:  # the copy is damaged, too
             return _with_tables(sqlite3.connect(":memory:"))
 
     def _replaced(self):
-        """Set a damaged file aside and open a new one."""
+        """Rename a damaged file and open a new one."""
         with closing(sqlite3.connect(self.path.with_suffix(".lock"), timeout=WAIT)) as lock:
-            lock.execute("BEGIN EXCLUSIVE")  # only one of several processes sets the file aside
-            if _file_id(self.path) == self._file_id:  # else another one has already done it
+            lock.execute("BEGIN EXCLUSIVE")  # only one of several processes renames the file
+            if _file_id(self.path) == self._file_id:  # else another process has already done it
                 damaged = self.path.with_suffix(".damaged")
-                with replacing(self.path) as new:  # has its tables first: journals go by names
+                with replacing(self.path) as new:  # with tables, as a journal is found by its name
                     _with_tables(sqlite3.connect(new)).close()
                     self.path.replace(damaged)
                 warnings.warn(f"{self.path} was damaged; kept as {damaged.name}", stacklevel=5)
@@ -137,7 +138,7 @@ class FeatureCache:
         return db
 
     def _select(self, query, keys, *arguments):
-        """Rows of a query over many keys, a chunk of keys at a time."""
+        """Yield the rows of a query over many keys, a chunk of keys at a time."""
         rows = []
         try:
             for start in range(0, len(keys), SQL_VARIABLES):
@@ -150,7 +151,7 @@ class FeatureCache:
         return rows
 
     def _insert(self, table, rows):
-        """Write rows of three columns: all of them or, if that fails, none."""
+        """Write rows of three columns: all of them or, on failure, none."""
         try:
             with self._db:
                 self._db.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?)", rows)
@@ -159,7 +160,7 @@ class FeatureCache:
             self._db = self._open_instead(error)
 
     def digests(self, recordings):
-        """The hash of what each recording contains, of those that can be read: dict to bytes.
+        """The content hashes of the recordings that can be read: dict of recording to bytes.
 
         Parameters
         ----------
@@ -196,7 +197,7 @@ class FeatureCache:
         return found
 
     def get(self, digests, settings, n_columns=None):
-        """The vectors that are there: dict of digest to ndarray (n_features,) float32.
+        """Look up vectors: dict of digest to ndarray (n_features,) float32, without missing ones.
 
         Parameters
         ----------
@@ -205,7 +206,7 @@ class FeatureCache:
         settings : str
             See `cache_settings`.
         n_columns : int, optional
-            For matrices in place of vectors: (n_steps, n_columns) float16.
+            Columns, if matrices (n_steps, n_columns) float16 are kept in place of vectors.
         """
         kind = np.dtype(np.float16 if n_columns else np.float32)
         rows = self._select(
@@ -221,7 +222,7 @@ class FeatureCache:
         return {own: x.reshape(-1, n_columns) if n_columns else x for own, x in found.items()}
 
     def put(self, vectors, settings):
-        """Keep vectors: all of them or, if that fails, none.
+        """Store vectors: all of them or, on failure, none.
 
         Parameters
         ----------
@@ -243,7 +244,7 @@ class FeatureCache:
 
 
 def _with_tables(db):
-    """Give an open database its tables where they are missing; if that fails, close it."""
+    """Create missing tables in an open database; on failure, close it."""
     try:
         db.execute("PRAGMA synchronous = NORMAL")
         with db:
@@ -257,7 +258,7 @@ def _with_tables(db):
 
 
 def _checksum(digest, settings, vector):
-    """The CRC-32 of a vector's bytes and of what they belong to."""
+    """The CRC-32 of a vector and its key."""
     return zlib.crc32(vector, zlib.crc32(digest + settings.encode()))
 
 
@@ -271,21 +272,21 @@ def _hash(path):
 
 
 def _of_part(digest, segment):
-    """The hash of a segment, by that of its file: 16 bytes."""
+    """The hash of a segment, from that of its file: 16 bytes."""
     return hashlib.sha256(digest + struct.pack("<2d", segment.start, segment.end)).digest()[:16]
 
 
 def _file_id(path):
-    """The inode, which differs for another file of the same name; None where there is no file."""
+    """The inode, which tells files of the same name apart; None if there is no file."""
     with suppress(OSError):
         return path.stat().st_ino
     return None
 
 
 def _stamp(path):
-    """(stamp, time of the last change in ns) of a file; None where there is none.
+    """(stamp, time of the last change in ns) of a file; None if there is none.
 
-    The stamp changes when a file is edited or replaced, even if its size and date were put back.
+    The stamp changes when a file is edited or replaced, even if its size and date are restored.
     """
     with suppress(OSError, ValueError):  # the latter: a NUL in the name
         stat = os.stat(path)  # noqa: PTH116 - Path(path).stat() takes three times as long

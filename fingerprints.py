@@ -1,13 +1,13 @@
-"""Fingerprints of recordings: a copy is found whatever its codec, rate, level and beginning.
+"""Fingerprints of recordings: find copies in spite of another codec, rate, level or start.
 
     prints = [fingerprint(load_audio(path)) for path in paths]
-    copies(prints)                         # [0, 1, 0]: the third recording is the first once more
+    copies(prints)                         # [0, 1, 0]: the third recording is a copy of the first
 
-A recording's loudness in three bands over time tells it from all others, also from the same
-sentence of the same speaker: copies correlate with 0.988 or more at the best lag, others with 0.983
-at most (4,500 clips of six corpora, copies as MP3, AAC and Opus, at 8 kHz, clipped, cut). Pairs
-worth comparing are found by their loudest moments (after Wang 2003, An industrial-strength audio
-search algorithm, whose moments are peaks of the spectrum).
+A recording is identified by its loudness in three bands over time, even among readings of one
+sentence by one speaker: copies correlate with 0.988 or more at the best lag, other recordings with
+0.983 at most (4,500 clips of six corpora, copies as MP3, AAC and Opus, at 8 kHz, clipped, cut).
+Pairs to compare are found by their loudest moments (after Wang 2003, An industrial-strength audio
+search algorithm, which uses peaks of the spectrum).
 """
 
 from functools import lru_cache
@@ -19,32 +19,32 @@ from scipy import sparse
 
 from parameters import SAMPLE_RATE
 
-EDGES = 300, 700, 1500, 3000  # Hz, of the bands: telephones and 8 kHz leave them alone
+EDGES = 300, 700, 1500, 3000  # Hz, of the bands, which telephones and 8 kHz preserve
 RATE = 200  # values a second
-SMOOTH = 7  # values: what lies between two of them changes little
-FLOOR = 1e-4  # of the highest power: codecs and rounding change what is softer
-MOMENTS = 8  # of a recording
-NEAR = 40  # values before and after a moment that describe it
-N_DCT = 12  # numbers that do so
-CLOSE = 0.05  # distance between the descriptions of one moment in two copies, at most
-N_GRIDS, N_AXES, CELL = 16, 12, 0.1  # of descriptions; those in one cell may be close
-NEIGHBOURS = 5  # in a cell that are looked at for each
-SAME = 0.987  # correlation of copies, at least
-SHORTEST = 0.3  # seconds in common
-SHARED = 0.6  # of the shorter recording, in common
+SMOOTH = 7  # values of a moving average: a lag of half a value then changes little
+FLOOR = 1e-4  # of the highest power; codecs and rounding change what is softer
+MOMENTS = 8  # per recording, at most
+NEAR = 40  # values on either side of a moment that its description covers
+N_DCT = 12  # DCT coefficients of a description
+CLOSE = 0.05  # largest distance between descriptions of the same moment in two copies
+N_GRIDS, N_AXES, CELL = 16, 12, 0.1  # random grids for descriptions: number, axes, cell size
+NEIGHBOURS = 5  # descriptions of a cell that each one is compared with
+SAME = 0.987  # smallest correlation of copies
+SHORTEST = 0.3  # seconds that copies have in common, at least
+SHARED = 0.6  # share of the shorter recording that they have in common, at least
 
 
 class Fingerprint(NamedTuple):
-    """What tells a recording from others.
+    """The fingerprint of a recording.
 
     Attributes
     ----------
     curves : ndarray (n, 3) uint8
         Loudness in each band, `RATE` times a second, relative to the highest.
     moments : ndarray (n_moments,) int
-        Rows of the curves that are loudest around them; none in silence.
+        Rows of the curves at the loudest peaks; none in silence.
     descriptions : ndarray (n_moments, N_DCT) float32
-        Of the curves around each.
+        DCT coefficients of the curves around each moment.
     """
 
     curves: np.ndarray
@@ -53,7 +53,7 @@ class Fingerprint(NamedTuple):
 
 
 SILENT = Fingerprint(np.zeros((0, 3), np.uint8), np.zeros(0, int), np.zeros((0, N_DCT), "f4"))
-"""Of a recording without sound, or a shorter one: a copy of none."""
+"""Fingerprint of a recording that is silent or too short: it is no copy of any other."""
 
 
 @lru_cache
@@ -93,12 +93,12 @@ def fingerprint(y):
 
 
 def described(curves):
-    """The fingerprint of a recording whose curves are known: Fingerprint.
+    """Make a fingerprint of loudness curves: Fingerprint.
 
     Parameters
     ----------
     curves : ndarray (n, 3)
-        Loudness in each band.
+        Loudness in each band, `RATE` rows a second.
     """
     curves = np.round(curves * (255 / curves.max())).astype(np.uint8)
     loudness = curves.mean(axis=1)
@@ -126,7 +126,7 @@ def _loudest(loudness):
 
 
 def copies(prints):
-    """Find the recordings that are copies of others: ndarray (n,) of int, the first of its copies.
+    """Find copies: for each recording the index of the first of its copies, ndarray (n,) of int.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def copies(prints):
 def _candidates(prints):
     """Pairs with similar moments, and the lag between these: ndarray (n, 3) of int, i < j.
 
-    Of recordings with more than three moments two have to be similar at the same lag.
+    Recordings with more than three moments need two that are similar at the same lag.
     """
     n_moments = np.array([len(p.moments) for p in prints], int)
     if not n_moments.sum():
@@ -165,24 +165,24 @@ def _candidates(prints):
     a, b = a[other], b[other]
     lags = places[a] - places[b]
     pairs = np.stack([owners[a], owners[b], lags], axis=1)
-    pairs = np.concatenate([pairs, pairs + [0, 0, 1]])  # a lag's neighbour counts as the same
+    pairs = np.concatenate([pairs, pairs + [0, 0, 1]])  # lags that differ by 1 count as equal
     found, counts = np.unique(pairs, axis=0, return_counts=True)
     several = n_moments[found[:, :2]].min(axis=1) > 3
     return found[counts >= 1 + several]
 
 
 def _close(points):
-    """Nearly all pairs of points at most `CLOSE` apart: two ndarrays of int, the first is less.
+    """Nearly all pairs of points at most `CLOSE` apart: two ndarrays of int, i < j.
 
-    Neighbours fall into the same cell of one of several random grids (locality-sensitive hashing,
-    Datar et al. 2004), so that time grows little faster than the number of points.
+    Neighbours share a cell in one of several random grids (locality-sensitive hashing, Datar et al.
+    2004), so time is almost linear in the number of points.
     """
     rng, n, found = np.random.default_rng(0), len(points), []
     for _ in range(N_GRIDS):
         axes = rng.normal(size=(N_DCT, N_AXES)).astype(np.float32)
         axes /= np.linalg.norm(axes, axis=0) * CELL
         cells = np.floor(points @ axes + rng.random(N_AXES, dtype=np.float32)).astype(np.int64)
-        cells = cells @ rng.integers(2**62, size=N_AXES)  # a hash: sums overflow
+        cells = cells @ rng.integers(2**62, size=N_AXES)  # a hash; the sums may overflow
         order = np.argsort(cells)
         cells = cells[order]
         for step in range(1, NEIGHBOURS + 1):
@@ -199,7 +199,7 @@ def _alike(prints, i, j, lag):
     first, second = (prints[k].curves.astype(np.float32) for k in (i, j))
     found = [_correlation(first, second, lag + step) for step in range(-3, 3)]
     best = int(np.argmax(found))
-    if 0 < best < len(found) - 1:  # the peak is between the values (a parabola's)
+    if 0 < best < len(found) - 1:  # interpolate the peak by a parabola
         before, peak, after = found[best - 1 : best + 2]
         bend = before - 2 * peak + after
         if min(before, after) > 0 and bend < 0:
@@ -208,7 +208,7 @@ def _alike(prints, i, j, lag):
 
 
 def _correlation(first, second, lag):
-    """Of what the second has `lag` values later than the first: float, -1 for too little."""
+    """Correlation of curves, the second `lag` values later: float; -1 for too short an overlap."""
     first, second = first[max(lag, 0) :], second[max(-lag, 0) :]
     n = min(len(first), len(second))
     whole = min(len(first) + max(lag, 0), len(second) + max(-lag, 0))

@@ -1,11 +1,12 @@
-"""Timelines for people and other programs: tables, subtitles, Praat, ELAN, ..., and the picture.
+"""Output formats of timelines: tables, subtitles, Praat, ELAN, ..., and pictures.
 
     FORMATS["textgrid"].to_text(table)              # also eaf, rttm, vtt, srt, labelstudio, ...
     draw_timeline("call.wav", table)                # the picture
     label_studio_tasks(rec.rank(paths)[:50])        # clips for people to label
 
-A timeline is a DataFrame of start, end (seconds), perhaps speaker, emotion, confidence, and the
-probability of each emotion. Its `attrs` may have duration (seconds) and warnings.
+A timeline is a DataFrame with the columns start and end (seconds), optionally speaker, emotion,
+confidence, and the probability of each emotion. Its `attrs` may have duration (seconds) and
+warnings.
 """
 
 import json
@@ -26,7 +27,7 @@ from parameters import SAMPLE_RATE
 from plotting import colours, new_figure
 from tables import to_csv
 
-NO_MARKUP = str.maketrans("<>{}", "‹›()")  # SubRip has tags and arrows, and no way to escape them
+NO_MARKUP = str.maketrans("<>{}", "‹›()")  # SubRip has no way to escape its tags and arrows
 MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 XSI = "{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation"
 
@@ -35,7 +36,7 @@ XSI = "{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation"
 
 
 def emotions_of(table):
-    """The emotions of a timeline, whose probabilities its last columns are: list of str.
+    """The emotions of a timeline, the names of its last columns: list of str.
 
     Parameters
     ----------
@@ -45,9 +46,10 @@ def emotions_of(table):
 
 
 def segments(table):
-    """Join neighbouring rows of the same emotion: DataFrame of start, end, emotion, confidence.
+    """Merge adjacent rows with the same emotion: DataFrame of start, end, emotion, confidence.
 
-    Turns of speakers stay as they are, with a column speaker. Rows without an emotion are left out.
+    Turns of speakers aren't merged, and have a column speaker. Rows without an emotion are left
+    out.
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ def segments(table):
     """
     if "emotion" not in table:
         raise ValueError(
-            "A timeline of numbers has no segments of emotions; write it as csv, json or png."
+            "A timeline of numbers has no emotions to write in this format; use csv, json or png."
         )
     if "speaker" in table:
         columns = ["start", "end", "speaker", "emotion", "confidence"]
@@ -73,7 +75,7 @@ def segments(table):
 
 
 def records(table):
-    """The rows of a table for JSON: list of dict, with None for what isn't known.
+    """The rows of a table for JSON: list of dict, with None for missing values.
 
     Parameters
     ----------
@@ -83,13 +85,13 @@ def records(table):
 
 
 def in_words(table, title):
-    """The segments, or the rows of numbers, for people: str.
+    """Format the segments, or the rows of numbers, as text: str.
 
     Parameters
     ----------
     table : DataFrame of `predict_timeline`
     title : str
-        Of the recording.
+        Name of the recording.
     """
     rows = segments(table) if "emotion" in table else table
     text = rows.to_string(index=False, float_format="{:.2f}".format) if len(rows) else "  no speech"
@@ -97,7 +99,7 @@ def in_words(table, title):
 
 
 def _tiers(table):
-    """The segments of each speaker, by the speaker, None if they aren't known: dict."""
+    """The segments by speaker: dict of str, or None for unknown speakers, to DataFrame."""
     rows = segments(table)
     if "speaker" not in rows:
         return {None: rows}
@@ -105,7 +107,7 @@ def _tiers(table):
 
 
 def _tier_name(what, speaker):
-    """As in ELAN: the tier, @, and who speaks."""
+    """The name of a tier as in ELAN: the tier, @, and the speaker."""
     return what if speaker is None else f"{what}@{printable(speaker)}"
 
 
@@ -121,7 +123,7 @@ def _clock(seconds, separator):
 
 
 def to_srt(table):
-    """Write the segments as subtitles (SubRip): str.
+    """Format the segments as subtitles (SubRip): str.
 
     Parameters
     ----------
@@ -137,7 +139,7 @@ def to_srt(table):
 
 
 def to_webvtt(table):
-    """Write the segments as subtitles of web pages (WebVTT), with who speaks as their voice: str.
+    """Format the segments as WebVTT, subtitles for web pages, with speakers as voices: str.
 
     Parameters
     ----------
@@ -153,7 +155,7 @@ def to_webvtt(table):
 
 
 def to_audacity(table):
-    """Write the segments as labels that Audacity imports (File, Import, Labels): str.
+    """Format the segments as labels that Audacity imports (File, Import, Labels): str.
 
     Parameters
     ----------
@@ -165,7 +167,7 @@ def to_audacity(table):
 
 
 def to_json(table):
-    """Write duration, warnings and all rows as one JSON document: str.
+    """Format duration, warnings and all rows as one JSON document: str.
 
     Parameters
     ----------
@@ -175,10 +177,10 @@ def to_json(table):
 
 
 def to_textgrid(table):
-    """Write the segments as a TextGrid of Praat: str.
+    """Format the segments as a TextGrid of Praat: str.
 
-    It has a tier of emotions and one of confidences, or both for each speaker; where nothing was
-    recognised, their intervals are empty.
+    It has a tier of emotions and one of confidences, or both for each speaker. Intervals without an
+    emotion have empty labels.
 
     Parameters
     ----------
@@ -209,10 +211,10 @@ def _quoted(text):
 
 
 def _without_gaps(intervals, duration):
-    """Intervals from 0 to the end, with empty ones between: list of (start, end, text)."""
+    """Intervals from 0 to the end, gaps filled by empty ones: list of (start, end, text)."""
     found, last = [], 0.0
     for start, end, text in (*intervals, (duration, duration, "")):
-        if start - last >= 5e-4:  # what isn't 0 in milliseconds
+        if start - last >= 5e-4:  # half a millisecond: times are written in milliseconds
             found.append((last, start, ""))
         if end > (start := max(start, last)):
             found.append((start, end, text))
@@ -221,10 +223,10 @@ def _without_gaps(intervals, duration):
 
 
 def to_rttm(table, audio=None, channel=1):
-    """Write the segments as RTTM (NIST's Rich Transcription Time Marked): str.
+    """Format the segments as RTTM (NIST's Rich Transcription Time Marked): str.
 
-    The name of a segment is its emotion, as that of a speaker in speaker diarization. RTTM has no
-    way to escape white space, which becomes _, nor quotes, which some readers act upon: ' is left.
+    The emotion is in the field of the speaker's name. RTTM can't escape white space, which becomes
+    _, or double quotes, which some readers interpret and which become '.
 
     Parameters
     ----------
@@ -247,10 +249,10 @@ def to_rttm(table, audio=None, channel=1):
 
 
 def to_elan(table, audio=None):
-    """Write the segments as an annotation document of ELAN (EAF 3.0): str.
+    """Format the segments as an annotation document of ELAN (EAF 3.0): str.
 
-    It has a tier of emotions, for each speaker where speakers are known, and below it one of their
-    confidences. Its date is that of the epoch: the same table gives the same document.
+    It has a tier of emotions (for each speaker, if speakers are known), each with a child tier of
+    confidences. The date is that of the epoch, so that equal tables give equal documents.
 
     Parameters
     ----------
@@ -310,17 +312,17 @@ def _tier_type(root, name, alignable, **more):
 # Label Studio
 
 LOCAL = "/data/local-files/?d="
-"""How Label Studio names the files of a folder that it serves; see docs/LABELLING.md."""
+"""Prefix of the URLs of local files in Label Studio; see docs/LABELLING.md."""
 
 
 def label_studio_config(emotions, *, regions=False):
-    """The labelling interface of a project in Label Studio: str of XML.
+    """Make the labelling interface of a Label Studio project: str of XML.
 
     Parameters
     ----------
     emotions : list of str
     regions : bool
-        Emotions of parts of a recording, as timelines have them. Default: one for each clip.
+        Label parts of a recording, as in timelines. Default: one label for each clip.
     """
     view = ET.Element("View")
     ET.SubElement(view, "Audio", name="audio", value="$audio")
@@ -334,7 +336,7 @@ def label_studio_config(emotions, *, regions=False):
 
 
 def to_label_studio(table, audio=None):
-    """Write the segments as a task of Label Studio with its pre-annotations: str of JSON.
+    """Format the segments as a Label Studio task with pre-annotations: str of JSON.
 
     Parameters
     ----------
@@ -360,14 +362,15 @@ def to_label_studio(table, audio=None):
 
 
 def label_studio_tasks(table, folder=None):
-    """Write clips as tasks of Label Studio, their predicted emotions as pre-annotations: str.
+    """Format clips as Label Studio tasks, predicted emotions as pre-annotations: str of JSON.
 
     Parameters
     ----------
     table : DataFrame
-        Column path; perhaps emotion and confidence. See `predictor.Predicts.rank`.
+        Column path; optionally emotion and confidence. See `predictor.Predicts.rank`.
     folder : path, optional
-        The one that Label Studio serves; the clips are in it. Default: paths are relative to it.
+        The folder that Label Studio serves, which holds the clips. Default: paths are relative to
+        it.
     """
     tasks = []
     for row in table.to_dict("records"):
@@ -380,7 +383,7 @@ def label_studio_tasks(table, folder=None):
 
 
 def _tasks(tasks):
-    """JSON of tasks from (audio, results, score) of each."""
+    """Tasks as JSON, from (audio, results, score) of each: str."""
     names = {"from_name": "emotion", "to_name": "audio"}
     found = []
     for audio, results, score in tasks:
@@ -396,16 +399,16 @@ def _tasks(tasks):
 
 # the picture
 
-N_COLUMNS = 1200  # of the picture, whatever the length of the recording
-N_SPANS = 150  # of time, at most, that have rows in the picture: more can't be told apart
+N_COLUMNS = 1200  # of the waveform and the spectrogram, for any duration
+N_SPANS = 150  # spans of time in the picture, at most: more can't be distinguished
 PICTURE_FFT = 512  # samples
 PICTURE_RANGE = 70  # dB
 
 
 def _overview(blocks, duration):
-    """Time (s), minimum, maximum and spectrum (n_bins, n_columns; dB, 0 at its loudest) of columns.
+    """Time (s), minimum, maximum and spectrum (n_bins, n_columns; dB below the loudest) of columns.
 
-    A column without the middle of a frame has the spectrum of the column before.
+    A column without the centre of a frame has the spectrum of the previous column.
     """
     width = max(1, math.ceil(duration * SAMPLE_RATE / N_COLUMNS))  # samples a column
     n = math.ceil(duration * SAMPLE_RATE / width)
@@ -437,7 +440,7 @@ def _overview(blocks, duration):
 def _smoothed(table, duration):
     """The rows of a long timeline, averaged over spans of time: DataFrame.
 
-    Turns of speakers stay as they are.
+    Turns of speakers aren't averaged.
     """
     if len(table) <= N_SPANS or "speaker" in table:
         return table
@@ -472,13 +475,13 @@ def draw_timeline(audio, table, *, sr=None, channel=None, figure=None):
     Returns
     -------
     matplotlib Figure or SubFigure
-        Its axes are waveform, spectrogram, probabilities and emotions, from top to bottom; or
-        waveform, spectrogram and numbers. Answers are averaged over 150th parts of a long
-        recording, so that emotions don't flicker.
+        Its axes, from top to bottom, are waveform, spectrogram, probabilities and emotions, or
+        waveform, spectrogram and numbers. Predictions for a long recording are averaged over 150
+        spans of time.
     """
     figure = figure or new_figure(11, 6)
     duration = table.attrs["duration"]
-    blocks = stream_audio(audio, orig_sr=sr, mono=channel is None, faults={})  # known by now
+    blocks = stream_audio(audio, orig_sr=sr, mono=channel is None, faults={})  # warned before
     own = blocks if channel is None else (block[:, channel] for block in blocks)
     time, low, high, decibels = _overview(own, duration)
     numeric = "emotion" not in table
@@ -501,7 +504,7 @@ def draw_timeline(audio, table, *, sr=None, channel=None, figure=None):
 
 
 def _draw_numbers(ax, table, scale):
-    """A curve for each number, with gaps where nobody speaks."""
+    """Draw a curve for each number, with gaps where nobody speaks."""
     names = [name for name in table if name not in ("start", "end", "speaker")]
     middles = (table["start"] + table["end"]) / 2 / scale
     follows = table["start"].sub(table["end"].shift()).abs().lt(1e-3)
@@ -515,7 +518,7 @@ def _draw_numbers(ax, table, scale):
 
 
 def _draw_emotions(shares, band, table, scale):
-    """Probabilities as stacked areas, and below them the likeliest emotions in a band."""
+    """Draw probabilities as stacked areas, and below them the most probable emotions as a band."""
     from matplotlib.patches import Patch
 
     emotions = emotions_of(table)
@@ -534,15 +537,15 @@ def _draw_emotions(shares, band, table, scale):
     shares.legend(handles=handles, loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False)
 
 
-# all of them
+# the formats
 
 
 class Format(NamedTuple):
     """An output format of timelines."""
 
-    ending: str  # of its files
+    ending: str  # file name suffix
     to_text: Callable | None  # table to str; None: the picture of `draw_timeline`
-    takes: tuple = ()  # more arguments of it: raw (see `to_csv`), audio and channel (`to_rttm`)
+    takes: tuple = ()  # further arguments: raw (see `to_csv`), audio and channel (`to_rttm`)
 
 
 FORMATS = {

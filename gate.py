@@ -1,8 +1,8 @@
-"""Who may ask a server for what, and how much: limits, places, names, tokens, and what is counted.
+"""Access control of the server: limits, host names, tokens, concurrent requests, statistics.
 
     app = Gate(app, settings, counts)       # around any ASGI application
 
-It knows no sound and no model.
+It knows nothing of audio or models.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 BUCKETS = 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0  # seconds
-LINGER = 2.0  # seconds in which a body is read that nobody wants
+LINGER = 2.0  # seconds for which the body of a refused request is still read
 OPEN = "/", "/docs", "/docs.css", "/openapi.json", "/healthz", "/v1/limits"
-"""What is answered without the token: it is the same for all, and nothing of anybody."""
+"""Paths that need no token: the answers are the same for everybody."""
 METHODS = "GET", "HEAD", "POST", "DELETE", "OPTIONS"
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -34,22 +34,22 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-"""Of all answers: a page loads nothing from elsewhere, and nobody else's page reads anything."""
+"""Headers of all answers: pages load nothing from elsewhere, other sites' pages read nothing."""
 
 
 class Limits(NamedTuple):
-    """What a request may ask for."""
+    """Limits of one request."""
 
     seconds: float = 600.0  # of a recording
     bytes: int = 64 * 2**20  # of all files together
     files: int = 16
-    channels: int = 8  # that are predicted apart
-    explained: float = 30.0  # seconds that are explained at once
-    patience: float = 120.0  # seconds for a body, and again for the answer
+    channels: int = 8  # of a recording, each predicted by itself
+    explained: float = 30.0  # seconds that one explanation covers
+    patience: float = 120.0  # seconds to receive the body, and again to answer
 
 
 class Refused(Exception):
-    """A request that isn't answered: the HTTP status, a code for programs, and what to do."""
+    """A refused request: the HTTP status, a code for programs, a message that says what to do."""
 
     def __init__(self, status, code, message, **headers):
         super().__init__(message)
@@ -57,39 +57,40 @@ class Refused(Exception):
 
     @property
     def body(self):
-        """JSON: bytes."""
+        """The error as JSON: bytes."""
         return json.dumps({"error": {"code": self.code, "message": str(self)}}).encode()
 
     @property
     def all_headers(self):
-        """Of its answer: dict of str to str."""
+        """Headers of the answer: dict of str to str."""
         own = {name.replace("_", "-"): text for name, text in self.headers.items()}
         return own | {"content-type": "application/json", "content-length": str(len(self.body))}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a server treats its clients."""
+    """Settings of a server: access, concurrency, lifetimes."""
 
     limits: Limits = field(default_factory=Limits)
     token: str | None = None
-    hosts: tuple = ("localhost", "127.0.0.1", "[::1]")  # names that it answers to
-    n_jobs: int = 2  # requests that are worked on at once
-    n_waiting: int = 32  # more that may wait for that
-    bytes: int = 2**29  # of all bodies that are held at once
-    n_live: int = 8  # live streams at once
-    n_adapted: int = 16  # adapted recognizers that are kept
-    lifetime: float = 3600.0  # seconds that one is kept since its latest use
+    hosts: tuple = ("localhost", "127.0.0.1", "[::1]")  # accepted values of the Host header
+    n_jobs: int = 2  # requests computed at the same time
+    n_waiting: int = 32  # more requests that may wait
+    bytes: int = 2**29  # of all bodies in memory at the same time
+    n_live: int = 8  # live streams at the same time
+    n_adapted: int = 16  # adapted recognizers kept
+    lifetime: float = 3600.0  # seconds that one is kept after its latest use
 
 
 class Places:
-    """So much may be here at once; more is refused.
+    """A limited number of places, such as for requests at the same time; more are refused.
 
     Parameters
     ----------
     n : int
+        Number of places.
     what : str
-        Its name, for the message.
+        What takes them, for the message.
     retry : int
         Seconds after which to try again.
     """
@@ -98,19 +99,19 @@ class Places:
         self.n, self.n_taken, self.what, self.retry = n, 0, what, str(retry)
 
     def take(self, n=1):
-        """Take places, or raise `Refused`."""
+        """Take `n` places, or raise `Refused` (429)."""
         if self.n_taken + n > self.n:
             busy = f"The server has {self.n:,} {self.what} already; try again later."
             raise Refused(429, "busy", busy, retry_after=self.retry)
         self.n_taken += n
 
     def free(self, n=1):
-        """Give places back."""
+        """Give `n` places back."""
         self.n_taken -= n
 
 
 class Counts:
-    """How many requests there were, of what result and how long, in the words of Prometheus."""
+    """Numbers of requests and their durations, by route and status, for Prometheus."""
 
     def __init__(self):
         self._requests, self._seconds, self._within = Counter(), Counter(), Counter()
@@ -123,7 +124,7 @@ class Counts:
             self._within[route, most] += seconds <= most
 
     def text(self, **gauges):
-        """All of them, and numbers of the moment: str."""
+        """All counts, and gauges given by name, in the text format of Prometheus: str."""
         lines = ["# TYPE ser_requests_total counter"]
         for (method, route, status), n in self._requests.items():
             named = f'method="{method}",route="{route}",status="{status}"'
@@ -142,9 +143,9 @@ class Counts:
 
 
 class Gate:
-    """What is before an ASGI application: it refuses strangers, and logs and counts requests.
+    """ASGI middleware that checks, counts and logs requests.
 
-    Nothing of a request's content is logged: its method, its route, the status and the time.
+    The log has the method, route, status and time of a request, and nothing of its content.
 
     Parameters
     ----------
@@ -187,11 +188,11 @@ class Gate:
                 await refuse(error, scope, answer)
             else:
                 await self.app(scope, take, answer)
-        except Exception as error:  # with no word of what was sent
+        except Exception as error:  # its message may quote the request, so it isn't logged
             place = traceback.extract_tb(error.__traceback__)[-1]
             fault = f" {type(error).__name__} in {Path(place.filename).name}:{place.lineno}"
             if not status:
-                told = "The server has a fault; its log says where."
+                told = "The server has failed; its log says where."
                 await refuse(Refused(500, "fault", told), scope, answer)
         seconds, route = time.monotonic() - started, getattr(scope.get("route"), "path", "-")
         method = scope.get("method", "WS")
@@ -201,7 +202,7 @@ class Gate:
         print(line, file=sys.stderr, flush=True)
 
     async def _drained(self, take):
-        """Whether a body that nobody wants ends soon; who still sends doesn't read an answer."""
+        """Whether the body of a refused request ends soon: a client that still sends can't read."""
         n_left, until = self.settings.limits.bytes, time.monotonic() + LINGER
         with suppress(asyncio.TimeoutError):
             while n_left > 0 and (patience := until - time.monotonic()) > 0:
@@ -212,7 +213,7 @@ class Gate:
         return False
 
     def refusal(self, scope):
-        """Why a request isn't let in: Refused, or None.
+        """Why a request is refused: Refused, or None if it is let in.
 
         Parameters
         ----------
@@ -240,17 +241,17 @@ class Gate:
 
 
 def _name(host):
-    """The name in a header Host, without the port."""
+    """The name in a Host header, without the port."""
     name, colon, port = host.rpartition(":")
     return (name if colon and port.isdigit() else host).lower()
 
 
 def _tokens(scope, headers):
-    """Yield what a request gives as its token."""
+    """Yield the tokens that a request gives."""
     kind, _, token = headers.get("authorization", "").partition(" ")
     if kind.lower() == "bearer":
         yield token.strip()
-    if scope["type"] == "websocket":  # a browser sends no headers of a page with it
+    if scope["type"] == "websocket":  # a page can't set its headers
         query = scope["query_string"].decode("latin-1")
         yield from parse_qs(query, max_num_fields=20).get("token", ())
         for protocol in scope.get("subprotocols", ()):
@@ -258,7 +259,7 @@ def _tokens(scope, headers):
 
 
 async def refuse(error, scope, send):
-    """Answer a request by an error.
+    """Answer a request with an error.
 
     Parameters
     ----------

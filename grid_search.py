@@ -1,20 +1,20 @@
-"""Tune the models of parameters.py, keep the results in grid/ as plain data, and compare them.
+"""Tune the models of parameters.py, save the results in grid/ as plain data, and compare them.
 
     python grid_search.py                                  # eight classifiers, 3 emotions
     python grid_search.py --regression                     # eight regressors
     python grid_search.py --models SVC,MLP --emotions angry,sad,neutral,ps,happy
     python grid_search.py --search grid --models KNeighbors --features mfcc,chroma,mel
     python grid_search.py --data clips.csv                 # your own clips
-    python grid_search.py --resume                         # go on where a killed run stopped
+    python grid_search.py --resume                         # continue an interrupted run
     python grid_search.py --scheduler tcp://10.0.0.1:8786  # on a Dask cluster, see docs/CLUSTER.md
 
-Scores are cross-validated on the training part, speakers kept apart: UAR, or mean absolute error.
-Successive halving (Jamieson and Talwalkar 2016) gives every candidate a ninth of the clips, the
-best third of them a third, and the best third of these all. Candidates that one fit can score stay
-together and begin at a third of the clips, ensembles with their smallest size.
+Scores (UAR, or mean absolute error) come from speaker-independent cross-validation on the training
+part. Successive halving (Jamieson and Talwalkar 2016) fits all candidates on a ninth of the clips,
+the best third of them on a third, and the best third of these on all. Candidates that one fit can
+score form a family, which begins at a third of the clips, ensembles with their smallest size.
 """
 
-if __name__ == "__main__":  # Ctrl-C ends it in one line, also while it imports
+if __name__ == "__main__":  # Ctrl-C prints one line, also during the imports
     from checks import end_at_interrupt
 
     end_at_interrupt("grid_search.py")
@@ -73,10 +73,11 @@ KEPT = 1 / 3  # the share of a rung's families of candidates that reaches the ne
 FEWEST_CLIPS = 40  # in any rung
 FEWEST = 8  # families in the last rung, if there are as many
 NESTED = {"n_estimators", "n_neighbors", "weights"}
-"""Parameters whose values are all scored by one fit: the first trees of 100 are those of 50, and
-the distances between clips are the same however many neighbours count, and how much."""
+"""Parameters whose values are all scored by one fit: 100 trees include the first 50, and distances
+between clips don't depend on the number of neighbours or their weights."""
 SHARED = NESTED | {"max_iter"}
-"""Those whose values one fit may score: a network that stops early needs no more iterations."""
+"""Those whose values one fit may score: a network that stops early has the same result with more
+iterations."""
 _NO_BAR = Progress(disable=True)
 
 
@@ -93,9 +94,9 @@ class Search:
     cv, random_state : int, default 3 and 0
         Folds; seed.
     n_jobs : int, default -1
-        Processes, as joblib counts them; an active joblib backend serves, too.
+        Processes, as joblib counts them; an active joblib backend is used.
     journal : Journal, optional
-        Where scores are kept, so that a killed search resumes.
+        Stores scores, so that an interrupted search can be resumed.
     """
 
     def __init__(
@@ -119,13 +120,14 @@ class Search:
         self.folds = speaker_folds(y, groups, cv, random_state)
 
     def rungs(self, n_families, together=False):
-        """Plan how many families of candidates learn from which share: list of (int, float).
+        """Plan the rungs: list of (number of families, share of the training clips).
 
-        A rung after which all would go on is left out.
+        A rung that eliminates no family is left out.
 
         Parameters
         ----------
-        n_families, together : int, bool
+        n_families : int
+        together : bool
             Whether families have several members; default False.
         """
         if self.search != "halving":
@@ -140,16 +142,18 @@ class Search:
 
         Parameters
         ----------
-        name, grid : str, dict or list of dict
-            A class name of parameters.py, and what scikit-learn's ParameterGrid takes.
+        name : str
+            A class name in parameters.py.
+        grid : dict or list of dict
+            See scikit-learn's ParameterGrid.
         bar : Progress, optional
-            Counts scores, one being a candidate on a fold.
+            Counts scores, one for each candidate and fold.
 
         Returns
         -------
         DataFrame (n_candidates,)
-            params, score, std, share (of the clips that the score was reached with), best first:
-            candidates in the last rung before all others, those that were never scored last.
+            params, score, std, share (of the training clips), best first: candidates in the last
+            rung before all others, those that were never scored last.
         """
         candidates = list(ParameterGrid(grid))
         table = pd.DataFrame({"params": candidates}).assign(score=np.nan, std=np.nan, share=np.nan)
@@ -165,7 +169,7 @@ class Search:
         return table.sort_values(["share", "score"], **order)
 
     def _n_scores(self, grid):
-        """The number of scores that a search takes, one being a candidate on a fold: int."""
+        """The number of scores of a search, one for each candidate and fold: int."""
         candidates, total = list(ParameterGrid(grid)), 0
         kin = families(candidates)
         for n_alive, share in self.rungs(len(kin), len(kin) < len(candidates)):
@@ -202,7 +206,7 @@ class Search:
         return np.reshape([scores[key] for key in keys.values()], (len(candidates), len(sides)))
 
     def _part(self, train, share):
-        """A share of the clips, labels in their proportions; a smaller one is part of a larger.
+        """A stratified share of the clips; smaller shares are subsets of larger ones.
 
         The clips are in the fold's order, so that scores equal those of scikit-learn's search.
         """
@@ -211,16 +215,16 @@ class Search:
 
 
 class Journal:
-    """The scores so far, a line each in a file from which a killed search resumes.
+    """The scores so far, one in each line of a file, so that an interrupted search can be resumed.
 
     Parameters
     ----------
     path : path, optional
-        Without one nothing is kept beyond this object.
+        Default: scores are kept in memory only.
     fingerprint : str, default ""
-        What the scores depend on; a file with another one is begun anew.
+        Digest of what the scores depend on; a file with another one is replaced.
     resume : bool, default False
-        Read what is there.
+        Read existing scores.
     """
 
     def __init__(self, path=None, fingerprint="", resume=False):
@@ -232,14 +236,14 @@ class Journal:
         goes_on = lines[:1] == [fingerprint]
         for line in lines[1:] if goes_on else ():
             with suppress(ValueError, TypeError, OverflowError, RecursionError):
-                key, value = json.loads(line)  # not the line that a killed search was writing
+                key, value = json.loads(line)  # fails for an incomplete line
                 self.scores[str(key)] = float(value)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a" if goes_on else "w") as file:  # not anew: it may be killed in between
+        with path.open("a" if goes_on else "w") as file:  # appending loses nothing if killed
             file.write("\n" if goes_on else f"{fingerprint}\n")
 
     def add(self, key, value):
-        """Keep a score.
+        """Store a score.
 
         Parameters
         ----------
@@ -272,25 +276,25 @@ def families(candidates, nested=NESTED):
 
 
 def _members(family, candidates, share):
-    """The members of a family that are scored with a share of the clips."""
+    """The members of a family that are scored on a share of the clips."""
     sizes = {i: candidates[i].get("n_estimators", 0) for i in family}
     return [i for i in family if share == 1 or sizes[i] == min(sizes.values())]
 
 
 def _fit_and_score(place, name, family, fold, X, y, classification, random_state):
-    """Fit a family's largest member, and score each on the held-out speakers; runs in a worker."""
+    """Fit a family's largest member, and score all on held-out speakers; runs in a worker."""
     train, test = fold
     scaler = StandardScaler().fit(X[train])
     sides = scaler.transform(X[train]), y[train], scaler.transform(X[test])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # too few iterations, too large a batch: just candidates
+        warnings.simplefilter("ignore")  # such as too few iterations, which the score shows
         guesses = predictions(name, family, *sides, random_state)
     score = SCORES[classification]
     return place, [float(score(y[test], guess)) for guess in guesses]
 
 
 def predictions(name, family, X, y, X_test, random_state=0):
-    """Predict by each candidate of a family, as if fitted alone: list of ndarray (n_test_clips,).
+    """Predict by all candidates of a family, as if each was fitted: list of (n_test_clips,).
 
     Parameters
     ----------
@@ -313,12 +317,12 @@ def predictions(name, family, X, y, X_test, random_state=0):
     model.fit(X, y)
     if len(family) == 1:
         return [model.predict(X_test)]
-    stages = list(_staged(model, X_test))  # boosting may have ended before the largest size
+    stages = list(_staged(model, X_test))  # boosting may have stopped before the largest size
     return [stages[min(params["n_estimators"], len(stages)) - 1] for params in family]
 
 
 def _by_neighbors(name, family, X, y, X_test):
-    """Nearest neighbours from distances that are computed once."""
+    """Predict by nearest neighbours, computing distances only once."""
     distances = cdist(X_test, X, "minkowski", p=family[0].get("p", 2))
     guesses = []
     for params in family:
@@ -329,7 +333,7 @@ def _by_neighbors(name, family, X, y, X_test):
 
 
 def _by_iterations(name, family, X, y, X_test, random_state):
-    """Networks that may learn for longer, fitted again only if they had not ended by then."""
+    """Predict by networks for several max_iter, refitted only if a limit was reached."""
     guesses, model = {}, None
     for max_iter in sorted({params["max_iter"] for params in family}, reverse=True):
         if model is None or model.n_iter_ > max_iter:
@@ -340,7 +344,7 @@ def _by_iterations(name, family, X, y, X_test, random_state):
 
 
 def _staged(model, X):
-    """Yield what the first, the first two, ... estimators of a fitted ensemble predict."""
+    """Yield the predictions of the first, the first two, ... estimators of a fitted ensemble."""
     if hasattr(model, "staged_predict"):
         return (yield from model.staged_predict(X))
     everything = [slice(None)] * len(model.estimators_)
@@ -353,7 +357,7 @@ def _staged(model, X):
 
 
 def fingerprint(X, y, groups, settings):
-    """Compute a digest of data, settings and version of scikit-learn, which scores depend on: str.
+    """Compute a digest of data, settings and the version of scikit-learn: str.
 
     Parameters
     ----------
@@ -369,13 +373,16 @@ def fingerprint(X, y, groups, settings):
 
 
 def plain_result(rec, name, table, search):
-    """Make the result of one model, as `utils.best_results` reads it: dict of plain data.
+    """Make the result of one model in the form of `utils.best_results`: dict of plain data.
 
     Parameters
     ----------
     rec : EmotionRecognizer
-    name, table, search : str, DataFrame, Search
-        A class name of parameters.py, what `Search.run` found for it, and the search.
+    name : str
+        A class name in parameters.py.
+    table : DataFrame
+        The result of `Search.run`.
+    search : Search
     """
     best = table.iloc[0]
     return {
@@ -400,11 +407,13 @@ def plain_result(rec, name, table, search):
 
 
 def save_result(result, path):
-    """Put a result into a file, in place of the same model's earlier one.
+    """Save a result in a file, replacing an earlier one of the same model.
 
     Parameters
     ----------
-    result, path : dict of `plain_result`, Path
+    result : dict
+        See `plain_result`.
+    path : Path
     """
     kept = tuned_results(path) if path.is_file() else []
     kept = [r for r in kept if r["estimator"] != result["estimator"]]
@@ -413,20 +422,21 @@ def save_result(result, path):
 
 
 def tune(rec, grids, output=GRID_DIR, *, search="halving", cv=3, resume=False):
-    """Tune models in turn, and save each result at once: dict of str to DataFrame of `Search.run`.
+    """Tune models one by one, saving each result: dict of str to DataFrame of `Search.run`.
 
     Parameters
     ----------
     rec : EmotionRecognizer
-        Loaded. Its training part and kind (classification or regression) are used, not its model.
+        With loaded data. Its training part and kind (classification or regression) are used, not
+        its model.
     grids : dict of str to grid
-        Class names of parameters.py; see `Search.run`.
+        By class names in parameters.py; see `Search.run`.
     output : path, default grid/
         The folder of best_classifiers.pickle or best_regressors.pickle.
     search, cv
         See `Search`.
     resume : bool, default False
-        Go on where a killed run of the same data and settings stopped.
+        Continue an interrupted run with the same data and settings.
     """
     data = rec.X_train, rec.y_train, speaker_groups(rec.train_rows_)
     path = results_path(rec.classification, output)
@@ -449,7 +459,7 @@ def tune(rec, grids, output=GRID_DIR, *, search="halving", cv=3, resume=False):
     return tables
 
 
-# all tuned models, side by side
+# comparison of all tuned models
 
 PARTS = 0.01, 0.1, 1.0  # shares of the training clips
 
@@ -465,9 +475,9 @@ def plot_histograms(
     figure=None,
     **options,
 ):
-    """Compare the tuned models: how fast they learn and predict, and how well.
+    """Compare the tuned models by speed and accuracy, for several sizes of the training set.
 
-    Every model is fitted on stratified parts of the training clips, each part within the next.
+    Every model is fitted on nested, stratified parts of the training clips.
 
     Parameters
     ----------
@@ -475,7 +485,7 @@ def plot_histograms(
         The tuned classifiers, by accuracy and F-beta; else the regressors, by mean absolute error
         and concordance correlation.
     beta : float, default 0.5
-        How much more recall counts than precision in F-beta.
+        Weight of recall relative to precision in F-beta.
     n_classes : int, default 3
         3 or 5 emotions of `EMOTION_SCALES`, or the first ones of `AVAILABLE_EMOTIONS`; or choose
         them by `emotions=`.
@@ -484,9 +494,9 @@ def plot_histograms(
     shares : sequence of float, default `PARTS`
         Shares of the training clips, ascending.
     file : path, optional
-        Where the picture is saved, too.
+        Also save the picture there.
     figure : matplotlib Figure, optional
-        Where the six panels go; default a new one.
+        Draw the six panels there; default a new figure.
     **options
         See `EmotionRecognizer`.
 
@@ -494,7 +504,7 @@ def plot_histograms(
     -------
     figure, data : matplotlib Figure, DataFrame
         A row for each model and share: model, share, n_clips, train_time, test_time (seconds), and
-        the measures of both sides.
+        train_<measure>, test_<measure> for two measures.
 
     Raises
     ------
@@ -502,7 +512,7 @@ def plot_histograms(
         If there are fewer than 2 or more than 9 classes, or no regression scale for them.
     """
     if not 2 <= n_classes <= len(AVAILABLE_EMOTIONS):
-        raise ValueError(f"n_classes is from 2 to {len(AVAILABLE_EMOTIONS)}; got {n_classes!r}.")
+        raise ValueError(f"n_classes must be 2 to {len(AVAILABLE_EMOTIONS)}; got {n_classes!r}.")
     scales = {len(scale): scale for scale in EMOTION_SCALES}
     some = list(scales.get(n_classes, AVAILABLE_EMOTIONS[:n_classes]))
     settings = {"emotions": options.pop("emotions", None) or some}
@@ -527,14 +537,14 @@ def plot_histograms(
 
 
 def _timed_scores(rec, model, part, beta):
-    """Fit on a part of the training clips: dict of seconds, and of measures on both sides."""
+    """Fit on a part of the training clips: dict of times in seconds, and of measures."""
     pipe = pipeline(model, StandardScaler(), rec.random_state)
     if "n_neighbors" in model.get_params():
         pipe.set_params(model__n_neighbors=min(model.n_neighbors, len(part)))
     X, y = rec.X_train[part], rec.y_train[part]
     start = time.perf_counter()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a few clips are fewer than some models like
+        warnings.simplefilter("ignore")  # some models warn of too few clips
         pipe.fit(X, y)
     fitted = time.perf_counter()
     predicted = pipe.predict(rec.X_test)
@@ -564,28 +574,28 @@ def _parse_args(argv):
     add("--emotions", type=names_option, help=known)
     add_data(parser)
     add("--features", type=names_option, default=",".join(RECOMMENDED_FEATURES), help=default)
-    encoder = "PATH.onnx or hf:NAME in place of the bundled one, or none; default: as --features"
+    encoder = "PATH.onnx or hf:NAME in place of the bundled one, or none; default: as in --features"
     add("--encoder", type=encoder_option, default=AS_FEATURES, metavar="NAME|none", help=encoder)
-    add("--corpora", help="comma-separated; default: whatever is there")
+    add("--corpora", help="comma-separated; default: all in the data folder")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--classification", action="store_true", help="tune classifiers (default)")
     kind.add_argument("--regression", action="store_true", help="tune regressors")
     halving = "halving (default), or grid (all candidates on all clips)"
     add("--search", choices=SEARCHES, default="halving", help=halving)
     add("--cv", type=int, default=3, help="folds of speakers (default 3)")
-    resume = "go on where a killed run of the same search stopped"
+    resume = "continue an interrupted run of the same search"
     add("--resume", action="store_true", help=resume)
-    add("--scheduler", metavar="ADDRESS", help="of a Dask scheduler, e.g. tcp://host:8786")
-    add("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
+    add("--scheduler", metavar="ADDRESS", help="use a Dask cluster, e.g. tcp://host:8786")
+    add("--data-dir", help="the data folder (default: $SER_DATA_DIR, else data/)")
     add("--n-jobs", type=int, default=-1, help="processes (default: all cores)")
-    add("--seed", type=int, default=0, help="of all that is random (default 0)")
+    add("--seed", type=int, default=0, help="random seed (default 0)")
     add("--output", type=Path, default=GRID_DIR, help="default grid/")
     add("--json", action="store_true", help="print the results as JSON")
     return parser.parse_args(argv)
 
 
 def _tuned(args):
-    """Tune what the command line asks for: list of dict, the results, best first."""
+    """Tune the models of the command line: list of dict, results, best first."""
     grids = REGRESSOR_GRIDS if args.regression else CLASSIFIER_GRIDS
     ending = "Regressor" if args.regression else "Classifier"
     names = args.models.split(",") if args.models else grids
@@ -617,7 +627,7 @@ def main(argv=None):
     argv : list of str, optional
         Default: those of the program.
     """
-    return guarded("grid_search.py", _run, argv, advice="--resume goes on from here")
+    return guarded("grid_search.py", _run, argv, advice="--resume continues from here")
 
 
 def _run(argv):

@@ -1,4 +1,4 @@
-"""Where speech is in a stream of sound, from a microphone or a long recording.
+"""Detect speech in a stream of audio, from a microphone or a long recording; check recordings.
 
     from listening import Microphone, Recorder, list_devices
 
@@ -21,36 +21,36 @@ import soxr
 from checks import quiet_stderr
 from parameters import SAMPLE_RATE, SPEECH_FROM, SPEECH_MEASURES
 
-FRAME, GROUP = 0.010, 5  # seconds; frames that are decided on together
+FRAME, GROUP = 0.010, 5  # seconds; frames per decision
 BAND = 150, 4000  # Hz: without hum and hiss
-ROOM = 1.0  # seconds that the first decision takes
-MEMORY = 4.0  # seconds whose quietest frames give the level of the room
+ROOM = 1.0  # seconds before the first decision
+MEMORY = 4.0  # seconds whose quietest frames give the noise floor
 N_ROOM, N_MEMORY = round(ROOM / FRAME / GROUP), round(MEMORY / FRAME)  # groups, frames
 QUIET_SHARE = 0.1  # of the frames in memory
-ONSET, OFFSET = 9.0, 5.0  # dB over the room where speech begins, and below which it ends
-QUIETEST = -70.0  # dB of full scale; a digitally silent room counts as this
+ONSET, OFFSET = 9.0, 5.0  # dB over the noise floor where speech begins, and below which it ends
+QUIETEST = -70.0  # dB of full scale, the lowest noise floor
 SHORTEST = 0.15  # seconds of speech; less is a click
-MARGIN = 0.1  # seconds of soft sounds that are kept before and after speech
+MARGIN = 0.1  # seconds kept before and after speech for its soft sounds
 PAUSE = 0.7  # seconds of silence that end an utterance
-LONGEST = 15.0  # seconds of an utterance that doesn't end
-BUSY = -9985  # PortAudio's error of a device that another program uses
+LONGEST = 15.0  # seconds after which an utterance is cut
+BUSY = -9985  # PortAudio's error for a device that another program uses
 STALLED = 3.0  # seconds without a block until a device counts as unplugged
 
 
 class DeviceError(OSError):
-    """An input device gives no sound; the message says why, and what to do."""
+    """An input device can't be used; the message says why, and what to do."""
 
 
 class NothingHeard(TimeoutError):
-    """There was no speech within the timeout."""
+    """There was no speech before the timeout."""
 
 
-# where speech is
+# speech in a stream
 
 
 @dataclass
 class Span:
-    """Speech without a long pause: start, end and how much of it is active, in seconds."""
+    """Speech without a long pause: its start, its end and its active part, in seconds."""
 
     start: float
     end: float
@@ -58,17 +58,17 @@ class Span:
 
     @property
     def spoken(self):
-        """Whether it is more than a click."""
+        """Whether it is longer than a click: bool."""
         return self.active >= SHORTEST - 1e-9
 
 
 class SpeechDetector:
-    """Detects speech by its level over that of the room.
+    """Detects speech by its level above the noise floor.
 
-    The level of the room is that of the quietest tenth of the last seconds, at first of the first
-    second: speech has gaps of that share, and a louder room counts as room when it fills the
-    memory. Speech begins 9 dB above the room, in the band of the voice, and ends below 5 dB.
-    Every 50 ms are decided on as they arrive; only the first second is decided on at once.
+    The noise floor is the level of the quietest tenth of the last 4 s (at first, of the first
+    second): speech has at least that share of gaps, and louder noise becomes the floor once it
+    fills the 4 s. Speech begins 9 dB above the floor, in the band of the voice, and ends below
+    5 dB. There is a decision every 50 ms; those of the first second come together.
 
     Parameters
     ----------
@@ -80,9 +80,9 @@ class SpeechDetector:
     Attributes
     ----------
     spans : list of Span
-        In order. The last one may grow.
+        In order. The last one may still grow.
     floor : float
-        Level of the room, dB of full scale.
+        Noise floor in dB of full scale.
     """
 
     def __init__(self, sr=SAMPLE_RATE, *, pause=PAUSE, longest=LONGEST):
@@ -98,7 +98,7 @@ class SpeechDetector:
 
     @property
     def decided(self):
-        """Seconds of the stream that have been decided on."""
+        """Seconds of the stream for which there are decisions: float."""
         return round(self._n_groups * GROUP * FRAME, 6)
 
     def push(self, y):
@@ -118,7 +118,7 @@ class SpeechDetector:
             self._decide()
 
     def finish(self):
-        """Decide on what is left when the stream has ended."""
+        """Decide on the rest after the end of the stream."""
         self._decide()
 
     def _decide(self):
@@ -147,7 +147,7 @@ class SpeechDetector:
         last.active += end - start
 
     def ended(self, span):
-        """Whether a span can't grow any more.
+        """Whether a span has ended, so that it won't grow: bool.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class SpeechDetector:
 
 
 def _decibels(power):
-    """dB of full scale, not below `QUIETEST`."""
+    """Level in dB of full scale, at least `QUIETEST`."""
     return 10 * np.log10(power + 10 ** (QUIETEST / 10))
 
 
@@ -175,7 +175,7 @@ class Recorder:
     Parameters
     ----------
     source : iterable of ndarray (n_samples,) float32, optional
-        Blocks of any lengths; without one, `push` them.
+        Blocks of any lengths. Default: none, they are passed to `push`.
     sr, pause, longest
         See `SpeechDetector`.
     timeout : float, optional
@@ -195,7 +195,7 @@ class Recorder:
         self.detector = SpeechDetector(sr, pause=pause, longest=longest)
         self._held, self._first = np.empty(0, np.float32), 0
         self._n_done = 0  # spans
-        self._last = 0.0  # seconds until the end of the latest speech
+        self._last = 0.0  # end of the latest speech, seconds
 
     def __iter__(self):
         for block in self.source:
@@ -220,13 +220,13 @@ class Recorder:
         self._forget()
         if self.timeout and self.detector.decided - self._last >= self.timeout:
             raise NothingHeard(
-                f"Nothing heard for {self.timeout:g} s. Speak up or come closer, and see that the "
+                f"No speech for {self.timeout:g} s. Speak up or come closer, and check that the "
                 "right microphone is used and isn't muted."
             )
         return utterances
 
     def finish(self):
-        """Return the utterance that the end of the stream has cut off, if any: list."""
+        """End the stream; return the utterance that its end cuts off, if any: list."""
         self.detector.finish()
         return self._ended(lambda span: True)
 
@@ -250,7 +250,7 @@ class Recorder:
         return Utterance(y, start, start + len(y) / self.sr)
 
     def _forget(self):
-        """Drop what no later utterance needs."""
+        """Drop samples that no later utterance needs."""
         spans = self.detector.spans[self._n_done :]
         needed = spans[0].start if spans else self.detector.decided
         n_old = round((needed - MARGIN) * self.sr) - self._first
@@ -258,29 +258,29 @@ class Recorder:
             self._held, self._first = self._held[n_old:], self._first + n_old
 
 
-# what is wrong with a sound
+# faults of recordings
 
-HIGH = 4000  # Hz; a telephone carries nothing above
-LONG = 30  # seconds of a recording that holds more than one emotion
+HIGH = 4000  # Hz; a telephone transmits nothing above
+LONG = 30  # seconds; a longer recording may have more than one emotion
 REPORTS = {
     "no-speech": "there is no speech in it, so no emotion",
     "clipped": "{clipped:.1%} of the samples are at full scale; record with less gain",
     "quiet": "speech has {speech:.0f} dB of full scale; come closer, or record with more gain",
-    "telephone": "hardly anything above 4 kHz, as by telephone; emotions are told apart less well",
+    "telephone": "hardly anything above 4 kHz, as by telephone; recognition is less accurate",
     "noisy": "speech is {ratio:.0f} dB over the noise; use a quieter room or come closer",
     "short": "{seconds:.1f} s of speech; a second or more is recognised better",
     "long": "{duration:.0f} s, one emotion for all of it; timeline shows the emotions over time",
     "truncated": "{truncated}",  # these two as `audio.load_audio` finds them
     "unscaled": "{unscaled}",
-    "novel": "unlike anything in training; the emotion means little",
+    "novel": "unlike the training clips; the emotion isn't reliable",
 }
 """Code of a warning to its sentence."""
 WITHOUT_SPEECH = "no-speech", "clipped", "quiet", "truncated", "unscaled"
-"""The codes that mean something then."""
+"""The codes that also apply to a recording without speech."""
 
 
 class InputReport:
-    """Finds what makes a prediction for a sound doubtful.
+    """Finds faults of a recording that make predictions less reliable.
 
     Parameters
     ----------
@@ -290,7 +290,7 @@ class InputReport:
     Attributes
     ----------
     faults : dict of str to str
-        Given to `audio.load_audio` or `stream_audio`, it takes what they find.
+        To be passed to `audio.load_audio` or `stream_audio`, which fill it.
 
     Examples
     --------
@@ -311,11 +311,11 @@ class InputReport:
         self.sr, self._seconds = sr, self._width / sr
         self._n_samples = self._n_clipped = 0
         self.faults = {}
-        self._levels = np.zeros(201, int)  # numbers of frames by level, from -200 dB
+        self._levels = np.zeros(201, int)  # numbers of frames by level in dB, from -200
         self._spectra = np.zeros((201, 2))  # their power below and above `HIGH`
 
     def push(self, y):
-        """Take the next block of the sound.
+        """Take the next block of the recording.
 
         Parameters
         ----------
@@ -336,11 +336,11 @@ class InputReport:
         np.add.at(self._spectra, bins[every], sides)
 
     def measures(self):
-        """Measure what `warnings` decides on: dict of str to float.
+        """Measure what `warnings` depends on: dict of str to float.
 
-        clipped: share of the samples; speech, noise: dB of full scale; ratio: dB between them;
-        high: dB of the power above 4 kHz over that below, in loud frames; seconds: of speech;
-        duration: of the sound, seconds.
+        clipped: share of the samples at full scale; speech, noise: levels in dB of full scale;
+        ratio: dB between them; high: dB of the power above 4 kHz over that below, in loud frames;
+        seconds: of speech; duration: of the recording, in seconds.
         """
         if not self._levels.sum():
             nothing = dict.fromkeys(("clipped", "ratio", "high", "seconds", "duration"), 0)
@@ -360,12 +360,12 @@ class InputReport:
         }
 
     def warnings(self, novel=False, *, speech=True):
-        """Choose what fits of `REPORTS`: dict of code to sentence.
+        """List the warnings of `REPORTS` that apply: dict of code to message.
 
         Parameters
         ----------
         novel : bool, default False
-            Whether the sound is unlike training; see `Predictor.novelty`.
+            Whether the recording is novel; see `Predictor.novelty`.
         speech : bool, default True
             Whether there is speech in it; see `has_speech`.
         """
@@ -386,26 +386,26 @@ class InputReport:
         return {code: REPORTS[code].format(**found, **self.faults) for code in codes}
 
 
-# whether there is speech in a sound
+# speech or other sounds
 
 SPEECH_WINDOW, SPEECH_HOP, SPEECH_FFT = 640, 320, 1024  # samples: 40 ms every 20 ms
 LEAST_FRAMES = 9
-PIECE = 6.0  # seconds of a long sound that are judged at once
+PIECE = 6.0  # seconds of a long recording that are classified at once
 INAUDIBLE = -85.0  # dB of full scale, of the loud frames
-ACTIVE = -25.0  # dB, of a frame against the loud ones
+ACTIVE = -25.0  # dB, of a frame relative to the loud ones
 BAND_EDGES = 100, 250, 400, 600, 850, 1150, 1500, 1900, 2400, 3000, 3800, 5000, 7800  # Hz
 N_CEPSTRA = 7
 PITCH_BAND, PITCH_LAGS = (80, 4000), (27, 267)  # Hz; samples: pitches from 60 to 600 Hz
-HARMONIC = 0.6  # height of the peak of the autocorrelation of a voiced frame
-LONGER_LAG = 0.0006  # of the height, what a sample of lag costs: against octaves below
+HARMONIC = 0.6  # peak of the autocorrelation from which a frame is voiced
+LONGER_LAG = 0.0006  # relative cost of a sample of lag, against octave errors
 STEADY, GLIDING, JUMPING = 0.005, 0.1, 0.25  # octaves from frame to frame
 FAST, SLOW = 1, 3  # frames over which changes are compared
-OUTLIER = 4.0  # standard deviations at which a measure is cut off
+OUTLIER = 4.0  # standard deviations at which a measure is clipped
 
 
 @cache
 def _speech_tables():
-    """Window, its autocorrelation, bins of the bands, of the pitch, cosine transform: arrays."""
+    """Window, its autocorrelation, bins of bands and of pitch, cosine transform: arrays."""
     from scipy import fft
 
     hz = np.fft.rfftfreq(SPEECH_FFT, 1 / SAMPLE_RATE)[:, np.newaxis]
@@ -418,9 +418,9 @@ def _speech_tables():
 
 
 def has_speech(y, sr=SAMPLE_RATE):
-    """Whether there is speech in a sound: bool.
+    """Whether a recording has speech: bool.
 
-    A long sound is judged in pieces of at most 6 s; one of them is enough.
+    A long recording is classified in pieces of at most 6 s; one with speech is enough.
 
     Parameters
     ----------
@@ -452,11 +452,11 @@ def _is_speech(y):
 
 
 def speech_measures(y):
-    """Measure what tells speech from other sounds: dict of str to float, empty for silence.
+    """Measure what distinguishes speech from other sounds: dict of str to float, empty for silence.
 
-    All are independent of the loudness, and concern the frames within 25 dB of the loud ones:
-    speech changes its spectrum by the syllable, neither as a noise does, from frame to frame, nor
-    as music does, with its pitch alone.
+    The measures don't depend on loudness, and use the frames within 25 dB of the loud ones. The
+    spectrum of speech changes with its syllables; that of noise changes from frame to frame, and
+    that of music mostly with its pitch.
 
     Parameters
     ----------
@@ -499,7 +499,7 @@ def _level_measures(levels, active):
 
 
 def _spectrum_measures(decibels, cosines, active):
-    """Measures of the bands (n_frames, n_bands) in dB: spread, and how fast the cepstra change."""
+    """Measures of the bands (n_frames, n_bands) in dB: spread, rate of change of the cepstra."""
     cepstra, own = decibels @ cosines, decibels[active]
     spread = cepstra[active].var(axis=0) + 0.3
     fast, slow = (
@@ -535,7 +535,7 @@ def _pitch_measures(correlations, active):
 
 
 def _pyaudio():
-    """PyAudio and an instance of it; what the system's sound libraries print is left out."""
+    """PyAudio and an instance of it; output of the system's audio libraries is discarded."""
     try:
         import pyaudio
     except (ImportError, OSError) as error:
@@ -548,9 +548,14 @@ def _pyaudio():
 
 
 def list_devices():
-    """List the input devices, or raise a `DeviceError` without PyAudio: list of dict.
+    """List the input devices: list of dict.
 
-    Each has index (int), name, channels (int), rate (int, Hz) and default (bool).
+    Keys are index (int), name (str), channels (int), rate (int, Hz) and default (bool).
+
+    Raises
+    ------
+    DeviceError
+        Without PyAudio.
     """
     _, audio = _pyaudio()
     try:
@@ -579,10 +584,10 @@ def _devices(audio):
 
 
 def _choose(devices, device):
-    """The device of an index, of a part of its name, or the default one."""
+    """The device with an index or a part of a name; without these, the default one."""
     if not devices:
         raise DeviceError(
-            "There is no microphone. Plug one in, or listen to a recording: test.py --file FILE"
+            "There is no microphone. Plug one in, or use a recording: test.py --file FILE"
         )
     if device is None:
         return next((d for d in devices if d["default"]), devices[0])
@@ -602,13 +607,13 @@ class Microphone:
     Parameters
     ----------
     device : int or str, optional
-        An index or a part of a name of `list_devices`; default: the system's.
+        An index, or a part of a name, in `list_devices`; default: that of the system.
     sr : int, default 16000
-        Hz of the blocks; the device has its own rate.
+        Sampling rate of the blocks in Hz; that of the device may differ.
     block : float, default 0.02
-        Seconds of sound that the device delivers at a time.
+        Seconds of audio that the device delivers at a time.
     on_open : callable, optional
-        Called with the device's name when its first sound has arrived.
+        Called with the device's name when its first block has arrived.
 
     Raises
     ------
@@ -639,13 +644,13 @@ class Microphone:
                 yield resampler.resample_chunk(frames.mean(axis=1, dtype=np.float32))
 
     def check(self):
-        """Open the device and close it again, or raise a `DeviceError`; return its name: str."""
+        """Open and close the device; return its name: str. Raises DeviceError."""
         with self._opened(lambda data: None) as (device, _):
             return device["name"]
 
     @contextmanager
     def _opened(self, take):
-        """The open device and its number of channels; `take` gets its sound, block by block."""
+        """The open device and its number of channels; `take` is called with each block."""
         pyaudio, audio = _pyaudio()
 
         def callback(data, *_):
@@ -660,7 +665,7 @@ class Microphone:
             few, every = (
                 min(2, device["channels"]),
                 device["channels"],
-            )  # some take only all of them
+            )  # some devices open only with all channels
             for channels in dict.fromkeys((few, every)):
                 form = device["rate"], channels, pyaudio.paInt16
                 try:

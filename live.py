@@ -1,10 +1,10 @@
-"""Emotion of a voice while it speaks: its level, each window and each utterance.
+"""Recognise emotion live: events for levels, windows and utterances of a stream.
 
     live = Live(rec, hop=0.5)
     for block in Microphone():
         for event in live.push(block): print(event)
 
-The microphone's command line and the server take this way.
+The microphone's command line and the server use it.
 """
 
 import numpy as np
@@ -16,11 +16,11 @@ from predictor import check_choices, recognise
 from timeline import Timeline
 from utils import among
 
-LEVEL = 0.1  # seconds that a level is of
+LEVEL = 0.1  # seconds over which a level is measured
 
 
 class Live:
-    """Predicts while a stream arrives. What it finds doesn't depend on the lengths of the blocks.
+    """Predicts while a stream arrives. The results don't depend on the lengths of the blocks.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Live:
     emotions, abstain
         See `predictor.recognise`.
     adapt : bool, default False
-        Adapt to the voice while it speaks; see `timeline.Timeline`.
+        Adapt to the speaker during the stream; see `timeline.Timeline`.
     timeout : float, optional
         See `listening.Recorder`.
     utterances : bool, default True
@@ -59,7 +59,7 @@ class Live:
         self._n_samples = 0
 
     def push(self, y):
-        """Take the next block of the stream; return what is known by then.
+        """Take the next block of the stream; return new events.
 
         Parameters
         ----------
@@ -68,9 +68,10 @@ class Live:
         Returns
         -------
         list of dict
-            Each has a type. "level": time (seconds), dbfs, and whether there is speech. "window":
-            start and end (seconds), emotion, confidence, probabilities; or numbers. "utterance":
-            the same, novelty and warnings, see `predictor.recognise`, and its samples, y.
+            Each has a type. "level": time (seconds), dbfs (dB of full scale), speech (bool).
+            "window": start and end (seconds), emotion, confidence, probabilities; or numbers.
+            "utterance": the same, novelty and warnings, see `predictor.recognise`, and its samples,
+            y.
 
         Raises
         ------
@@ -83,7 +84,7 @@ class Live:
         return [event for own in held[:n_whole].reshape(-1, width) for event in self._found(own)]
 
     def finish(self):
-        """Return what the end of the stream leaves: list of dict, see `push`."""
+        """End the stream; return the remaining events: list of dict, see `push`."""
         found, self._held = self._found(self._held), np.empty(0, np.float32)
         windows = self._windows(self._timeline.finish())
         return [*found, *windows, *map(self._utterance, self._recorder.finish())]

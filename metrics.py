@@ -1,4 +1,4 @@
-"""Scores of predicted labels, numbers and confidences, with intervals over speakers."""
+"""Scores of predicted labels, numbers and confidences, with intervals that resample speakers."""
 
 import warnings
 
@@ -9,7 +9,7 @@ from scipy.stats import entropy
 CONFIDENCE = 95  # percent
 N_RESAMPLES = 2000
 N_BINS = 15  # of confidence, as in Guo et al. 2017
-SURE = 0.8  # a confidence over this is read as "it is so"
+SURE = 0.8  # people read a confidence over this as certainty
 NO_INTERVAL = "one speaker, no interval"
 
 TITLES = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1"}
@@ -17,7 +17,7 @@ TITLES |= {"ccc": "CCC", "mae": "MAE", "rmse": "RMSE"}
 
 
 def confusion_by_speaker(y_true, y_pred, groups, labels):
-    """Count a confusion matrix for each speaker: ndarray (n_speakers, n_labels, n_labels) of int.
+    """Count the confusion matrix of each speaker: ndarray (n_speakers, n_labels, n_labels) of int.
 
     Speakers are sorted; rows are true labels, columns predicted ones.
 
@@ -97,10 +97,10 @@ def moments_by_speaker(y_true, y_pred, groups):
 def regression_measures(sums):
     """Compute the scores of predicted numbers, ccc, mae and rmse: dict of str to ndarray (...).
 
-    The mean absolute error and the root of the mean squared one are in units of the scale. The
-    concordance correlation (Lin 1989, A
-    Concordance Correlation Coefficient to Evaluate Reproducibility) is 1 if all predictions are
-    right, 0 for a constant, and NaN if targets and predictions are one constant, or without clips.
+    The mean absolute error and the root mean squared error are in units of the targets. The
+    concordance correlation coefficient (Lin 1989, A Concordance Correlation Coefficient to Evaluate
+    Reproducibility) is 1 if all predictions are right, 0 for a constant prediction, and NaN if
+    targets and predictions are the same constant, or without clips.
 
     Parameters
     ----------
@@ -126,10 +126,10 @@ def mean_regression_measures(sums):
 
 
 def over_corpora(tallies, measures, corpora):
-    """Let every corpus count the same, whatever its size: tallies and measures, as they were.
+    """Weight all corpora equally, whatever their size: tallies and measures in the given form.
 
-    The tallies have one more axis, the corpora; the measures are means over those that have a
-    value.
+    The tallies get one more axis, the corpora; the measures become means over the corpora that have
+    a value.
 
     Parameters
     ----------
@@ -143,20 +143,20 @@ def over_corpora(tallies, measures, corpora):
     apart[np.arange(len(tallies)), place] = tallies
 
     def means(sums):
-        axis = sums.ndim - tallies.ndim  # of the corpora: draws of speakers may come before it
+        axis = sums.ndim - tallies.ndim  # of the corpora; axes of resamples may come before it
         return {name: mean_of_known(value, axis) for name, value in measures(sums).items()}
 
     return apart, means
 
 
 def resample_speakers(n_speakers, random_state=0, corpora=None):
-    """Draw speakers with replacement, and count each: ndarray (N_RESAMPLES, n_speakers) float.
+    """Draw speakers with replacement; how often each: ndarray (N_RESAMPLES, n_speakers) float.
 
     Parameters
     ----------
     n_speakers, random_state : int
     corpora : array (n_speakers,) of str, optional
-        Draw within each corpus as many as it has.
+        The corpus of each speaker: each draw has as many speakers of it as there are.
     """
     rng = np.random.default_rng(random_state)
     corpora = np.zeros(n_speakers) if corpora is None else np.asarray(corpora)
@@ -177,7 +177,7 @@ def percentiles(draws):
     """
     tail = (100 - CONFIDENCE) / 2
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN slice")  # an emotion without a single clip
+        warnings.filterwarnings("ignore", "All-NaN slice")  # an emotion without clips
         return np.nanpercentile(draws, [tail, 100 - tail], axis=0)
 
 
@@ -185,8 +185,8 @@ def with_intervals(tallies, measures, random_state=0, corpora=None):
     """Compute scores with their 95 % intervals: dict of str to ndarray (3, ...).
 
     The three are value, lower and upper bound. Clips of one speaker resemble each other, so whole
-    speakers are drawn (bootstrap by clusters, Field and Welsh 2007): the interval shows how the
-    score varies with the speakers. The bounds of a score that rests on one speaker are NaN.
+    speakers are resampled (cluster bootstrap, Field and Welsh 2007): the interval shows how the
+    score varies with the speakers. The bounds of a score from one speaker are NaN.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def score(y_true, y_pred, groups, labels=None, random_state=0, names=("mae", "cc
         The classes; without them y_true and y_pred are numbers.
     random_state : int, default 0
     names : tuple of str
-        Scores of numbers, in the order wanted.
+        Scores of numbers, in the order of the result.
     """
     if labels is None:
         tallies = moments_by_speaker(y_true, y_pred, groups)
@@ -243,7 +243,7 @@ def score(y_true, y_pred, groups, labels=None, random_state=0, names=("mae", "cc
 
 
 def unweighted_recall(y_true, y_pred):
-    """Average the recall of the true labels: float, scikit-learn's balanced accuracy.
+    """Compute the unweighted average recall (scikit-learn's balanced accuracy): float.
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ def unweighted_recall(y_true, y_pred):
 
 
 def absolute_error(y_true, y_pred):
-    """Average the distance of numbers from the true ones: float, over all targets.
+    """Compute the mean absolute error over all targets: float.
 
     Parameters
     ----------
@@ -280,7 +280,7 @@ def flat(values):
 
 
 def without_nan(values):
-    """Put None, as JSON has it, in place of NaN: dict of str to (float or None).
+    """Replace NaN by None, JSON's null: dict of str to (float or None).
 
     Parameters
     ----------
@@ -290,7 +290,7 @@ def without_nan(values):
 
 
 def reliability(confidence, right, n_bins=N_BINS):
-    """Count how often predictions of each confidence are right: DataFrame (n_bins,).
+    """Compute accuracy by confidence, a reliability diagram as a table: DataFrame of n_bins rows.
 
     Columns are low, high, n_clips, confidence, accuracy; the last two are NaN in an empty bin.
 
@@ -322,7 +322,10 @@ def reliability(confidence, right, n_bins=N_BINS):
 
 
 def mutual_information(probabilities):
-    """How surely clips are told apart: between clip and class, in nats: float.
+    """Estimate the mutual information of clip and class, in nats: float.
+
+    It is the entropy of the mean probabilities less the mean entropy: 0 if all clips have the same
+    probabilities, log(n_classes) if they are certain and the classes equally frequent.
 
     Parameters
     ----------
@@ -337,10 +340,11 @@ def mutual_information(probabilities):
 
 
 def calibration_error(confidence, right, n_bins=N_BINS):
-    """Compute the expected calibration error, the mean gap of confidence and accuracy: float.
+    """Compute the expected calibration error (ECE): float, 0 to 1.
 
-    It is 0 if 70 % of the predictions with 70 % confidence are right, and so on, and at most 1; see
-    Guo et al. 2017, On Calibration of Modern Neural Networks, section 2.
+    It is the mean distance of confidence and accuracy over the bins, weighted by their clips: 0 if
+    70 % of the predictions with a confidence of 0.7 are right, and so on (Guo et al. 2017, On
+    Calibration of Modern Neural Networks, section 2).
 
     Parameters
     ----------
@@ -353,7 +357,7 @@ def calibration_error(confidence, right, n_bins=N_BINS):
 
 
 def confidence_measures(confidence, right):
-    """Compute how far confidence can be believed: dict of str to float.
+    """Compute how well confidence agrees with accuracy: dict of str to float.
 
     The keys are ece (see `calibration_error`), confidence_right and confidence_wrong, the mean
     confidence of right and of wrong predictions, over, the share of predictions whose confidence is
@@ -387,28 +391,28 @@ TIMES = "false_alarm", "missed", "confusion", "overlap", "duration"
 def timeline_scores(truth, table, neutral="neutral", duration=None):
     """Score emotions over time: dict.
 
-    The emotion of a segment of the truth is the one that the table has in most of it; a segment
-    without any is wrong. Segment UAR is the mean recall of the true emotions, by numbers of
-    segments.
+    The predicted emotion of a true segment is the one that covers most of it in the table; a
+    segment without any counts as wrong. Segment UAR is the mean, over the true emotions, of the
+    share of segments that are right.
 
-    The emotion diarization error rate (Wang, Ravanelli and Yacoubi 2023, Speech Emotion
+    The emotion diarization error rate (EDER; Wang, Ravanelli and Yacoubi 2023, Speech Emotion
     Diarization: Which Emotion Appears When?) is the time of errors over that of the utterances.
     Errors are a false alarm (an emotion where there is none), a missed emotion (none where there is
-    one), confusion (only others than the true one), and overlap (others beside the true one).
-    Neutral speech has no emotion, nor have pauses. 0 is perfect; false alarms may exceed 1.
+    one), confusion (only wrong ones), and overlap (wrong ones beside the true one). Neutral speech
+    and pauses have no emotion. 0 is perfect; false alarms can raise it over 1.
 
-    Where both tables have speakers, each speaker's emotions are compared with that speaker's, and
-    the times are added up.
+    If both tables have speakers, emotions are compared within each speaker, and the times added up.
 
     Parameters
     ----------
     truth, table : DataFrame
-        start, end (seconds), emotion, perhaps speaker. Rows of `table` without an emotion are none.
+        Columns start, end (seconds), emotion and, optionally, speaker. Rows of `table` without an
+        emotion are ignored.
     neutral : str or None
         The label of speech without emotion; None: all labels are emotions.
     duration : float, optional
-        Seconds of the utterances. Default: of what the truth has segments of. Give that of the
-        recording if the truth has only the segments with emotions.
+        Seconds of the utterances. Default: what the segments of the truth cover. Pass the duration
+        of the recording if the truth has only the segments with emotions.
 
     Returns
     -------
@@ -465,7 +469,7 @@ def _longest(truth, table, labels):
 
 
 def _times(truth, table, labels, neutral):
-    """The seconds of each kind of error, and of the utterances; see `TIMES`: list."""
+    """Seconds of each kind of error, and of the utterances, in the order of `TIMES`: list."""
     cuts = np.unique(np.concatenate([t[c] for t in (truth, table) for c in ("start", "end")]))
     seconds = np.diff(cuts)
     true, found = (_between(cuts, t, labels) for t in (truth, table))
@@ -479,7 +483,7 @@ def _times(truth, table, labels, neutral):
 
 
 def _between(cuts, rows, labels):
-    """Which labels rows have between two moments each: bool ndarray (n_moments - 1, n_labels)."""
+    """Which labels rows have in each interval between cuts: bool ndarray (n_cuts - 1, n_labels)."""
     changes = np.zeros((len(cuts), len(labels)), int)
     codes = [labels.index(label) for label in rows["emotion"]]
     for column, sign in (("start", 1), ("end", -1)):
@@ -488,7 +492,7 @@ def _between(cuts, rows, labels):
 
 
 def timeline_scores_in_words(scores):
-    """One line for people: str.
+    """Describe the scores in one line: str.
 
     Parameters
     ----------
@@ -508,7 +512,7 @@ def in_words(value, low=None, high=None):
     Parameters
     ----------
     value, low, high : float
-        A value of NaN is "-". Bounds are NaN for one speaker, and may be left out.
+        A value of NaN is written "-". Bounds may be NaN (one speaker) or left out.
 
     Examples
     --------
@@ -523,7 +527,7 @@ def in_words(value, low=None, high=None):
 
 
 def scores_in_words(scores):
-    """Write the scores of a dict that `TITLES` names with their 95 % intervals: str, one line.
+    """Write the scores listed in `TITLES` with their 95 % intervals: str, one line.
 
     Parameters
     ----------
@@ -552,7 +556,7 @@ def labeled_confusion(matrix, emotions):
 
 
 class Scored:
-    """The scores of a recognizer on its own training and test part.
+    """Mixin: the scores of a recognizer on its own training and test part.
 
     Subclasses have `classification`, `emotions`, `targets`, `random_state`, and the methods
     `_predicted(partition)` (true and predicted labels, speakers) and `protocol()`.
@@ -563,7 +567,7 @@ class Scored:
         return self._score("test")
 
     def train_score(self):
-        """Compute the same as `test_score` on the training part."""
+        """Compute the same as `test_score` on the training part: float."""
         return self._score("train")
 
     def _score(self, partition):
@@ -577,12 +581,12 @@ class Scored:
         Parameters
         ----------
         beta : float
-            How much more recall counts than precision.
+            Weight of recall relative to precision.
         """
         return self._fbeta("test", beta)
 
     def train_fbeta_score(self, beta):
-        """Compute the same as `test_fbeta_score` on the training part.
+        """Compute the same as `test_fbeta_score` on the training part: float.
 
         Parameters
         ----------
@@ -599,10 +603,10 @@ class Scored:
 
     def _check_classifier(self, what):
         if not self.classification:
-            raise ValueError(f"{what} is for classification; a regressor has test_score().")
+            raise ValueError(f"{what} needs a classifier; for a regressor call test_score().")
 
     def scores(self):
-        """Compute accuracy and UAR on the test part, of numbers CCC, MAE and RMSE; see `score`."""
+        """Compute accuracy and UAR (regression: CCC, MAE, RMSE) on the test part; see `score`."""
         return self._test_scores()
 
     def _test_scores(self):
@@ -614,13 +618,20 @@ class Scored:
         return found
 
     def confusion_matrix(self, percentage=True, labeled=True):
-        """Count what the test clips of each emotion were predicted as, in the order of `emotions`.
+        """Compute the confusion matrix of the test part, in the order of `emotions`.
 
         Parameters
         ----------
-        percentage, labeled : bool, default True
-            Percent of the true emotion's clips, else clips; DataFrame with rows true_<emotion> and
-            columns predicted_<emotion>, else ndarray.
+        percentage : bool, default True
+            Percent of the true emotion's clips; False: numbers of clips.
+        labeled : bool, default True
+            Return a DataFrame with rows true_<emotion> and columns predicted_<emotion>; False: an
+            ndarray (n_emotions, n_emotions).
+
+        Raises
+        ------
+        ValueError
+            For a regressor.
         """
         self._check_classifier("A confusion matrix")
         y, predicted, _ = self._predicted("test")

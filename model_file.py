@@ -1,11 +1,11 @@
-"""Trained recognizers as single files that are safe to open, also files of strangers.
+"""Trained recognizers as single files that are safe to open, even if they are untrusted.
 
-A `.ser` file is a zip of these, and ends with the SHA-256 of all bytes before. Nothing in it is run
-or unpickled, and its unpacked size is limited before anything is unpacked.
+A `.ser` file is a zip with these members, and ends with the SHA-256 of all bytes before. Nothing in
+it is run or unpickled, and its unpacked size is checked before it is unpacked.
 
-    header.json         labels, settings, versions, protocol, score: all but arrays
-    arrays/0.npy        arrays, to which the header refers
-    models/0.skops      scikit-learn models that aren't plain, as skops writes them
+    header.json         labels, settings, versions, protocol, score: everything but arrays
+    arrays/0.npy        arrays that the header refers to
+    models/0.skops      scikit-learn models with other content, as skops writes them
     networks/0.keras    networks, as Keras writes them
     card.md             what the model is and what it isn't
     manifest.json       the SHA-256 of each of these
@@ -44,10 +44,10 @@ RECOGNIZERS = {  # classes that can be saved, and their modules
 }
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "librosa", "numba", "soundfile", "soxr")
 LIMIT = 2**30  # bytes of a file, packed and unpacked
-SMALL, RATIO = 2**24, 100  # a file may unpack to SMALL bytes, or to RATIO times its own
+SMALL, RATIO = 2**24, 100  # a file may unpack to SMALL bytes, or to RATIO times its size
 MAX_MEMBERS = 2**16  # skops makes about six for each tree of a forest
 LONGEST = 10_000  # characters of a text
-REFUSED = 0.05  # probabilities that are off by more are another model's
+REFUSED = 0.05  # a larger difference of probabilities means that the model is another one
 
 MEMBERS = re.compile(
     r"(header|manifest)\.json|card\.md|arrays/[0-9]+\.npy|"
@@ -84,7 +84,7 @@ trained on. Don't decide about people by it.
 
 
 class ModelFileWarning(UserWarning):
-    """A loaded recognizer computes something else than the one that was saved."""
+    """A loaded recognizer gives other results than it did when it was saved."""
 
 
 # writing and reading
@@ -96,10 +96,10 @@ def pack(content, card):
     Parameters
     ----------
     content : dict
-        Its values are None, bool, numbers, str, bytes (a .keras file), arrays, lists, dicts,
-        plain objects (`estimators.is_plain`) and scikit-learn models.
+        Values are None, bool, numbers, str, bytes (a .keras file), arrays, lists, dicts, plain
+        objects (`estimators.is_plain`) and scikit-learn models.
     card : str
-        In Markdown.
+        The model card in Markdown.
     """
     members = {}
     header = {"format": FORMAT, "content": _encode(content, members)}
@@ -116,7 +116,7 @@ def _sealed(members):
 
 
 def read(path, trusted=()):
-    """Read the content of a file, as it was given to `pack`: dict.
+    """Read the content of a file, the argument of `pack`: dict.
 
     Parameters
     ----------
@@ -129,7 +129,8 @@ def read(path, trusted=()):
     FileNotFoundError
         If there is no such file.
     ModelFileError
-        If it is damaged, of another kind, too large, or needs what this scikit-learn doesn't have.
+        If it is damaged, of another kind, too large, or needs something that this scikit-learn
+        lacks.
     """
     path = Path(path)
     if not path.exists():
@@ -138,12 +139,12 @@ def read(path, trusted=()):
         try:
             data = read_file(path, LIMIT)
         except SourceError as error:
-            raise ModelFileError(f"{error.strerror}; a file of rec.save(path) is needed") from error
+            raise ModelFileError(f"{error.strerror}; only files of rec.save() load") from error
         return unpack(data, trusted)
 
 
 def unpack(data, trusted=()):
-    """Read the content of the bytes of a file; see `read`: dict.
+    """Read the content of a file from its bytes, see `read`: dict.
 
     Parameters
     ----------
@@ -160,21 +161,21 @@ def unpack(data, trusted=()):
     manifest = _json(members.pop("manifest.json"))
     for name in sorted(manifest.keys() | members.keys()):
         if name not in members or manifest.get(name) != _digest(members[name]):
-            raise ModelFileError(f"its member {name} is missing, or not as it was written")
+            raise ModelFileError(f"its member {name} is missing or was changed")
     if data[-SEAL:] != _digest(data[:-SEAL]).encode():
-        raise ModelFileError("damaged outside its members; copy it anew from where it was made")
+        raise ModelFileError("damaged outside its members; copy it again from where it was made")
     header = _json(members["header.json"])
     if header["format"] != FORMAT:
         raise ModelFileError(
             f"its format is {header['format']}, this version of the project reads {FORMAT}; update "
-            "the project, or save the recognizer anew"
+            "the project, or save the recognizer with this version"
         )
     return _decode(header["content"], members, trusted)
 
 
 @contextmanager
 def naming(path):
-    """Turn any error in a block, except a missing library, into a `ModelFileError` with the path.
+    """Context manager: turn any error, except a missing library, into a `ModelFileError`.
 
     Parameters
     ----------
@@ -183,7 +184,7 @@ def naming(path):
     Raises
     ------
     ModelFileError
-        For any error in the block.
+        For any error in the block; the message names the path.
     """
     try:
         yield
@@ -191,10 +192,10 @@ def naming(path):
         raise ModelFileError(f"{path}: {error}") from error
     except ModuleNotFoundError:  # TensorFlow or skops
         raise
-    except Exception as error:  # a forged file may cause any
+    except Exception as error:  # a forged file may cause any error
         raise ModelFileError(
-            f"{path}: damaged, or no file of a recognizer ({type(error).__name__}: {error}); copy "
-            "it anew from where it was made, or save the recognizer anew"
+            f"{path}: damaged, or not a recognizer's file ({type(error).__name__}: {error}); copy "
+            "it again from where it was made, or save the recognizer again"
         ) from error
 
 
@@ -204,7 +205,7 @@ def _digest(data):
 
 def _json(data, **options):
     if len(data) > SMALL:  # parsed, it takes up to 25 times its bytes
-        raise ModelFileError(f"it has {len(data):,} bytes of JSON, {SMALL:,} are the most; refused")
+        raise ModelFileError(f"it has {len(data):,} bytes of JSON, the limit is {SMALL:,}; refused")
     return json.loads(data, **options)
 
 
@@ -235,14 +236,15 @@ def unzip(data, names, limit):
     ----------
     data : bytes
     names : Pattern
-        For the names of members.
+        Matches the allowed names of members.
     limit : int
         Bytes of all members together.
 
     Raises
     ------
     ModelFileError
-        For another name, the same name twice, a damaged member, or more bytes than `limit`.
+        For a name that isn't allowed, the same name twice, a damaged member, or more bytes than
+        `limit`.
     """
     if data.count(b"PK\x01\x02") > MAX_MEMBERS:
         raise ModelFileError(f"more than {MAX_MEMBERS:,} members; refused")
@@ -257,7 +259,7 @@ def unzip(data, names, limit):
         size = sum(entry.file_size for entry in entries)
         if size > limit:
             raise ModelFileError(
-                f"it would unpack to {size:,} bytes, {limit:,} are the most for its size; refused"
+                f"it would unpack to {size:,} bytes, the limit for its size is {limit:,}; refused"
             )
         members = {}
         for entry in entries:
@@ -275,7 +277,7 @@ def unzip(data, names, limit):
 
 
 def _encode(value, members):
-    """A value in JSON's types; any other becomes a member, and the value refers to it."""
+    """A value in JSON's types; other values become members of the zip that it refers to."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -301,7 +303,7 @@ def _encode(value, members):
 
 
 def _decode(value, members, trusted):
-    """The inverse of `_encode`; members are popped, as reading one often could fill the memory."""
+    """The inverse of `_encode`. Each member is read once only, or it could fill the memory."""
 
     def decoded(value):
         if isinstance(value, list):
@@ -342,12 +344,12 @@ def _from_array(array):
 
 
 def _to_array(data):
-    """Read a .npy file if it is as long as its header says."""
+    """Read a .npy file if its length agrees with its header."""
     file = io.BytesIO(data)
     major, _ = np.lib.format.read_magic(file)
     shape, by_columns, dtype = getattr(np.lib.format, f"read_array_header_{major}_0")(file)
     if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
-        raise ModelFileError(f"an array of shape {shape} isn't as long as that; refused")
+        raise ModelFileError(f"an array of shape {shape} has another length; refused")
     order = "F" if by_columns else "C"
     return np.ndarray(shape, dtype, data, file.tell(), order=order).copy(order)
 
@@ -356,7 +358,7 @@ def _to_array(data):
 
 
 def _from_model(model):
-    """A model as skops stores it, its JSON without blanks."""
+    """A model as skops stores it, its JSON without whitespace."""
     import skops.io
 
     check_clock()
@@ -370,7 +372,7 @@ def _from_model(model):
 
 
 def _to_model(data, trusted):
-    """A scikit-learn model, if it is one of those that files may have."""
+    """A scikit-learn model, if it is one that files may have."""
     members = unzip(data, SKOPS_MEMBERS, len(data))
     arrays = {name: _to_array(data) for name, data in members.items() if name.endswith(".npy")}
     return estimators.build(_json(members["schema.json"]), arrays, trusted)
@@ -391,7 +393,7 @@ def versions(libraries=LIBRARIES):
 
 
 def model_card(record):
-    """Describe in Markdown what a recognizer is and what it isn't: str.
+    """Write the model card of a recognizer, with its training data, scores and limits: str.
 
     Parameters
     ----------
@@ -426,7 +428,7 @@ def model_card(record):
 
 
 def _in_markdown(text):
-    """A line that shows a text as it is: no HTML, links, code or commands to terminals."""
+    """Escape a text for one line of Markdown: no HTML, links, code or control characters."""
     text = re.sub(r"[\\`\[\]!]", r"\\\g<0>", html.escape(printable(text), quote=False))
     return text.replace("://", "&#58;//").replace("www.", "www&#46;").replace("@", "&#64;")
 
@@ -434,25 +436,30 @@ def _in_markdown(text):
 class Savable:
     """Base of the classes in `RECOGNIZERS`, which can be saved in a file.
 
-    Subclasses have the methods `_record()` (see `model_card`), `_content()` (everything that a
-    prediction needs, see `pack`) and the class method `_restored(content, record, encoder)`.
+    Subclasses have the methods `_record()` (see `model_card`), `_content()` (everything that
+    predictions need, see `pack`) and the class method `_restored(content, record, encoder)`.
     """
 
     def save(self, path, *, measured=None, trusted=()):
-        """Save all that a prediction needs in one file, which `load_recognizer` reads: self.
+        """Save everything that predictions need in one file for `load_recognizer`: self.
 
-        The file is read back before it is written, whole or not at all: a `ModelFileError` names
-        what it may not have. It has no recordings, but the features of some.
+        The content is checked by reading it before it is written, and an incomplete file is never
+        left. It has no recordings, but the features of some.
 
         Parameters
         ----------
         path : path
             Usually *.ser; an existing file is replaced.
         measured : evaluation.Evaluation, or dict of str to Evaluation, optional
-            Its protocol and scores, the first's of several, are saved in place of those of the test
-            part. With names they are the first table of the card.
+            Its protocol and scores (of several, those of the first) are saved in place of those of
+            the test part. If they have names, they are the first table of the card.
         trusted : sequence of types
-            Classes of the model that are not in `allowed.FITTED`; see `load`.
+            Classes of the model that aren't in `allowed.FITTED`; see `load`.
+
+        Raises
+        ------
+        ModelFileError
+            If the recognizer has a part that files may not have; the message names it.
         """
         record = self._record()
         if measured is not None:
@@ -469,21 +476,21 @@ class Savable:
 
     @classmethod
     def load(cls, path, *, encoder=None, trusted=()):
-        """Load a recognizer of this class from a file; see `load_recognizer`.
+        """Load a recognizer of this class from a file, see `load_recognizer`: Recognizer.
 
         Parameters
         ----------
         path : path
         encoder : str, optional
-            Where its encoder is on this machine, as for `encoder.load_encoder`. Default: as it was.
+            Its encoder on this machine, as for `encoder.load_encoder`. Default: the saved name.
         trusted : sequence of types, optional
-            Classes, and functions, that its model may have beside those of `allowed.FITTED`: run
-            as they are. Give only those that you know, for files whose origin you know.
+            Classes and functions that its model may have beside those of `allowed.FITTED`; they are
+            run without checks. Give only those that you know, for files whose origin you know.
 
         Raises
         ------
-        ModelFileError
-            Also for a recognizer of another class.
+        FileNotFoundError, ModelFileError
+            As `read` does; also for a recognizer of another class.
         """
         content = read(path, trusted)
         with naming(path):
@@ -491,28 +498,28 @@ class Savable:
             if not trusted:
                 estimators.try_out(_to_try(content["recognizer"]))
             rec = restored(**content, encoder=encoder)
-            rec.card()  # a record of another shape is found now
+            rec.card()  # fails for a record of another form
             if encoder is not None and not any(map(is_encoder, rec.predictor_.names)):
                 raise ModelFileError(f"it has no encoder: leave out encoder={str(encoder)!r}")
         if not isinstance(rec, cls):
             raise ModelFileError(
-                f"{path} holds another class of recognizer, {type(rec).__name__} and not "
-                f"{cls.__name__}; load_recognizer(path) takes any."
+                f"{path} holds a recognizer of the class {type(rec).__name__}, not "
+                f"{cls.__name__}; load_recognizer(path) loads any."
             )
         return rec
 
     def card(self):
-        """What this recognizer is and isn't, in Markdown; `save` puts it into the file."""
+        """The model card in Markdown, which `save` puts into the file: str."""
         return model_card(self._record())
 
     @property
     def protocol_(self):
-        """What `score_` was measured on, in one line."""
+        """The protocol of `score_`, in one line: str."""
         return self._record()["protocol"]
 
     @property
     def score_(self):
-        """The scores of the test part, or of what `save` was given; None without any."""
+        """Scores of the test part, or of the evaluation given to `save`: dict, or None."""
         return self._record()["score"]
 
 
@@ -520,7 +527,7 @@ load = Savable.load  # any of `RECOGNIZERS`
 
 
 def restored(recognizer, record, encoder=None):
-    """Make a recognizer from the content of a file.
+    """Make a recognizer from the content of a file: Recognizer.
 
     Parameters
     ----------
@@ -534,7 +541,7 @@ def restored(recognizer, record, encoder=None):
 
 
 def _check_content(recognizer, record):
-    """Refuse parts that are none, and texts that could do more than be read."""
+    """Refuse parts of other types, and texts that aren't printable."""
     check_words({name: value for name, value in record.items() if name != "measured"})
     check_words((record.get("measured") or "").split("\n"))
     members = recognizer.get("members", [])
@@ -547,7 +554,7 @@ def _check_content(recognizer, record):
 
 
 def _check_encoder(features):
-    """Refuse an encoder that isn't a file of this machine: reading a device may never end."""
+    """Refuse an encoder that isn't a regular local file: reading a device may never end."""
     for name in filter(is_encoder, features):
         path = re.sub(r"@[\d,]*$", "", name.partition(":")[2])
         other = path and Path(path).exists() and not Path(path).is_file()
@@ -569,7 +576,7 @@ def check_words(value):
     Parameters
     ----------
     value : str, dict, list, or anything else
-        With texts in it at any depth.
+        Texts are found at any depth.
 
     Raises
     ------

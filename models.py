@@ -1,4 +1,4 @@
-"""Models of this project's own: discriminants of emotions, and regressions of numbers."""
+"""Estimators of this project: discriminant analysis of emotions, and ridge regression."""
 
 import numpy as np
 import scipy.linalg
@@ -13,13 +13,13 @@ from sampling import pieces
 from utils import two_sided
 
 RIDGE = 1000  # penalty of the recommended regressor, for some thousand standardised features
-FEWEST_SAMPLED = 600  # clips that principal components are found by, or two for each component
-LIMIT = 4.0  # standard deviations at which values are cut off
-FARTHEST = 10.0  # the same, for the distance of a clip: single outlying columns count little
-NEAREST = 0.1  # least distance that counts
-FEWEST_OF_CORPUS = 100  # clips of a corpus that has a model of its own
-EXPECTED = 20  # directions in which the training clips vary most; at most a tenth of their number
-STEP = 2.0**-12  # of the coordinates of these: rounded ones take a third of the room in a file
+FEWEST_SAMPLED = 600  # clips used to find principal components; or two per component
+LIMIT = 4.0  # standard deviations at which values are clipped
+FARTHEST = 10.0  # the same for distances, so that single outlying columns count little
+NEAREST = 0.1  # smallest distance
+FEWEST_OF_CORPUS = 100  # clips of a corpus that gets its own model
+EXPECTED = 20  # main directions of variation that novelty ignores; at most a tenth of the clips
+STEP = 2.0**-12  # rounding of their coordinates, which makes files a third as large
 
 
 @model_file.plain
@@ -27,17 +27,17 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
     """Linear discriminant analysis for many features and few clips.
 
     Standardised features are clipped, against outliers, and reduced to their principal components.
-    There the classes share a covariance that is shrunk to a multiple of the identity (Friedman
-    1989, "Regularized discriminant analysis"), and are equally likely.
+    The classes share a covariance there, which is shrunk to a multiple of the identity (Friedman
+    1989, "Regularized discriminant analysis"), and have equal prior probabilities.
 
     Parameters
     ----------
     n_components : int
         Principal components, fewer if there are fewer clips or features.
     shrinkage : float
-        0 takes the covariance as it is, 1 only its average variance.
+        0 is the sample covariance, 1 its mean variance times the identity.
     clip : float
-        Standard deviations at which features are cut off.
+        Standard deviations at which features are clipped.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
     intercept_ : ndarray (n_classes,)
     centre_ : ndarray (n_features,)
     axes_ : ndarray (n_features, n_axes) float32
-        Orthonormal but for the rounding; see `EXPECTED`.
+        Orthonormal up to rounding; see `EXPECTED`.
 
     Examples
     --------
@@ -81,7 +81,7 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         self.classes_, index = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"EmotionLDA needs two classes; there is only one, {str(y[0])!r}")
+            raise ValueError(f"EmotionLDA needs two classes; there is only one, {str(y[0])!r}.")
         sums = [self._clipped(part).sum(axis=0, dtype=np.float64) for part in pieces(X)]
         centre = (np.sum(sums, axis=0) / len(X)).astype(X.dtype)
         axes = _principal_axes(self._clipped(self._sample(X)) - centre, self.n_components)
@@ -107,7 +107,7 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
         return np.clip(X, -self.clip, self.clip)
 
     def _sample(self, X):
-        """The clips that decide on the axes: of many a sample, for time grows with its square."""
+        """The clips that determine the axes: a sample of many, as time grows with its square."""
         n_sampled = max(FEWEST_SAMPLED, 2 * self.n_components)
         if len(X) <= n_sampled:
             return X
@@ -125,7 +125,7 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
         return one_sided(self.likelihoods(X))
 
     def likelihoods(self, X):
-        """Log likelihoods of the classes over that of the average clip: (n_clips, n_classes).
+        """Log likelihoods of the classes, relative to the average clip: (n_clips, n_classes).
 
         Parameters
         ----------
@@ -134,10 +134,11 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
         return self._clipped(X) @ self.coef_ + self.intercept_
 
     def distances(self, X):
-        """Mean square of what is unlike the training clips: ndarray (n_clips,).
+        """Distances from the training clips: ndarray (n_clips,).
 
-        Where training clips vary most others do, too, in every room and language. So what `axes_`
-        explain doesn't count (a principal component analysis's reconstruction error).
+        The mean square of what `axes_` don't explain (the reconstruction error of a principal
+        component analysis): directions in which training clips vary most also vary between rooms
+        and languages, and say nothing about novelty.
 
         Parameters
         ----------
@@ -150,7 +151,7 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
         return (np.square(Z).sum(axis=1) - expected).astype(np.float64) / Z.shape[1]
 
     def predict(self, X):
-        """The likeliest class of each clip: ndarray (n_clips,).
+        """The most probable class of each clip: ndarray (n_clips,).
 
         Parameters
         ----------
@@ -162,28 +163,28 @@ class EmotionLDA(ClassifierMixin, BaseEstimator):
 
 @model_file.plain
 class BlockLDA(ClassifierMixin, BaseEstimator):
-    """Discriminants of blocks of columns, of all clips and of each corpus; they are averaged.
+    """Average of discriminant analyses of blocks of columns, of all clips and of each corpus.
 
-    Joined in one discriminant, the many columns of one block drown the others. Apart, each block
-    gives log likelihoods of the classes, and its weight is how much they count. A block in which a
-    clip is farther from the training clips than these are from each other counts the less: noise
-    that confuses one block leaves the decision to the others.
+    In a single discriminant analysis a block with many columns would dominate the others. So each
+    block gives log likelihoods of the classes, and has a weight. It counts less for a clip that is
+    farther from the training clips than these are from each other: noise that affects one block
+    leaves the decision to the others.
 
-    What corpora have in common is what holds elsewhere, too. So where there are several, each has
-    blocks of its own, standardised by its own clips, beside those of all clips. A corpus that is
-    nearer to a clip counts more; one that lacks a class says nothing of it (see `evidence`).
+    What corpora have in common also holds elsewhere. If there are several corpora, each has blocks
+    of its own, standardised by its own clips, beside those of all clips. Corpora near a clip have
+    larger weights; a corpus without a class doesn't influence its score (see `evidence`).
 
     Parameters
     ----------
     blocks : tuple of int
         Numbers of columns, from left to right.
     weights : tuple of float, optional
-        One for each block; they add up to 1. Default: all the same. `training.Training` fits them
-        on speakers that were left out.
+        One for each block; they add up to 1. Default: equal. `training.Training` fits them on
+        left-out speakers.
     n_components, shrinkage, clip
         See `EmotionLDA`.
     pooled : float
-        What the evidence of all clips counts beside the average of that of the corpora.
+        Weight of the evidence by all clips, relative to the average of that by corpora.
 
     Attributes
     ----------
@@ -191,7 +192,7 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
     models_ : list of EmotionLDA
     weights_ : ndarray (n_blocks,)
     corpora_ : list of [mean, scale, BlockLDA]
-        Of single corpora: ndarrays (n_features,) and a model; empty if there is but one.
+        For each corpus, ndarrays (n_features,) and a model; empty if there is only one corpus.
 
     Examples
     --------
@@ -223,33 +224,33 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
         y : ndarray (n_clips,)
             Labels.
         corpora : ndarray (n_clips,), optional
-            What recordings belong together. Default: all.
+            Corpus of each clip. Default: one for all.
 
         Raises
         ------
         ValueError
-            If there is only one class, X has other columns than the blocks, or the weights aren't
-            one for each block, from 0, with one above.
+            If there is only one class, X has other columns than the blocks, or `weights` isn't one
+            number for each block, none negative and not all 0.
         """
         X, y = validate_data(self, X, y, dtype=[np.float32, np.float64], ensure_min_samples=2)
         check_blocks(self.blocks, X)
         weights = np.ones(len(self.blocks)) if self.weights is None else np.array(self.weights)
         if weights.shape != (len(self.blocks),) or weights.min() < 0 or not weights.any():
             raise ValueError(
-                f"weights are one number for each of the {len(self.blocks)} blocks, from 0, and "
-                f"not all 0; got {self.weights!r}."
+                f"weights must be one number for each of the {len(self.blocks)} blocks, none "
+                f"negative and not all 0; got {self.weights!r}."
             )
         lda = EmotionLDA(self.n_components, self.shrinkage, self.clip)
         self.models_ = [clone(lda).fit(block, y) for block in self._split(X)]
         self.classes_ = self.models_[0].classes_
         self.weights_ = weights / weights.sum()
         self.corpora_ = [] if corpora is None else self._by_corpus(X, y, np.asarray(corpora))
-        for model in self.models_ if self.corpora_ else ():  # theirs say how far a clip is
+        for model in self.models_ if self.corpora_ else ():  # those of corpora give distances
             model.axes_ = model.axes_[:, :0]
         return self
 
     def _by_corpus(self, X, y, corpora):
-        """Mean, scale and model of each corpus that is large enough, if there are two such."""
+        """Mean, scale and model of each corpus that is large enough, if there are at least two."""
         each = [corpora == name for name in np.unique(corpora)]
         each = [own for own in each if own.sum() >= FEWEST_OF_CORPUS and len(np.unique(y[own])) > 1]
         if len(each) < 2:
@@ -272,7 +273,7 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
         return np.split(X, np.cumsum(self.blocks)[:-1], axis=1)
 
     def _likelihoods(self, X):
-        """Log likelihoods by block (n_blocks, n_clips, n_classes), over the distances; these."""
+        """Log likelihoods over distances (n_blocks, n_clips, n_classes), and the distances."""
         scores, far = [], []
         for model, block in zip(self.models_, self._split(X), strict=True):
             far.append(_mean_square(block))
@@ -282,7 +283,7 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
     def log_probabilities(self, X):
         """Log probabilities of the classes by each block: ndarray (n_blocks, n_clips, n_classes).
 
-        The scores are divided by the mean square of the block's columns, where it is above 1.
+        The scores are divided by the mean square of the block's columns, if that is above 1.
 
         Parameters
         ----------
@@ -293,10 +294,10 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
         return log_softmax(self._likelihoods(X)[0], axis=2)
 
     def decision_function(self, X):
-        """How much speaks for the classes: ndarray (n_clips, n_classes), for 2 classes (n_clips,).
+        """Scores of the classes: ndarray (n_clips, n_classes), for two classes (n_clips,).
 
-        The weighted average of the blocks' log probabilities; with models of corpora the `evidence`
-        of all clips, and the average of that of the corpora.
+        The weighted average of the blocks' log probabilities; with models of corpora, the sum of
+        the `evidence` by all clips, weighted, and the average evidence by corpora.
 
         Parameters
         ----------
@@ -318,9 +319,9 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
         return one_sided(total / (counts + 1) + self.pooled * pooled)
 
     def distances(self, X):
-        """How far clips are from the nearest corpus: ndarray (n_clips,).
+        """Distances from the nearest corpus: ndarray (n_clips,).
 
-        The geometric mean of the blocks' `EmotionLDA.distances`, with the weights of the blocks.
+        The geometric mean of the blocks' `EmotionLDA.distances`, weighted like the blocks.
 
         Parameters
         ----------
@@ -341,22 +342,22 @@ class BlockLDA(ClassifierMixin, BaseEstimator):
 
 @model_file.plain
 class BlockRidge(RegressorMixin, BaseEstimator):
-    """Ridge regressions of blocks of columns, averaged: the counterpart of `BlockLDA` for numbers.
+    """Average of ridge regressions of blocks of columns: the counterpart of `BlockLDA` for numbers.
 
-    Standardised features are clipped, against outliers. Averages of estimates vary less than what
-    they estimate, so the average is stretched away from the mean target. It stays in the range of
-    the training targets.
+    Standardised features are clipped, against outliers. Averages of estimates vary less than the
+    targets, so the average is stretched away from the mean target, within the range of the training
+    targets.
 
     Parameters
     ----------
     blocks : tuple of int
         Numbers of columns, from left to right.
     penalty : float
-        Of the squared weights of a block, times its number of columns.
+        Penalty of the squared coefficients of a block, per column of the block.
     stretch : float
-        What the distance of the average from the mean target is multiplied by.
+        Factor for the distance of the average from the mean target.
     clip : float
-        Standard deviations at which features are cut off.
+        Standard deviations at which features are clipped.
 
     Attributes
     ----------
@@ -424,7 +425,7 @@ class BlockRidge(RegressorMixin, BaseEstimator):
 
 
 def check_blocks(blocks, X):
-    """Make sure that blocks are the columns of X.
+    """Check that blocks add up to the columns of X.
 
     Parameters
     ----------
@@ -434,23 +435,23 @@ def check_blocks(blocks, X):
     Raises
     ------
     ValueError
-        If they don't add up to them.
+        If they don't.
     """
     if sum(blocks) != X.shape[1]:
         raise ValueError(f"The blocks {blocks} don't add up to {X.shape[1]} columns.")
 
 
 def evidence(likelihoods):
-    """What log likelihoods of classes are worth beside those of other models: array like them.
+    """Turn log likelihoods into scores that can be averaged over models: array like them.
 
-    The probability among the classes, which depends on what these are, and half a bounded
-    likelihood, which doesn't: a model that knows other classes, too, can be compared. Both are
-    bounded, for a model is most sure where it knows least.
+    A score is the probability among the classes of the model plus half a bounded likelihood. The
+    latter doesn't depend on the other classes, so that models with different classes can be
+    compared. Both are bounded, as models are most confident where they have least data.
 
     Parameters
     ----------
     likelihoods : ndarray (n_clips, n_classes)
-        Logarithms, relative to the average clip.
+        Natural logarithms, relative to the average clip.
 
     Examples
     --------
@@ -461,7 +462,7 @@ def evidence(likelihoods):
 
 
 def _mean_square(X):
-    """Of the columns of each clip, cut off at `FARTHEST`: ndarray (n_clips,)."""
+    """Mean square of the columns of each clip, clipped at `FARTHEST`: ndarray (n_clips,)."""
     return np.square(np.clip(X, -FARTHEST, FARTHEST)).mean(axis=1)
 
 
@@ -487,7 +488,7 @@ def _principal_axes(X, n_components):
 
 
 def components(n_kinds):
-    """Components of an `EmotionLDA`: int. With more copies clips vary in more directions.
+    """Components of an `EmotionLDA`: int. More kinds of copies vary in more directions.
 
     Parameters
     ----------
@@ -503,7 +504,7 @@ def recommended_model(classification, n_kinds=0, blocks=None, targets=()):
     Parameters
     ----------
     classification : bool
-        Otherwise a regressor.
+        False: a regressor.
     n_kinds : int
         See `components`.
     blocks : tuple of int, optional

@@ -1,6 +1,6 @@
 """Keras networks over the frames of clips: architecture, batches, training, prediction.
 
-TensorFlow is loaded when a function here first needs it.
+TensorFlow is loaded when a function first needs it.
 """
 
 import io
@@ -25,21 +25,21 @@ from processes import parallel
 from progress import Progress
 
 CELLS = ("LSTM", "GRU", "SimpleRNN")
-PROJECTION = 128  # columns that the recurrent layers see
-ATTENTION = 64  # units that decide how much a step counts
-POOL = 8  # batches whose clips are sorted by length, so that similar ones share a batch
+PROJECTION = 128  # columns of the projection, the input of the recurrent layers
+ATTENTION = 64  # units of the layer that computes the weights of steps
+POOL = 8  # batches whose clips are sorted by length together, to reduce padding
 STEPS_DROPOUT = 0.2
-GAP, LOST = 0.2, 0.1  # at most this share of the steps, and this share of the columns, is erased
+GAP, LOST = 0.2, 0.1  # largest share of the steps, and share of the columns, that are masked
 SMOOTHING = 0.1  # of the labels
 KERAS_MEMBERS = re.compile(r"config\.json|metadata\.json|model\.weights\.h5")
 CLIP_NORM = 5.0  # of the gradient
 
 
 class Clips(NamedTuple):
-    """What networks are trained on; the copies of n clips follow as rows n to 2 n and so on."""
+    """Training data of networks; the first copies of n clips are clips n to 2 n, and so on."""
 
     steps: np.ndarray
-    """(n_all_steps, n_columns) float16: the clips one after the other."""
+    """(n_all_steps, n_columns) float16: all clips, concatenated."""
     starts: np.ndarray
     """(n_clips + 1,) of int: where each clip starts, and the end."""
     targets: np.ndarray
@@ -49,7 +49,7 @@ class Clips(NamedTuple):
 
 
 def varied(steps, rng):
-    """A clip with a gap in time and without some of its columns (SpecAugment, Park et al. 2019).
+    """Mask a span of time and some columns of a clip (SpecAugment, Park et al. 2019): like steps.
 
     Parameters
     ----------
@@ -69,24 +69,24 @@ def varied(steps, rng):
 
 @lru_cache
 def load_tensorflow():
-    """The module tensorflow, set to take no more of a GPU's memory than it needs.
+    """Import tensorflow, and let it allocate GPU memory only as needed: the module.
 
     Raises
     ------
     ModuleNotFoundError
         If it isn't installed.
     """
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its results depend on threads' order
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its results depend on thread order
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with quiet_stderr():  # it logs several lines, and each missing GPU
+    with quiet_stderr():  # it logs several lines, and missing GPUs
         try:
             import tensorflow as tf
         except ImportError as error:
             raise ModuleNotFoundError(
-                "DeepEmotionRecognizer needs TensorFlow, which isn't published for every Python "
-                "yet: pip install 'tensorflow>=2.16'"
+                "DeepEmotionRecognizer needs TensorFlow, which isn't available for every version "
+                "of Python: pip install 'tensorflow>=2.16'"
             ) from error
-        tf.get_logger().setLevel("ERROR")  # it warns of five networks, each traced once
+        tf.get_logger().setLevel("ERROR")  # it warns of retracing, as each network is traced
         for gpu in tf.config.list_physical_devices("GPU"):
             with suppress(RuntimeError):  # already in use
                 tf.config.experimental.set_memory_growth(gpu, True)
@@ -94,25 +94,25 @@ def load_tensorflow():
 
 
 def build_network(n_columns, n_outputs, *, cell="LSTM", rnn_units=(), dense_units=(), dropout=()):
-    """A Keras network from the steps of a clip to a score for each class, or to one number.
+    """Build a Keras network from the steps of a clip to a score for each class, or to numbers.
 
-    A projection, bidirectional recurrent layers, dense layers on mean, deviation and mean by
-    attention over time, of what the projection and what the recurrent layers give.
+    A projection; bidirectional recurrent layers; mean, standard deviation and attention-weighted
+    mean over time of the outputs of the projection and of the recurrent layers; dense layers.
 
     Parameters
     ----------
     n_columns, n_outputs : int
     cell : {"LSTM", "GRU", "SimpleRNN"}
     rnn_units, dense_units : sequence of int
-        Of each layer; a bidirectional one has twice as many.
+        Units of each layer; a bidirectional layer has twice as many.
     dropout : sequence of float
-        A rate for each layer: the recurrent ones first.
+        Rate of each layer, recurrent ones first.
 
     Returns
     -------
     keras.Model
-        Inputs: steps (n_clips, n_steps, n_columns); mask (n_clips, n_steps), 1 for
-        a step and 0 for padding. Output (n_clips, n_outputs): log odds or numbers.
+        Inputs: steps (n_clips, n_steps, n_columns); mask (n_clips, n_steps), 1 for steps and 0 for
+        padding. Output (n_clips, n_outputs): log-odds or numbers.
     """
     load_tensorflow()
     from keras import Input, Model, layers
@@ -131,7 +131,7 @@ def build_network(n_columns, n_outputs, *, cell="LSTM", rnn_units=(), dense_unit
 
 
 def _over_time(steps, mask):
-    """Mean, deviation, and mean by attention of the steps of clips: (n_clips, 3 * n_units).
+    """Mean, deviation and attention-weighted mean of steps over time: (n_clips, 3 * n_units).
 
     Attention as in Lin et al. 2017, "A structured self-attentive sentence embedding", with one
     head.
@@ -149,7 +149,7 @@ def _over_time(steps, mask):
 
 
 def mean_network(networks, *, classification=True):
-    """One network: the mean of several, of their log probabilities or numbers.
+    """Combine networks into one, the mean of their log probabilities or numbers.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ def mean_network(networks, *, classification=True):
     Returns
     -------
     keras.Model
-        With the inputs of each and output (n_clips, n_outputs).
+        The same inputs, output (n_clips, n_outputs).
     """
     from keras import Model, ops
 
@@ -174,7 +174,7 @@ def mean_network(networks, *, classification=True):
 
 
 def padded(clips):
-    """Clips in one array: steps (n_clips, n_steps, n_columns) and mask (n_clips, n_steps), float32.
+    """Pad clips: steps (n_clips, n_steps, n_columns) and mask (n_clips, n_steps), both float32.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def padded(clips):
 
 
 def as_function(network):
-    """A network as a function of steps and mask, traced once for all batch sizes.
+    """Trace a network once for all batch sizes: a function of steps and mask.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def as_function(network):
 
 
 def predict_batches(function, steps, batch_size=64):
-    """What a network says of clips: ndarray (n_clips, n_outputs).
+    """Compute the outputs of a network for clips: ndarray (n_clips, n_outputs).
 
     Parameters
     ----------
@@ -239,35 +239,35 @@ def train_networks(clips, folds, settings, *, n_jobs=-1, verbose=1, log_folder=N
     ----------
     clips : Clips
     folds : list of (train, held_out)
-        Rows. None or more held-out clips, which the network doesn't learn from.
+        Indices of clips. `held_out` may be empty; networks aren't trained on these.
     settings : dict
         architecture (keywords of `build_network`), classification, batch_size, epochs,
-        learning_rate, mixed_precision; n_versions: how often each clip is among `clips`, for epochs
-        as long as without copies; seed.
+        learning_rate, mixed_precision; n_versions: how often each clip is among `clips`, so that
+        epochs are as long as without copies; seed.
     n_jobs : int
-        Networks that are trained at a time; on a GPU one.
+        Networks trained at the same time; on a GPU, one.
     verbose : int
         0 draws no progress bar.
     log_folder : path, optional
-        Where TensorBoard finds the epochs. Default: they are not kept.
+        Folder of logs for TensorBoard. Default: none are kept.
 
     Returns
     -------
     weights : list of list of ndarray
         See keras.Model.get_weights, for each network.
     outputs : list of ndarray (n_held_out, n_outputs)
-        What the networks say of the held-out clips; None where there are none.
+        Outputs for the held-out clips; None if there are none.
     history : DataFrame
-        network, epoch, loss, uar (or mae), and of held-out clips val_loss, val_uar (or val_mae).
+        network, epoch, loss, uar (or mae), and for held-out clips val_loss, val_uar (or val_mae).
     """
-    check_clock()  # not at the end of the training, when the networks are put into files
+    check_clock()  # or the networks couldn't be saved after the training
     with temporary_folder() as temporary:
         names = [f"network-{i}" for i in range(len(folds))]
-        files = [Path(temporary, f"{name}.csv") for name in names]  # another run may log there, too
+        files = [Path(temporary, f"{name}.csv") for name in names]  # log_folder may be shared
         logs = [Path(log_folder or temporary, name) for name in names]
         n_batches = [_n_batches(train, settings) for train, _ in folds]
         with _progress(files, n_batches, settings["epochs"], verbose), warnings.catch_warnings():
-            # joblib takes TensorFlow's memory for a leak
+            # joblib mistakes TensorFlow's memory for a leak
             warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
             gpus = load_tensorflow().config.list_physical_devices("GPU")
             trained = parallel(1 if gpus else n_jobs)(
@@ -284,21 +284,21 @@ def _n_batches(train, settings):
 
 
 def _train_network(file, log, seed, settings, clips, train, held_out):
-    """Train one network, its epochs in a CSV file and a log: its weights and its outputs."""
+    """Train one network, logging its epochs; return its weights and its outputs."""
     tf = load_tensorflow()
     import keras
     from keras import callbacks, losses, metrics, optimizers
 
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-    with suppress(RuntimeError):  # in this process a network was trained before
+    with suppress(RuntimeError):  # this process has trained a network before
         tf.config.threading.set_inter_op_parallelism_threads(1)
         tf.config.threading.set_intra_op_parallelism_threads(1)
     with _precision(settings["mixed_precision"]):
         network = build_network(**settings["architecture"])
     loss, metric = "mae", metrics.MeanAbsoluteError(name="mae")
     if settings["classification"]:
-        # the weights count all classes the same, so the accuracy is a mean of recalls
+        # the clip weights balance the classes, so the accuracy is the mean recall
         metric = metrics.CategoricalAccuracy(name="uar")
         loss = losses.CategoricalCrossentropy(from_logits=True, label_smoothing=SMOOTHING)
     n_batches, n_epochs = _n_batches(train, settings), settings["epochs"]
@@ -326,14 +326,14 @@ def _train_network(file, log, seed, settings, clips, train, held_out):
 
 
 def _tick(file):
-    """Count a batch: a byte in a file, which `_progress` watches."""
+    """Count a batch by adding a byte to a file, which `_progress` watches."""
     with file.open("ab") as ticks:
         ticks.write(b".")
 
 
 @contextmanager
 def _precision(mixed):
-    """A block whose networks compute with 16 bits, where mixed, but for their last layers."""
+    """Context manager: networks compute with 16 bits, if mixed, except in their last layers."""
     from keras import config
 
     before = config.dtype_policy()
@@ -347,7 +347,7 @@ def _precision(mixed):
 def _batches(steps, targets, weights, batch_size, rows, seed=None):
     """A tf.data.Dataset of padded batches of clips of similar length: inputs, targets, weights.
 
-    With a seed it never ends, and each epoch has another order and other variations.
+    With a seed it never ends, and each epoch has another order and other masks.
     """
     tf = load_tensorflow()
     lengths, epochs, rows = np.array([len(own) for own in steps]), count(), np.asarray(rows)
@@ -368,7 +368,7 @@ def _batches(steps, targets, weights, batch_size, rows, seed=None):
     dataset = tf.data.Dataset.from_generator(batches, output_signature=(inputs, *labels))
     if seed is not None:
         return dataset.repeat().prefetch(2)
-    n_batches = math.ceil(len(rows) / batch_size)  # Keras can't count those of a generator
+    n_batches = math.ceil(len(rows) / batch_size)  # Keras can't count batches of a generator
     return dataset.apply(tf.data.experimental.assert_cardinality(n_batches)).prefetch(2)
 
 
@@ -378,9 +378,9 @@ def _chunks(array, size):
 
 @contextmanager
 def _progress(files, n_batches, n_epochs, verbose):
-    """A block with a bar over all batches, and what the last epochs brought, from their files.
+    """Context manager: a progress bar over all batches, with the scores of the latest epochs.
 
-    It is there before TensorFlow is, and knows the time left after some batches.
+    It reads the files of the networks, and appears before TensorFlow is loaded.
     """
     if not verbose:
         yield
@@ -412,7 +412,7 @@ def _n_ticks(file):
 
 
 def _last_epochs(files):
-    """The scores of the last epoch of each network that has them, in the mean: str."""
+    """Mean scores of the latest epochs of the networks: str."""
     rows = []
     for file in files:
         if file.is_file():
@@ -445,7 +445,7 @@ def network_bytes(network):
 
 
 def n_weights(data):
-    """Count the numbers in a .keras file: int.
+    """Count the weights in a .keras file: int.
 
     Parameters
     ----------
@@ -454,7 +454,7 @@ def n_weights(data):
     Raises
     ------
     ModelFileError
-        If it refers to other files, or unpacks to more than its own size.
+        If it refers to other files, or unpacks to more than its size.
     """
     import h5py
 
@@ -473,7 +473,7 @@ def n_weights(data):
             else:
                 sizes.append(group[name].size)
                 if sum(sizes) > len(weights):
-                    raise ModelFileError("its network unpacks to more than there is; refused")
+                    raise ModelFileError("its network unpacks to more than its size; refused")
 
     with h5py.File(io.BytesIO(weights), "r") as file:
         visit(file)
@@ -483,7 +483,7 @@ def n_weights(data):
 def load_weights(network, data):
     """Fill a Keras model with the weights of a .keras file.
 
-    Nothing but numbers is taken from it: stricter than Keras's safe mode, which builds the layers
+    Only numbers are read from it, which is stricter than Keras's safe mode: that builds the layers
     that the file describes.
 
     Parameters

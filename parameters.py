@@ -1,7 +1,7 @@
 """Constants and hyper-parameter grids that the whole project shares: data, no logic."""
 
 SAMPLE_RATE = 16_000
-"""Hz. Everything is resampled to it on the way in, so that no model learns a corpus by its rate."""
+"""Hz. All audio is resampled to this rate, so that no model tells corpora apart by their rates."""
 
 AVAILABLE_EMOTIONS = (
     "neutral",
@@ -103,14 +103,14 @@ LABEL_WORDS = {
         "boredom": "无聊",
     },
 }
-"""Usual labels of recordings in some languages, by the emotion that they are here."""
+"""Usual labels in some languages: language to the emotion of this project to labels for it."""
 
 DEFAULT_EMOTIONS = ("sad", "neutral", "happy")
 EMOTION_SCALES = (
     {"sad": 0, "neutral": 1, "happy": 2},
     {"angry": 1, "sad": 2, "neutral": 3, "ps": 4, "happy": 5},
 )
-"""The regression targets: from displeasure to pleasure, with 3 or with 5 emotions."""
+"""Regression targets, from unpleasant to pleasant, for 3 or for 5 emotions."""
 
 CLASSIFIERS = {
     "SVC": "sklearn.svm.SVC",
@@ -191,7 +191,7 @@ _ADABOOST = {"n_estimators": [25, 50, 100], "learning_rate": [0.1, 0.3, 1.0, 2.0
 
 
 def _svm(**more):
-    """Gammas are for standardised features, some thousand of them ("scale" is one over these)."""
+    """Gammas suit some thousand standardised features ("scale" is one over their number)."""
     return [
         {"kernel": ["linear"], "C": [1e-4, 1e-3, 0.01, 0.1, 1]} | more,
         {
@@ -228,7 +228,7 @@ REGRESSOR_GRIDS = {
 """What grid_search.py tries for each regressor, in the form of scikit-learn's ParameterGrid."""
 
 SPEECH_FROM = -2.3
-"""Sum from which on `listening.has_speech` takes a sound for speech."""
+"""Threshold: `listening.has_speech` takes a sound with a score of this or more for speech."""
 # fmt: off
 SPEECH_MEASURES = {
     "active_frames": (4.49, 0.724, -0.752, 0.102, -0.0981, -0.000597, 0.131, -0.306, 0.0421,
@@ -257,8 +257,8 @@ SPEECH_MEASURES = {
     "jumping": (0.234, 0.211, -0.628, 0.19),
 }
 # fmt: on
-"""Measure of `listening.speech_measures` to mean and standard deviation, the weight of its
-z-score, and the weights of the products of that with itself and with those that follow.
+"""Measure of `listening.speech_measures` to its mean, its standard deviation, the weight of its
+z-score, and the weights of the products of its z-score with itself and with the later ones.
 
 Fitted by `benchmarks/bench_no_speech.py --fit`.
 """

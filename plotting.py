@@ -1,4 +1,4 @@
-"""Figures, palettes, HTML tables and text bars. pyplot is only loaded when a picture is drawn."""
+"""Figures, palettes, HTML tables and text bars. pyplot is loaded only when a picture is drawn."""
 
 import html
 import sys
@@ -11,9 +11,9 @@ import numpy as np
 
 from checks import replacing
 
-ALIGNED = ' style="text-align: left"'  # notebooks put everything to the right
+ALIGNED = ' style="text-align: left"'  # notebooks align tables to the right
 PALETTE = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
-"""People with any colour vision can tell these apart (Okabe and Ito 2008)."""
+"""A palette for all kinds of colour vision (Okabe and Ito 2008)."""
 FOR, AGAINST, NEITHER = "#0072B2", "#D55E00", "#DDDDDD"
 COLOURS = {
     "neutral": "#999999",
@@ -26,9 +26,9 @@ COLOURS = {
     "ps": "#CC79A7",
     "boredom": "#DDCC77",
 }
-"""Emotion to a colour, by the same criterion (Okabe and Ito 2008; Tol 2021)."""
+"""Emotion to a colour, for all kinds of colour vision (Okabe and Ito 2008; Tol 2021)."""
 OTHERS = "#332288", "#44AA99", "#AA4499", "#661100"  # for other labels
-LINES = "-", "--", ":", "-."  # the networks of one training
+LINES = "-", "--", ":", "-."  # for the networks of one training run
 CURVES = {
     "loss": ("#0072B2", "training clips (varied, labels smoothed)"),
     "val_loss": ("#D55E00", "held-out speakers"),
@@ -47,6 +47,7 @@ def colours(emotions):
     Parameters
     ----------
     emotions : list of str
+        Any labels; those without a colour of their own get one of `OTHERS`.
 
     Examples
     --------
@@ -74,10 +75,10 @@ def new_axes(height, width=6.4):
 
 
 def new_figure(width, height):
-    """Make a figure that is returned whole, as with several panels: matplotlib Figure.
+    """Make a figure without pyplot, to be returned as a whole: matplotlib Figure.
 
-    A notebook shows it as the value of a cell. pyplot would show it again, or open a window, so it
-    isn't used.
+    A notebook shows it as the value of a cell; pyplot would show it a second time, or open a
+    window.
 
     Parameters
     ----------
@@ -99,7 +100,7 @@ def _png(figure):
 
 
 def save_figure(figure, path, dpi=150):
-    """Draw a figure to a file, whole or not at all.
+    """Save a figure; an error leaves no incomplete file.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def save_figure(figure, path, dpi=150):
 
 
 def bars(probabilities):
-    """Write a line for each emotion with its probability as a bar: str.
+    """Write probabilities as text bars, a line for each emotion: str.
 
     Parameters
     ----------
@@ -135,7 +136,7 @@ def bars(probabilities):
 
 
 def html_table(title, facts):
-    """Write a title above names and facts, for notebooks: str.
+    """Write a title and a table of names and facts as HTML, for notebooks: str.
 
     Parameters
     ----------
@@ -174,7 +175,7 @@ def draw_confusion(matrix, emotions, ax=None):
 
 
 def draw_predictions(true, predicted, ax=None):
-    """Draw predicted numbers over true ones, beside the line of right answers: matplotlib Axes.
+    """Draw predicted numbers against true ones, with the diagonal: matplotlib Axes.
 
     Parameters
     ----------
@@ -191,7 +192,7 @@ def draw_predictions(true, predicted, ax=None):
 
 
 def draw_speakers(values, chance, *, measure, higher_is_better=True, ax=None):
-    """Draw the score of each speaker, the best on top, with average and chance: matplotlib Axes.
+    """Draw the score of each speaker, best on top, with the average and chance: matplotlib Axes.
 
     Parameters
     ----------
@@ -201,7 +202,7 @@ def draw_speakers(values, chance, *, measure, higher_is_better=True, ax=None):
     measure : str
         Name of the score, for the axis.
     higher_is_better : bool, default True
-        The score is from 0 to 1; else it is an error.
+        True for a score from 0 to 1, False for an error measure.
     ax : matplotlib Axes, default a new figure's
     """
     values = values.sort_values(ascending=higher_is_better, kind="stable")
@@ -216,7 +217,7 @@ def draw_speakers(values, chance, *, measure, higher_is_better=True, ax=None):
 
 
 def draw_reliability(table, ax=None, after=None):
-    """Draw how often predictions of each confidence are right, and their shares: matplotlib Axes.
+    """Draw a reliability diagram, and the share of clips in each bin: matplotlib Axes.
 
     Parameters
     ----------
@@ -224,7 +225,7 @@ def draw_reliability(table, ax=None, after=None):
         See `metrics.reliability`.
     ax : matplotlib Axes, default a new figure's
     after : DataFrame (n_bins,), optional
-        The same of the clips after adaptation, as a second curve.
+        The same clips after adaptation, as a second curve.
     """
     table, ax = table[table["n_clips"] > 0], ax or new_axes(height=5)
     ax.plot([0, 1], [0, 1], color="grey", ls="--", label="perfect calibration")
@@ -241,12 +242,12 @@ def draw_reliability(table, ax=None, after=None):
 
 
 def draw_reliabilities(tables, figure=None):
-    """Draw several of them, three in a row: matplotlib Figure.
+    """Draw several reliability diagrams, three in a row: matplotlib Figure.
 
     Parameters
     ----------
     tables : dict of str to (DataFrame, DataFrame or None)
-        Title to what `draw_reliability` takes, before and after adaptation.
+        Title to the tables of `draw_reliability`, before and after adaptation.
     figure : matplotlib Figure, default a new one
     """
     n_columns = min(3, len(tables))
@@ -261,7 +262,7 @@ def draw_reliabilities(tables, figure=None):
 
 
 def draw_curves(history, *, ax=None):
-    """Draw the loss of every network, on training and, if any, held-out clips: Axes.
+    """Draw the learning curves of networks, on training and, if any, held-out clips: Axes.
 
     Parameters
     ----------
@@ -280,16 +281,16 @@ def draw_curves(history, *, ax=None):
 
 
 def draw_histograms(data, *, title, levels, beta, figure=None):
-    """Draw six panels of bars, a group for each share and a colour for each model: Figure.
+    """Draw six bar charts, grouped by share of training clips, coloured by model: Figure.
 
     Parameters
     ----------
     data : DataFrame
         A row for each model and share: model, share, n_clips, train_time, test_time (seconds), and
-        train_<measure> and test_<measure> of two out of `MEASURES`.
+        train_<measure> and test_<measure> for two of `MEASURES`.
     title : str
     levels : dict of str to float
-        Measure to its value at chance.
+        Measure to its chance level.
     beta : float
     figure : matplotlib Figure, default a new one
     """

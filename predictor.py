@@ -1,11 +1,11 @@
-"""What is left after training: a Predictor, which is immutable and safe in threads and in pickles.
+"""The result of training: a Predictor, which is immutable, thread-safe and can be pickled.
 
     predictor = rec.train().predictor_
     X = predictor.features(load_audio("call.wav"))        # the features of one clip
     predictor.probabilities(X), predictor.novelty(X)
-    predictor.adapted(X_of_a_speaker).probabilities(X)    # another Predictor, for that speaker
+    predictor.adapted(X_of_a_speaker).probabilities(X)    # a new Predictor for that speaker
 
-An ensemble is a Predictor made of Predictors. Nothing is fitted after training.
+An ensemble is a Predictor that consists of Predictors. Nothing is fitted after training.
 """
 
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ from probe import check_probe, probe_sound, versions_of
 from sampling import stratified_order
 from utils import emotion_scale, model_scores, saved_encoder
 
-N_PROBES = 8  # clips whose answers are checked when a file is loaded
+N_PROBES = 8  # clips whose predictions are checked when a file is loaded
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,21 +42,22 @@ class Predictor:
         Features; see `features.extract`.
     functionals : tuple of str, one of `MATRICES` or None
     emotions : list of str
-        In the order of answers.
+        In the order of probabilities.
     classification : bool
-        Otherwise it predicts numbers: those of a scale of emotions, or of `targets`.
+        False: it predicts numbers, those of a scale of emotions or of `targets`.
     general : Fitted
         For any speaker.
     by_speaker : Fitted or None
-        For speakers that are adapted to.
+        For adaptation to speakers.
     speaker : (ndarray, ndarray) or None
         Mean and standard deviation (n_columns,) of the speaker that it is adapted to.
     trust : float
-        What the adapted probabilities count beside the others; see `adaptation.trust_in`.
+        Weight of the adapted probabilities in the average with the others; see
+        `adaptation.trust_in`.
     versions : dict of str to str
-        Libraries and feature versions that it was fitted with.
+        Versions of libraries and features that it was fitted with.
     probe : dict
-        Some training clips and their answers, a sound and its features; see `check`.
+        Some training clips and their predictions, a signal and its features; see `check`.
     targets : tuple of str
         Names of the numbers that it predicts in place of emotions.
     """
@@ -75,7 +76,7 @@ class Predictor:
 
     @classmethod
     def fit(cls, training, names, functionals, emotions, targets=()):
-        """Fit everything that a Predictor holds: Predictor.
+        """Fit a Predictor: Predictor.
 
         Parameters
         ----------
@@ -92,17 +93,17 @@ class Predictor:
 
     @property
     def fitted(self):
-        """The `Fitted` in use."""
+        """The `Fitted` in use, with or without adaptation: Fitted."""
         return self.general if self.speaker is None else self.by_speaker
 
     @property
     def labels(self):
-        """Labels (n_labels,) in the order of columns; None for regression."""
+        """Labels in the order of columns: ndarray (n_labels,); None for regression."""
         return self.fitted.model.classes_ if self.classification else None
 
     @property
     def parts(self):
-        """The plain Predictors that it is made of: tuple."""
+        """The single Predictors of an ensemble, or this one: tuple."""
         return (self,)
 
     @property
@@ -112,18 +113,18 @@ class Predictor:
 
     @property
     def average(self):
-        """The average training clip (n_columns,), in the units of X."""
+        """The average training clip in the units of X: ndarray (n_columns,)."""
         mean = self.fitted.scaler.mean_
         return mean if self.speaker is None else self.speaker[0] + self.speaker[1] * mean
 
     @property
     def sources(self):
-        """What measures the frames that `features` takes: tuple, empty if they can't be joined."""
+        """Makers of the frames that `features` accepts: tuple, empty if frames can't be joined."""
         found = tuple(dict.fromkeys(s for part in self.parts for s in sources(part.names)))
         return () if SpectralFrames in found else found
 
     def views(self, X):
-        """The features of each part: list.
+        """Split features by part: list.
 
         Parameters
         ----------
@@ -132,7 +133,7 @@ class Predictor:
         return [X]
 
     def joined(self, views):
-        """The features of clips from those of each part; the inverse of `views`.
+        """Join the features of the parts, the inverse of `views`: X.
 
         Parameters
         ----------
@@ -145,8 +146,8 @@ class Predictor:
 
         Parameters
         ----------
-        y : ndarray (n_samples,) float32 at 16 kHz, or measured frames
-            See `sources`; a dict of source to frames, or the frames of the only source.
+        y : ndarray (n_samples,) float32 at 16 kHz, or frames
+            A dict of source (see `sources`) to frames, or the frames of the only source.
 
         Returns
         -------
@@ -157,7 +158,7 @@ class Predictor:
         return ragged([x]) if self.functionals in MATRICES else x[np.newaxis]
 
     def scores(self, X):
-        """Decision values or log probabilities: the label with the highest is predicted.
+        """Decision values or log probabilities; the label with the highest one is predicted.
 
         Parameters
         ----------
@@ -189,7 +190,7 @@ class Predictor:
         ----------
         X : features of clips
         like : features of one clip, optional
-            Its distance from training decides how sure all answers are, not that of each clip.
+            Use its distance from the training clips for the confidence of all clips.
 
         Returns
         -------
@@ -203,19 +204,19 @@ class Predictor:
         return softmax(self.scores(X) / self.fitted.temperatures(far), axis=1)
 
     def _calibrated(self, X):
-        """Probabilities and distances of clips whose speaker is standardised; scales them once."""
+        """Probabilities and distances of clips standardised by speaker, scaled only once."""
         Z = self.fitted.scaled(X)
         far = self.fitted.distances(X, Z)
         return softmax(self._scores_of(Z) / self.fitted.temperatures(far), axis=1), far
 
     def _mixed(self, method, *arguments):
-        """The answers of the adapted and of the unadapted model; see `trust`."""
+        """The average of the adapted and of the unadapted model; see `trust`."""
         pair = replace(self, trust=1.0), self.unadapted()
         own, other = (getattr(predictor, method)(*arguments) for predictor in pair)
         return self.trust * own + (1 - self.trust) * other
 
     def novelty(self, X):
-        """How far clips are from the training clips.
+        """Distances of clips from the training clips, relative to the novelty limit.
 
         Parameters
         ----------
@@ -224,12 +225,12 @@ class Predictor:
         Returns
         -------
         ndarray (n_clips,)
-            Over 1 is farther than 95 in 100 clips of speakers that were left out.
+            Over 1 is farther than 95 in 100 clips of left-out speakers.
         """
         return self.general.distances(X) / self.general.limit
 
     def answered(self, X):
-        """Answers for clips and their novelty, in less time than one after the other.
+        """Probabilities (or numbers) and novelty of clips, faster than one after the other.
 
         Parameters
         ----------
@@ -249,13 +250,13 @@ class Predictor:
         return answers, self.novelty(X)
 
     def adapted(self, X, labels=None, by="speaker"):
-        """A Predictor for one speaker or one recording condition.
+        """Make a Predictor adapted to one speaker or one recording condition.
 
         Parameters
         ----------
-        X : features of clips of it
+        X : features of clips of that speaker or condition
         labels : list of (str or None), optional
-            Their emotions; None: unknown, such clips count as a mixture.
+            Their emotions, None for unknown ones; such clips count as a mixture of emotions.
         by : {"speaker", "condition"}
 
         Returns
@@ -272,7 +273,7 @@ class Predictor:
             raise ValueError('Only a recognizer with normalize="speaker" can be adapted.')
         if self.targets and any(labels or ()):
             raise ValueError(
-                "Labels are emotions, and this recognizer predicts numbers: give none."
+                "Labels are emotions, and this recognizer predicts numbers: leave labels out."
             )
         for label in () if labels is None else filter(None, labels):
             check_name(label, self.emotions, "emotion")
@@ -283,16 +284,21 @@ class Predictor:
         return replace(adapted, trust=trust_in(adapted, X, labels))
 
     def unadapted(self):
-        """The one for any speaker."""
+        """The same Predictor for any speaker, without adaptation: Predictor."""
         return replace(self, speaker=None, trust=1.0)
 
     def sets(self, coverage):
-        """See `Fitted.sets`; for an ensemble the most cautious of its members'."""
+        """See `Fitted.sets`: two floats; for an ensemble, those of its most cautious member.
+
+        Parameters
+        ----------
+        coverage : float from 0 to 1
+        """
         needed, held = zip(*(part.fitted.sets(coverage) for part in self.parts), strict=True)
         return max(needed), min(held)
 
     def predict(self, X):
-        """The likeliest label of each clip, or its numbers: ndarray (n_clips,); see `scores`.
+        """The predicted label of each clip, or its numbers: ndarray (n_clips,); see `scores`.
 
         Parameters
         ----------
@@ -324,14 +330,14 @@ class Predictor:
         return X if self.speaker is None else standardised(X, *self.speaker)
 
     def _with_probe(self, X):
-        """The same Predictor with a probe, by which a file of it is checked."""
+        """The same Predictor with a probe, for checks when it is loaded from a file."""
         sound = probe_sound()
         found = self.features(load_audio(sound, orig_sr=SAMPLE_RATE))[0]
         probe = {"X": X, "answers": self._answers(X), "sound": sound, "heard": found}
         return replace(self, probe=probe)
 
     def _answers(self, X):
-        """Answers for clips, and for clips of one speaker after adaptation to them: dict."""
+        """Predictions for clips, without and with adaptation to them: dict."""
         own = {} if self.by_speaker is None else {"own": self.adapted(X)}
         predictors = {"average": self.unadapted(), **own}
         answers = {
@@ -342,7 +348,7 @@ class Predictor:
         return {name: np.asarray(values, kind) for name, values in answers.items()}
 
     def content(self):
-        """All that a file needs, see `model_file.pack`; `restored` is its inverse."""
+        """The content of a file, see `model_file.pack`: dict; `restored` is the inverse."""
         fits = {"average": self.general, "own": self.by_speaker}
         return {
             "fits": {name: fit.to_file() for name, fit in fits.items() if fit is not None},
@@ -354,7 +360,7 @@ class Predictor:
 
     @classmethod
     def restored(cls, content, **settings):
-        """The Predictor that a file holds.
+        """Make a Predictor from the content of a file.
 
         Parameters
         ----------
@@ -370,7 +376,7 @@ class Predictor:
         Raises
         ------
         ModelFileError
-            If its labels differ from its emotions, or it doesn't compute what it did.
+            If its labels differ from its emotions, or its predictions have changed.
         """
         fits = {name: Fitted.from_file(**values) for name, values in content["fits"].items()}
         probe = content["probe"]
@@ -386,12 +392,12 @@ class Predictor:
         return predictor
 
     def check(self):
-        """Compare what is computed here with what was computed after training.
+        """Compare features and predictions for the probe with those after training.
 
         Raises
         ------
         ModelFileError
-            If it differs too much.
+            If they differ too much.
         """
         found = self.features(load_audio(self.probe["sound"], orig_sr=SAMPLE_RATE))[0]
         given = self._answers(self.probe["X"]), self.general.scaler.scale_
@@ -400,13 +406,13 @@ class Predictor:
 
 @dataclass(frozen=True, eq=False)
 class EnsemblePredictor(Predictor):
-    """Averages the calibrated probabilities of Predictors, or their numbers. Its X are `Views`.
+    """Averages the calibrated probabilities, or the numbers, of Predictors. Its X are `Views`.
 
     Attributes
     ----------
     members : tuple of Predictor
     weights : tuple of float, optional
-        Default: all the same.
+        Default: equal.
     """
 
     members: tuple = ()
@@ -414,7 +420,7 @@ class EnsemblePredictor(Predictor):
 
     @classmethod
     def of(cls, members, weights=None):
-        """An ensemble of Predictors for the same emotions.
+        """Make an ensemble of Predictors for the same emotions: EnsemblePredictor.
 
         Parameters
         ----------
@@ -467,37 +473,38 @@ class EnsemblePredictor(Predictor):
 
 
 def predictor_of(trained):
-    """The Predictor itself, or that of a trained recognizer (NotFittedError before `train`).
+    """A Predictor itself, or that of a trained recognizer: Predictor.
 
     Parameters
     ----------
     trained : Predictor or trained recognizer
+        NotFittedError is raised before `train`.
     """
     return trained if isinstance(trained, Predictor) else trained._check_trained()
 
 
 def recognise(predictor, audio, *, emotions=None, abstain=None, coverage=None):
-    """Recognise the emotion of one clip, and say what makes the answer doubtful.
+    """Recognise the emotion of one clip, with warnings about the recording.
 
     Parameters
     ----------
     predictor : Predictor, or a trained recognizer
-        A classifier, or one of numbers, for which the following three are None.
+        For one that predicts numbers, the last three arguments are None.
     audio : ndarray (n_samples,) float32 at 16 kHz, or a recording
         See `audio.load_audio`.
     emotions : list of str, optional
-        Choose among these only.
+        Choose only among these.
     abstain : float, optional
-        The answer is "unsure" where the likeliest emotion is less probable, or the clip is novel.
+        Return "unsure" if the most probable emotion is below this, or the clip is novel.
     coverage : float, optional
-        Give `set`, see `Predicts.predict_set`, and `set_held`, how often such sets held the truth.
+        Add `set`, see `Predicts.predict_set`, and `set_held`, the measured coverage of such sets.
 
     Returns
     -------
     dict
         emotion, confidence, probabilities (dict), novelty (see `Predictor.novelty`), warnings (dict
-        of code to sentence, see `InputReport`). Without speech None, 0.0, {}, None and the warning
-        "no-speech". Of numbers: numbers (dict; {} without speech), novelty, warnings.
+        of code to message, see `InputReport`). Without speech None, 0.0, {}, None and the warning
+        "no-speech". For numbers: numbers (dict; {} without speech), novelty, warnings.
 
     Raises
     ------
@@ -518,7 +525,7 @@ def recognise(predictor, audio, *, emotions=None, abstain=None, coverage=None):
 
 
 def check_choices(predictor, emotions=None, abstain=None, coverage=None):
-    """The Predictor that can `recognise` with these choices; see there, also for `Raises`."""
+    """Check the arguments of `recognise`, see there: the Predictor."""
     predictor = predictor_of(predictor)
     if not predictor.classification and not predictor.targets:
         raise ValueError("A regressor predicts numbers, not emotions; use rec.predict.")
@@ -530,7 +537,7 @@ def check_choices(predictor, emotions=None, abstain=None, coverage=None):
 
 
 def concluded(predictor, answers, novelty, report, *, emotions=None, abstain=None, coverage=None):
-    """The result of `recognise` from what a Predictor answers: dict.
+    """The result of `recognise` from the output of a Predictor: dict.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Processes: parallel work, here or on a cluster, work that strangers ask for, and how all ends.
+"""Processes: parallel work, here or on a cluster; untrusted work with limits; clean ends.
 
-Worker processes end with the process that started them, however that ended. What was left by one
-that was killed outright is removed when the next one starts workers.
+Worker processes end with the process that started them, however that ends. What a killed process
+leaves behind is removed when the next one starts workers.
 """
 
 import atexit
@@ -31,26 +31,26 @@ from joblib.parallel import BACKENDS, get_active_backend
 from checks import SIGNALS, show_own_warnings
 
 FORKS = sys.platform == "linux"  # elsewhere a forked process may not use the system's libraries
-IDLE = 60  # seconds that a process of some 100 MB waits for the next task of `Copies`
+IDLE = 60  # seconds after which a process of `Copies` (some 100 MB) ends without a task
 CLUSTER_TIMEOUT = 10  # seconds for a scheduler to answer
-POLL = 0.5  # seconds between a worker's looks at whether its parent lives
+POLL = 0.5  # seconds between a worker's checks that its parent lives
 SHARED_MEMORY = Path("/dev/shm")
 FULL = (
-    f"no space is left where processes share arrays and semaphores: see df {SHARED_MEMORY} "
-    f"{tempfile.gettempdir()}, and free some, or set JOBLIB_TEMP_FOLDER to a folder with room, or "
+    f"no space is left where processes share arrays and semaphores (see df {SHARED_MEMORY} "
+    f"{tempfile.gettempdir()}): free some, set JOBLIB_TEMP_FOLDER to a folder with free space, or "
     "use one process (n_jobs=1)"
 )
 warnings.filterwarnings("ignore", r"\d+ tasks (have been success|which were still)", UserWarning)
-# joblib's remark on work that is given up, as after an error or into a closed pipe
+# joblib's remark on cancelled work, as after an error or a closed pipe
 LEFT = re.compile(r"(?:joblib_memmapping_folder_|sem\.loky-)(\d+)[_-]")
-"""What joblib names by the number of its process: folders of arrays, and semaphores on Linux."""
+"""Names that hold the id of joblib's process: folders of arrays, and semaphores on Linux."""
 
 
 # tasks
 
 
 def sequential():
-    """A block in which nothing is parallel, whatever the n_jobs of an estimator is.
+    """Context manager: nothing is parallel in the block, whatever the n_jobs of an estimator.
 
     Workers run their tasks in it (see `task`): parallel work inside parallel work takes more
     threads than there are cores and, on a cluster, waits for tasks that wait for it.
@@ -66,12 +66,12 @@ def sequential():
 
 
 def task(function):
-    """Make a function run under `sequential`, to be given to joblib's `delayed`.
+    """Wrap a function so that it runs under `sequential`, for joblib's `delayed`: callable.
 
     Parameters
     ----------
     function : callable
-        For processes and clusters one of a module's top level, which can be pickled.
+        For processes and clusters it must be picklable: at the top level of a module.
 
     Examples
     --------
@@ -89,10 +89,10 @@ def _run_sequentially(function, /, *args, **kwargs):
 
 
 def without_own_jobs(estimator):
-    """An unfitted copy of an estimator that works in one process and one thread.
+    """An unfitted copy of an estimator that uses one process and one thread: estimator.
 
-    Each parameter named n_jobs, its own or of a part, is 1. This is for tasks that can't be wrapped
-    by `task` because another library makes them, e.g. scikit-learn's GridSearchCV with processes.
+    Every parameter named n_jobs, also of nested estimators, is set to 1. For tasks that another
+    library makes, so that `task` can't wrap them, e.g. scikit-learn's GridSearchCV with processes.
 
     Parameters
     ----------
@@ -110,18 +110,18 @@ def without_own_jobs(estimator):
     return clone(estimator).set_params(**dict.fromkeys(jobs, 1))
 
 
-# where they are done
+# where tasks run
 
 
 def parallel(n_jobs=None, **options):
-    """joblib's Parallel, whose processes end with this one.
+    """joblib's Parallel, with worker processes that end with this one: joblib.Parallel.
 
     Parameters
     ----------
     n_jobs : int, optional
         Processes, as joblib counts them.
     **options
-        See joblib.Parallel. An active backend (Dask, Ray, `sequential`) is used as it would.
+        See joblib.Parallel. An active backend (Dask, Ray, `sequential`) is used as by joblib.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def parallel(n_jobs=None, **options):
 
 
 def watched():
-    """A block in which processes that other libraries start by joblib end with this one, too."""
+    """Context manager: processes that other libraries start by joblib end with this one, too."""
     return parallel_config(backend=_Workers()) if _starts_processes() else nullcontext()
 
 
@@ -144,15 +144,15 @@ def _starts_processes(prefer=None):
 
 @contextmanager
 def on_cluster(scheduler=None, *arrays):
-    """A block in which joblib's parallel work runs on a Dask cluster.
+    """Context manager: joblib's parallel work runs on a Dask cluster.
 
     Inside a task nothing is parallel again, whatever library makes the task.
 
     Parameters
     ----------
     scheduler : str, optional
-        Its address; None leaves the work on this machine. The workers need the project's files on
-        their path, and recordings under the same paths as here.
+        Address of the scheduler; None: work on this machine. The workers need the project's files
+        on their path, and recordings under the same paths as here.
     *arrays : ndarray
         Sent to the workers once, not with every task.
 
@@ -185,13 +185,13 @@ def on_cluster(scheduler=None, *arrays):
             yield
 
 
-# how they end
+# how processes end
 
 
 class _Workers(BACKENDS.get("loky", BACKENDS["sequential"])):
-    """joblib's own processes, which otherwise wait for ever for a parent that was killed.
+    """joblib's process backend; its workers would otherwise wait for ever for a killed parent.
 
-    joblib has none where it can't make semaphores; it says so, and works in one process.
+    joblib lacks it on systems without semaphores: it then warns, and uses one process.
     """
 
     def configure(self, n_jobs=1, *args, **kwargs):
@@ -206,7 +206,7 @@ class _Workers(BACKENDS.get("loky", BACKENDS["sequential"])):
                 return super().configure(n_jobs, *args, **own, **kwargs)
 
     def submit(self, func, callback=None):
-        # what starts here isn't told to stop before it can ignore that
+        # processes that start here get no signal before they can ignore it
         with _holding(SIGNALS), _explained():
             return super().submit(func, callback)
 
@@ -217,7 +217,7 @@ class _Workers(BACKENDS.get("loky", BACKENDS["sequential"])):
 
 @contextmanager
 def _explained():
-    """A block in which a lack of space, which joblib may call a fault of pickling, is explained."""
+    """Context manager: explain a lack of space, which joblib may report as a pickling error."""
     try:
         yield
     except (OSError, PicklingError) as error:
@@ -228,7 +228,7 @@ def _explained():
 
 @contextmanager
 def _holding(signals):
-    """A block after which these signals arrive; processes that it starts hold them, too."""
+    """Context manager: block signals until after the block, also in processes started in it."""
     if os.name != "posix":
         yield
         return
@@ -240,7 +240,7 @@ def _holding(signals):
 
 
 def _follow(parent):
-    """In a worker: end when the parent has ended, and leave to it what signals mean."""
+    """In a worker: end when the parent has ended, and leave signals to the parent."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     if os.name == "posix":
@@ -251,18 +251,18 @@ def _follow(parent):
 def _end_after(parent):
     while os.getppid() == parent:
         time.sleep(POLL)
-    os._exit(1)  # then joblib's tracker sees nobody left, and removes what they shared
+    os._exit(1)  # then joblib's tracker finds no process left, and removes shared files
 
 
 @functools.cache
 def sweep():
-    """Remove what joblib left of this user's processes that were killed, its tracker included."""
+    """Remove files of joblib left by this user's processes that were killed with their tracker."""
     if os.name != "posix" or _shares_memory_with_strangers():
         return
     for folder in {SHARED_MEMORY, Path(tempfile.gettempdir())}:
         for path in folder.iterdir() if folder.is_dir() else ():
             owner = LEFT.match(path.name)
-            with suppress(OSError):  # another run sweeps, too
+            with suppress(OSError):  # another run may remove it first
                 if owner and path.lstat().st_uid == os.getuid() and not _lives(int(owner[1])):
                     link = path.is_symlink()
                     shutil.rmtree(path) if path.is_dir() and not link else path.unlink()
@@ -273,39 +273,39 @@ def _lives(pid):
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # another user's, who has that number now
+    except PermissionError:  # another user's process has that id now
         return True
     return True
 
 
 def _shares_memory_with_strangers():
-    """Whether /dev/shm may hold what is of processes that can't be seen: `docker --ipc=host`."""
+    """Whether /dev/shm may be shared with processes invisible here (`docker --ipc=host`): bool."""
     ipc, pid = (Path("/proc/self/ns", name) for name in ("ipc", "pid"))
-    # the numbers of the first namespaces are constants of Linux (include/linux/proc_ns.h)
+    # the inode numbers of the initial namespaces are constants (include/linux/proc_ns.h)
     first = ipc.exists() and ipc.stat().st_ino == 0xEFFFFFFF
     return first and pid.stat().st_ino != 0xEFFFFFFC
 
 
-# work that strangers ask for
+# untrusted work
 
 
 class Abandoned(Exception):
-    """Nobody waits for the answer any more."""
+    """The client no longer waits for the answer."""
 
 
 class Copies:
-    """A process that has imported a module, and makes a copy of itself for each task.
+    """A process that has imported a module, and forks for each task.
 
-    The copy ends with its task: what is asked for may spoil it, and the next task doesn't meet it.
-    The process itself has one thread and no task, so that it can be copied, as this one, with
-    threads of libraries, can't. It ends with this one, or after some time without a task. Where
-    processes can't be copied, each task has a new one.
+    The fork ends with its task, so that untrusted data can't affect later tasks. The process has
+    one thread and no task of its own, so it can be forked safely, which this one, with threads of
+    libraries, can't. It ends with this one, or after `IDLE` seconds without a task. On systems
+    without a safe fork, each task has a new process.
 
     Parameters
     ----------
     function : str
-        "module:function", of the project: from bytes to bytes or None. It limits itself, see
-        `limit_process`.
+        "module:function" of the project, from bytes to bytes or None. It limits its own time and
+        memory, see `limit_process`.
     """
 
     def __init__(self, function):
@@ -313,25 +313,27 @@ class Copies:
         atexit.register(self.end)
 
     def ask(self, data, patience, abandoned=bool):
-        """Have a copy call the function.
+        """Call the function in a fork.
 
         Parameters
         ----------
         data : bytes
+            Argument of the function.
         patience : float
             Seconds that it may take.
         abandoned : callable, optional
-            Whether nobody waits any more: bool.
+            Returns whether the client no longer waits: bool.
 
         Returns
         -------
         result : bytes
         said : str
-            Why there is none, in a line; else "".
+            One line that says why there is no result; else "".
 
         Raises
         ------
         Abandoned
+            If the client no longer waits.
         """
         if not FORKS:
             return _done_apart(self._function, data, patience)
@@ -341,7 +343,7 @@ class Copies:
                     with suppress(BrokenPipeError, EOFError):
                         return self._asked(data, patience, abandoned)
                     self.end()
-            except BaseException:  # its answer must not be taken for that to the next
+            except BaseException:  # its answer must not be taken for that to the next task
                 self.end()
                 raise
         return b"", "killed"
@@ -373,18 +375,18 @@ class Copies:
 
 
 def _one_thread():
-    """The environment of a process that may be copied."""
+    """Environment variables of a process that can be forked safely: those that limit threads."""
     return os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def _own(what, function):
-    """The command of a process that does a function of this module."""
+    """The command of a process that runs a function of this module."""
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import processes; "
     return [sys.executable, "-c", f"{code}processes.{what}({function!r})"]
 
 
 def _read(pipe, n_bytes):
-    """So many bytes of an unbuffered pipe, or EOFError."""
+    """Read `n_bytes` of an unbuffered pipe, or raise EOFError."""
     data = bytearray()
     while len(data) < n_bytes:
         if not (more := pipe.read(min(n_bytes - len(data), 2**20))):
@@ -399,7 +401,7 @@ def _function(name):
 
 
 def copies(name):
-    """What the process of `Copies` does: a copy for each size, patience, and data.
+    """Main loop of the process of `Copies`: fork for each task (size, patience, data) on stdin.
 
     Parameters
     ----------
@@ -453,7 +455,7 @@ def _done_apart(function, data, patience):
 
 
 def apart(name):
-    """Do a function with stdin and write what it returns to stdout; what it prints, to stderr.
+    """Call a function with stdin; its result goes to stdout, what it prints to stderr.
 
     Parameters
     ----------
@@ -472,13 +474,14 @@ def _last_line(said):
 
 
 def limit_process(seconds, memory):
-    """Limit the time of the processor and, on Linux, the memory of this process and its children.
+    """Limit the CPU time and, on Linux, the memory of this process and its children.
 
     Parameters
     ----------
     seconds : int
+        CPU time.
     memory : int
-        Bytes beyond what it has.
+        Bytes beyond those in use now.
     """
     with suppress(ImportError, ValueError, OSError):  # where the system can't
         import resource

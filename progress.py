@@ -1,4 +1,4 @@
-"""How far long work is: a bar where people look on, else a line every half minute."""
+"""Progress of long work: a bar on a terminal or in a notebook, else a line every half minute."""
 
 import sys
 import threading
@@ -12,12 +12,12 @@ IN_NOTEBOOK = tqdm.__name__ == "tqdm_notebook"
 
 
 class Progress(tqdm):
-    """A tqdm bar on a terminal or in a notebook; lines on stderr where it would fill a log file.
+    """A tqdm bar on a terminal or in a notebook; elsewhere, as in a log file, lines on stderr.
 
     Parameters
     ----------
     *args, **how
-        See `tqdm.tqdm`, which this is in every other way.
+        As for `tqdm.tqdm`.
 
     Examples
     --------
@@ -34,21 +34,21 @@ class Progress(tqdm):
             threading.Thread(target=_tell, args=own, daemon=True).start()
 
     def display(self, *args, **how):
-        """Draw the bar, unless lines take its place."""
+        """Draw the bar, unless lines are printed."""
         return None if self._lines else super().display(*args, **how)
 
     def clear(self, *args, **how):
-        """Take the bar away for a moment, if there is one."""
+        """Erase the bar, if there is one."""
         return None if self._lines else super().clear(*args, **how)
 
     def close(self):
-        """End the bar, and the lines."""
+        """End the bar or the lines."""
         self._ended.set()
         super().close()
 
 
 def _tell(bar, ended):
-    """Print how far a bar is, until it has ended or nobody has it any more."""
+    """Print the progress of a bar until it has ended or has been garbage-collected."""
     start = time.monotonic()
     while not ended.wait(EVERY) and (own := bar()) is not None:
         print(in_words(own, time.monotonic() - start), file=sys.stderr, flush=True)
@@ -56,12 +56,13 @@ def _tell(bar, ended):
 
 
 def in_words(bar, seconds):
-    """How far a bar is after some seconds, and how long it will take: str.
+    """Describe the progress of a bar, and the time left: str.
 
     Parameters
     ----------
     bar : tqdm
     seconds : float
+        Since it started.
     """
     scaled = bar.format_sizeof if bar.unit_scale else "{:,.0f}".format
     total = f" of {scaled(bar.total)}" if bar.total else ""

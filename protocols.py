@@ -1,4 +1,4 @@
-"""Protocols: folds, leaks between training and test, a line of description; comparisons."""
+"""Evaluation protocols: folds, leaks between training and test, descriptions in one line."""
 
 import hashlib
 import re
@@ -28,17 +28,17 @@ from tables import (
     warn_of_labels,
 )
 
-N_RANDOM_FOLDS = 10  # trains on as large a share as leaving out one of EMO-DB's ten speakers
+N_RANDOM_FOLDS = 10  # as many training clips as without one of EMO-DB's ten speakers
 NAMED = 10  # speakers, files or sentences that a message names
 FACTS = "length", "loudness", "silence before", "silence after"
-"""Of a clip; where all are recorded and cut alike, they tell little of its emotion."""
-GIVEAWAY = 0.5  # of the way from chance to a UAR of 1: labels are given away
-SILENCE = -99.9  # dB; the least that is measured is -100
-N_BINS = 20  # of a fact's values
+"""Properties of a clip that say little about its emotion if all are recorded and cut alike."""
+GIVEAWAY = 0.5  # share of the way from chance to a UAR of 1 that shows leaked labels
+SILENCE = -99.9  # dB; the lowest measured level is -100
+N_BINS = 20  # bins of a property's values
 
 
 class Protocol(NamedTuple):
-    """What a protocol promises, and the line that describes it."""
+    """A protocol: whether it is speaker-independent, and the line that describes it."""
 
     independent: bool  # no test speaker is in the training clips
     text: str
@@ -73,7 +73,7 @@ PROTOCOLS = {
 
 
 class Fold(NamedTuple):
-    """The rows of the clips to train on, and those to test on, by number."""
+    """A fold: row numbers of the training clips and of the test clips."""
 
     name: str
     train: np.ndarray
@@ -83,28 +83,27 @@ class Fold(NamedTuple):
 def make_folds(
     protocol, clips, *, balance=False, train_corpora=None, test_corpora=None, random_state=0
 ):
-    """Cut clips into training and test by a protocol: list of Fold.
+    """Split clips into training and test by a protocol: list of Fold.
 
     Parameters
     ----------
     protocol : str
-        "standard": the partitions of the clips. "loso": each speaker in turn. "group-K", for
-        example "group-6": fold i tests on speakers[i::K] of each corpus, sorted. "loco": each
-        corpus in turn, trained on the others, with the clips of the emotions that both have.
-        "cross-corpus": some corpora against others. "random": ten folds of clips, stratified by
-        emotion.
+        "standard": the partitions of the clips. "loso": leave one speaker out. "group-K", for
+        example "group-6": fold i tests on speakers[i::K] of each corpus, sorted. "loco": leave one
+        corpus out, with the clips of the emotions that both sides have. "cross-corpus": train on
+        some corpora, test on others. "random": ten folds of clips, stratified by emotion.
     clips : DataFrame (n_clips,)
         Columns emotion, speaker, corpus, and partition for "standard".
     balance : bool, default False
-        Draw as many clips of each emotion in both parts of "standard", as `load_data` does.
+        Draw the same number of clips of each emotion in both parts of "standard", as `load_data`.
     train_corpora, test_corpora : list of str, optional
-        For "cross-corpus", which needs test_corpora; training defaults to all the others.
+        For "cross-corpus", which needs test_corpora; train_corpora defaults to all others.
     random_state : int, default 0
 
     Raises
     ------
     ValueError
-        For an unknown protocol or corpus, or if the clips can't be cut like that.
+        For an unknown protocol or corpus, or if the clips can't be split in this way.
     """
     kind, n_folds = parse_protocol(protocol)
     if kind != "cross-corpus" and (train_corpora or test_corpora):
@@ -121,7 +120,7 @@ def make_folds(
 
 
 def parse_protocol(protocol):
-    """Look up the key of a protocol in `PROTOCOLS`, and the K of group-K, else None: tuple.
+    """Find the key of a protocol in `PROTOCOLS`, and the K of group-K, else None: tuple.
 
     Parameters
     ----------
@@ -148,7 +147,7 @@ def _standard_folds(clips, balance, random_state):
     trained, tested = (set(clips["emotion"].iloc[rows]) for rows in sides)
     if untested := sorted(trained - tested):
         warnings.warn(
-            f"No test clips of {', '.join(untested)}: the score says nothing of it.", stacklevel=4
+            f"No test clips of {', '.join(untested)}: the score leaves it out.", stacklevel=4
         )
     if balance:
         emotions = clips["emotion"].to_numpy()
@@ -157,7 +156,7 @@ def _standard_folds(clips, balance, random_state):
 
 
 def _speaker_folds(clips, n_folds):
-    """Each speaker in turn, or speakers dealt out to n_folds: list of Fold."""
+    """Leave each speaker out in turn, or distribute speakers over n_folds: list of Fold."""
     groups = speaker_groups(clips)
     if n_folds is None:
         check_two_speakers(groups)
@@ -182,7 +181,7 @@ def _speaker_folds(clips, n_folds):
 
 
 def _left_out_corpora(clips):
-    """Each corpus in turn, and the others, with the emotions that both have: list of Fold."""
+    """Leave each corpus out in turn, with the emotions that both sides have: list of Fold."""
     corpora, emotions = clips["corpus"].to_numpy(), clips["emotion"].to_numpy()
     names = sorted(set(corpora))
     if len(names) < 2:
@@ -230,20 +229,20 @@ def _random_folds(clips, random_state):
 
 
 def trained_emotions(protocol, clips, folds, emotions, label_map=None):
-    """Check that every fold is trained on all emotions, or in loco on its own: list of str.
+    """Check that every fold can be trained on its emotions: list of str, the emotions.
 
     Parameters
     ----------
     protocol, clips, folds, label_map
         See `make_folds` and `tables.map_labels`.
     emotions : list of str
-        Those that were asked for. "cross-corpus" keeps the mapped ones that there are, and "loco"
+        The emotions asked for. "cross-corpus" keeps those that occur after label_map, and "loco"
         those of any fold.
 
     Raises
     ------
     ValueError
-        If a fold has no clips of an emotion to train on, or if the labels of corpora differ.
+        If a fold has no training clips of an emotion, or the labels of corpora differ.
     """
     labels, (kind, _) = clips["emotion"].to_numpy(), parse_protocol(protocol)
     if kind == "loco":
@@ -272,18 +271,17 @@ def trained_emotions(protocol, clips, folds, emotions, label_map=None):
 
 
 def calibration_blocks(n_clips, n, random_state=0):
-    """Choose clips to predict, and others to adapt with: list of (block, handful).
+    """Choose clips to predict, and others for adaptation: list of (block, handful).
 
-    The clips are shuffled and cut into blocks, arrays of their indices. The clips that follow a
-    block adapt the model for it, and the first ones for the last block: n clips, or all that there
-    are besides the block.
+    The clips are shuffled and cut into blocks, arrays of indices. The model is adapted for a block
+    by the n clips that follow it (cyclically), or by all others if there are fewer.
 
     Parameters
     ----------
     n_clips : int
         Clips of a speaker, or of a recording condition.
     n : int or "all"
-        Clips to adapt with; "all" are all of them, the predicted ones included.
+        Clips for adaptation; "all": all clips, including the predicted ones.
     random_state : int, default 0
 
     Examples
@@ -306,29 +304,29 @@ def calibration_blocks(n_clips, n, random_state=0):
 
 
 class LeakError(ValueError):
-    """Training and test share a speaker or a recording, against the protocol's promise."""
+    """Training and test share a speaker or a recording, in a protocol that excludes this."""
 
 
 @dataclass(frozen=True)
 class Leaks:
     """What is on both sides of a split; prints as text, and is true for speakers and audio."""
 
-    speakers: tuple = ()  # each one corpus/speaker
-    audio: tuple = ()  # each one a training file, and a test file that is a copy of it
-    sentences: tuple = ()  # each one corpus/sentence
-    giveaways: tuple = ()  # each one of `FACTS`, and how well it alone tells the labels
+    speakers: tuple = ()  # corpus/speaker
+    audio: tuple = ()  # pairs of a training file and a test file that is a copy of it
+    sentences: tuple = ()  # corpus/sentence
+    giveaways: tuple = ()  # names of `FACTS`, with the UAR by each of them alone
     unclear: tuple = ()  # why speakers can't be told apart
 
     def __bool__(self):
         return bool(self.speakers or self.audio)
 
     def __or__(self, other):
-        """Join what two splits share: Leaks."""
+        """Join the leaks of two splits: Leaks."""
         fields = zip(asdict(self).values(), asdict(other).values(), strict=True)
         return Leaks(*(tuple(sorted({*ours, *theirs})) for ours, theirs in fields))
 
     def lines(self):
-        """Write a line for each kind of leak: list of str."""
+        """Describe each kind of leak in a line: list of str."""
         both = "on both sides of the split"
         found = {
             f"the same speaker {both}": self.speakers,
@@ -348,7 +346,7 @@ class Leaks:
 
 
 def in_short(names):
-    """The names, or the first ones and how many there are: str.
+    """List names, or the first ones and their number: str.
 
     Parameters
     ----------
@@ -361,14 +359,14 @@ def in_short(names):
 def find_leaks(train_rows, test_rows):
     """Find speakers, recordings and sentences that are on both sides of a split: Leaks.
 
-    A copy of a recording is found under another name or speaker, and in another form (see
+    Copies of recordings are found in spite of other names, speakers or formats (see
     `audio_digests`). A file that can't be read equals no other. Sentences come from file names
     (`corpora.sentence`).
 
     Parameters
     ----------
     train_rows, test_rows : DataFrame
-        Columns path, speaker, corpus. With digest (`audio_digests`) in both no file is read.
+        Columns path, speaker, corpus. If both have digest (`audio_digests`), no file is read.
     """
     if "digest" not in train_rows or "digest" not in test_rows:
         digests = audio_digests([*recordings(train_rows), *recordings(test_rows)])
@@ -386,7 +384,7 @@ def find_leaks(train_rows, test_rows):
 
 
 def _shared(train_groups, test_groups):
-    """The speakers of both, as the test spells them: sorted tuple."""
+    """The speakers in both, in the spelling of the test: sorted tuple."""
     known = {folded(str(name)) for name in set(train_groups)}
     return tuple(sorted(name for name in set(test_groups) if folded(str(name)) in known))
 
@@ -400,16 +398,16 @@ def _sentences(rows):
 
 
 def audio_digests(paths, n_jobs=-1, verbose=0):
-    """Hash recordings' samples at 16 kHz with 16 bits: list of str, None for what can't be read.
+    """Hash recordings by their samples at 16 kHz: list of str, None for those that can't be read.
 
-    Copies in another codec, at another rate or level, or with another beginning have the hash of
-    the first of them; see `fingerprints.copies`.
+    Copies in another codec, at another rate or level, or with another start have the hash of the
+    first of them; see `fingerprints.copies`.
 
     Parameters
     ----------
     paths : list of path or Segment
     n_jobs, verbose : int
-        `n_jobs` threads, by default one for each core; verbose=1 draws a progress bar.
+        Threads, by default one for each core; verbose=1 draws a progress bar.
     """
     return _measured(paths, n_jobs, verbose)["digest"].tolist()
 
@@ -420,7 +418,7 @@ def _measured(paths, n_jobs=-1, verbose=0):
     threads, groups = Parallel(n_jobs, prefer="threads", return_as="generator"), grouped(paths)
     style = {"unit": "clip", "disable": not verbose}
     with warnings.catch_warnings(), Progress(None, "Looking for leaks", len(paths), **style) as bar:
-        warnings.simplefilter("ignore", AudioWarning)  # of silence
+        warnings.simplefilter("ignore", AudioWarning)  # about silence
         every = threads(delayed(_digests)([paths[i] for i in group]) for group in groups)
         for group, own in zip(groups, every, strict=True):
             found |= zip(group, own, strict=True)
@@ -432,7 +430,7 @@ def _measured(paths, n_jobs=-1, verbose=0):
 
 
 def _digests(recordings):
-    """Of each the hash, None if it can't be read, the fingerprint, and the `FACTS`: list."""
+    """For each recording its hash (None if it can't be read), fingerprint and `FACTS`: list."""
     found = {i: _digest(y) for i, y in load_each(recordings)}
     return [found[i] for i in sorted(found)]
 
@@ -450,7 +448,9 @@ def _digest(y):
 
 
 def with_digests(clips, n_jobs=-1, verbose=0):
-    """Add digest and `FACTS`; warn of odd labels; drop, and name, what can't be read: DataFrame.
+    """Add the columns digest and `FACTS`; leave out clips that can't be read: DataFrame.
+
+    Warnings name these clips, silent ones, and recordings with several labels.
 
     Parameters
     ----------
@@ -463,8 +463,7 @@ def with_digests(clips, n_jobs=-1, verbose=0):
     unread = names_of(clips[clips["digest"].isna()])
     if unread:
         warnings.warn(
-            f"{len(unread)} clip(s) left out with their labels, they can't be read: "
-            f"{in_short(unread)}",
+            f"{len(unread)} clip(s) left out, as they can't be read: {in_short(unread)}",
             stacklevel=3,
         )
     clips = clips.dropna(subset="digest").reset_index(drop=True)
@@ -483,7 +482,7 @@ def guard(protocol, clips, folds):
     Raises
     ------
     LeakError
-        If a speaker or a recording is on both sides where the protocol claims that none is.
+        If a speaker or a recording is on both sides in a protocol that excludes this.
     """
     leaks = Leaks()
     for fold in folds:
@@ -492,7 +491,7 @@ def guard(protocol, clips, folds):
         found = Leaks(leaks.speakers, leaks.audio)
         raise LeakError(
             f"{protocol} promises that training and test share no speaker and no recording, but: "
-            f"{found}. Take the copies out, give each speaker one name, or choose corpora that "
+            f"{found}. Remove the copies, give each speaker one name, or choose corpora that "
             "don't overlap."
         )
     reason = unclear_speakers(clips)
@@ -500,11 +499,11 @@ def guard(protocol, clips, folds):
 
 
 def _giveaways(clips, folds):
-    """The `FACTS` that tell the labels of test clips, and how well: tuple of str."""
+    """The `FACTS` that predict the labels of test clips, and how well: tuple of str."""
     from sklearn.metrics import recall_score
 
     labels = clips["emotion"].to_numpy(dtype=str)
-    if len(set(labels)) == 1:  # numbers are learned in place of emotions
+    if len(set(labels)) == 1:  # the targets are numbers in place of emotions
         return ()
     tested = np.unique(np.concatenate([fold.test for fold in folds]))
     chance, found = 1 / len(set(labels[tested])), []
@@ -521,7 +520,7 @@ def _giveaways(clips, folds):
 
 
 def _likeliest(values, labels, others):
-    """The labels that are likeliest among training values like others: ndarray of str."""
+    """Predict labels by the most frequent one among similar training values: ndarray of str."""
     edges = np.unique(np.quantile(values, np.arange(1, N_BINS) / N_BINS))
     shares = pd.crosstab(np.searchsorted(edges, values), labels, normalize="columns")
     shares = shares.reindex(range(len(edges) + 1), method="nearest")
@@ -532,7 +531,7 @@ def _likeliest(values, labels, others):
 
 
 def describe_split(train_rows, test_rows, train_groups, test_groups):
-    """Describe a split in one line: corpora, clips, speakers, those on both sides: str.
+    """Describe a split in one line (corpora, clips, speakers, those on both sides): str.
 
     Parameters
     ----------
@@ -557,23 +556,23 @@ def describe_split(train_rows, test_rows, train_groups, test_groups):
 
 
 def _unclear(rows, groups):
-    """Why nobody can tell who speaks in which clips: str, empty if it is clear."""
+    """Why the speakers of clips are unclear: str, empty if they aren't."""
     return unclear_speakers(rows) if all_known(groups) else "no table names the speakers"
 
 
 def describe(protocol, clips, folds, label_map=None, calibrate=0, adapt="speaker", noisy=False):
-    """Describe a protocol in one line: corpora, clips, speakers, labels, adaptation: str.
+    """Describe a protocol in one line (corpora, clips, speakers, labels, adaptation): str.
 
     Parameters
     ----------
     protocol, clips, folds, label_map
         See `make_folds` and `tables.map_labels`.
     calibrate : int or "all", default 0
-        Clips that the model is adapted with.
+        Clips for adaptation.
     adapt : {"speaker", "condition"}
-        What it is adapted to: each speaker, or each corpus.
+        The model is adapted to each speaker, or to each corpus.
     noisy : bool
-        Whether copies of the clips are predicted.
+        Whether noisy copies of the clips are predicted.
     """
     kind, _ = parse_protocol(protocol)
     train = clips.iloc[folds[0].train]
@@ -619,14 +618,14 @@ def describe(protocol, clips, folds, label_map=None, calibrate=0, adapt="speaker
 
 
 def _in_common(test):
-    """What the clips of loco have in common, in words: str."""
-    if set(test["emotion"]) == {""}:  # numbers are learned in place of emotions
+    """Describe the emotions that both sides have in loco: str."""
+    if set(test["emotion"]) == {""}:  # the targets are numbers in place of emotions
         return f"which are {', '.join(sorted(set(test['corpus'])))}"
     return f"on the emotions that both have: {_in_corpora(test)}"
 
 
 def _in_corpora(rows):
-    """The emotions of each corpus, in words: str."""
+    """Describe the emotions of each corpus: str."""
     found = rows.groupby("corpus")["emotion"].unique().items()
     listed = {corpus: ", ".join(sorted(emotions)) for corpus, emotions in found}
     return "; ".join(f"{corpus} ({own})" for corpus, own in listed.items())

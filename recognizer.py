@@ -1,6 +1,6 @@
-"""What all recognizers share: they predict, adapt, explain, are scored, shown and saved.
+"""Base classes of all recognizers: prediction, adaptation, explanation, scores, display, files.
 
-`EmotionRecognizer` and `EnsembleRecognizer` add how they learn.
+`EmotionRecognizer` and `EnsembleRecognizer` add the training.
 """
 
 import copy
@@ -50,8 +50,8 @@ def _as_recordings(audio):
 class Predicts:
     """Predicts recordings with a Predictor, `predictor_`, which is None before training.
 
-    A subclass has `n_jobs`, `verbose` and the method `_take(predictor)`; `target` as
-    `EmotionRecognizer` has it if it may predict numbers.
+    A subclass has `n_jobs`, `verbose` and the method `_take(predictor)`; and `target`, see
+    `EmotionRecognizer`, if it can predict numbers.
     """
 
     target = None
@@ -67,12 +67,13 @@ class Predicts:
         return self.predictor_
 
     def features_of(self, recordings, sr=None, noisy=None):
-        """The features of recordings, as the methods of `predictor_` take them.
+        """The features of recordings, X for the methods of `predictor_`.
 
         Parameters
         ----------
-        recordings, sr, noisy
-            A list; see `predict`, and `SpeechFeatures.extract` for noisy copies.
+        recordings : list of recordings
+        sr, noisy
+            See `predict`, and `SpeechFeatures.extract` for noisy copies.
         """
         predictor, views = self._check_trained(), []
         settings = {"sr": sr, "n_jobs": self.n_jobs, "verbose": self.verbose}
@@ -83,9 +84,10 @@ class Predicts:
         return predictor.joined(views)
 
     def _answered(self, audio, sr, check_speech, answer, nothing):
-        """What `answer` gives for each recording with speech, and `nothing()` for the others.
+        """Call `answer` for each recording with speech, and `nothing` for the others.
 
-        `answer` takes the probabilities of a recording, or its numbers, and its novelty.
+        The arguments of `answer` are the probabilities of a recording, or its numbers, and its
+        novelty.
         """
         predictor, audio = self._check_trained(), _as_recordings(audio)
         one = not isinstance(audio, (list, tuple))
@@ -111,7 +113,7 @@ class Predicts:
         return every[0] if one else every
 
     def _of_long(self, audio, sr, check_speech):
-        """The answers and the novelty of long recordings, None without speech: dict by number."""
+        """Predictions and novelty of long recordings, None without speech: dict by index."""
         if not self.classification and not self.targets:
             return {}  # the windows of a scale have no labels
         found = {}
@@ -127,21 +129,28 @@ class Predicts:
         Parameters
         ----------
         audio : path, binary file object, array (n_samples,) or (n_samples, n_channels), or a list
-            Any audio file, or a `segments.Segment` of one; an array goes with its rate. Or a
-            DataFrame of paths, perhaps with start and end (see `clip_tables.read_table`). From 30 s
-            on it is recognised in windows, whose answers are averaged; see `batch.Whole`.
+            Any audio file, or a `segments.Segment` of one; an array needs `sr`. Or a DataFrame of
+            paths, optionally with start and end (see `clip_tables.read_table`). A recording of 30 s
+            or more is recognised in windows, whose probabilities are averaged; see `batch.Whole`.
         sr : int, optional
             Sampling rate of an array in Hz.
         abstain : float, optional
-            Answer "unsure" where the likeliest emotion is less probable, or the recording is novel.
+            Return "unsure" if the most probable emotion is below this, or the recording is novel.
         check_speech : bool, default True
             Look for speech first (see `listening.has_speech`); False takes every sound for speech.
 
         Returns
         -------
         str, or for regression float; a list of them for a list
-            None, or for regression nan, for a recording without speech. With several targets a
-            dict of str to float, empty without speech.
+            For a recording without speech None, or for regression NaN. With several targets a dict
+            of str to float, empty without speech.
+
+        Raises
+        ------
+        AudioError
+            If a recording can't be read.
+        NotFittedError
+            Before `train`.
         """
         several = len(self.targets) > 1
 
@@ -194,14 +203,19 @@ class Predicts:
         return self._answered(audio, sr, check_speech, answer, dict)
 
     def predict_set(self, audio, coverage=0.9, *, sr=None):
-        """Predict the emotions that hold the true one with a probability: list, likeliest first.
+        """Predict a set of emotions that includes the true one with a given probability.
 
         Parameters
         ----------
         audio, sr
-            See `predict`; without speech the list is empty.
+            See `predict`.
         coverage : float from 0 to 1
-            For speakers like those left out in training; see `Fitted.sets`.
+            That probability, for speakers like those left out in training; see `Fitted.sets`.
+
+        Returns
+        -------
+        list of str
+            Most probable first, empty without speech. A list of them for a list.
         """
         self._check_probabilities()
         needed, _ = self.predictor_.sets(coverage)
@@ -212,7 +226,7 @@ class Predicts:
         return self._answered(audio, sr, True, answer, list)
 
     def rank(self, recordings, by="uncertainty", *, sr=None):
-        """Order recordings by how much their labels would teach: DataFrame.
+        """Rank recordings for labelling by how informative they are: DataFrame.
 
         Parameters
         ----------
@@ -234,25 +248,25 @@ class Predicts:
     def adapt(self, recordings, labels=None, *, by="speaker", sr=None):
         """Adapt to one speaker, or one recording condition, by some recordings.
 
-        Training has fitted a second model to how each speaker's clips differ from that speaker's
-        others; the recordings say where the new average is. A warning names those left out.
+        A second model was trained on each speaker's clips relative to that speaker's average; the
+        recordings give the new average. A warning names recordings that are left out.
 
         Parameters
         ----------
         recordings : list of recordings, or path of a folder with recordings
-            In various moods; see `predict`. Ten do most of what can be done.
+            In various emotions; see `predict`. Ten give most of the gain.
         labels : str or list of (str or None), optional
-            Their emotions where they are known, e.g. "neutral" for all; "names": the last part of
-            the names of files after "_", where that is an emotion. None: unknown.
+            Their emotions, None for unknown ones; a str for all, e.g. "neutral"; "names": the part
+            of the file name after the last "_", if that is an emotion.
         by : {"speaker", "condition"}
-            What they have in common: one speaker, or one microphone, room or source.
+            What they share: one speaker, or one microphone, room or source.
         sr : int, optional
             Sampling rate of arrays in Hz.
 
         Returns
         -------
         Recognizer
-            An adapted one, whose `adaptation_` says what was done; this one stays as it is.
+            An adapted copy, described by its `adaptation_`; this recognizer isn't changed.
 
         Raises
         ------
@@ -270,11 +284,11 @@ class Predicts:
     calibrate = adapt
 
     def listen(self, y):
-        """Predict one window of sound.
+        """Predict one window of a signal.
 
         Parameters
         ----------
-        y : ndarray (n_samples,) at 16 kHz, or measured frames
+        y : ndarray (n_samples,) at 16 kHz, or frames
             See `Predictor.features`.
 
         Returns
@@ -289,7 +303,7 @@ class Predicts:
         return probabilities[0], float(novelties[0])
 
     def by_emotion(self, probabilities):
-        """Name probabilities; see `Predictor.by_emotion`.
+        """Name probabilities, see `Predictor.by_emotion`: dict of str to float.
 
         Parameters
         ----------
@@ -299,7 +313,7 @@ class Predicts:
 
     @property
     def classes_(self):
-        """The emotions in the order of the model's columns."""
+        """The emotions in the order of the model's columns: ndarray (n_classes,) of str."""
         return self._check_trained().labels
 
 
@@ -317,8 +331,8 @@ class Clips:
     """The clips that a recognizer is trained and tested on: a base class of recognizers.
 
     A subclass has `emotions`, `predictor_` and `record_` (None before), a random generator `_rng`,
-    and the methods `parallel()` (a block for parallel work), `_rows(leave=False)` (all labelled
-    clips with a column partition) and `_read(rows, partition)` (their `Split`).
+    and the methods `parallel()` (context manager for parallel work), `_rows(leave=False)` (all
+    labelled clips with a column partition) and `_read(rows, partition)` (their `Split`).
 
     Attributes
     ----------
@@ -328,7 +342,7 @@ class Clips:
     """
 
     def clips(self):
-        """All labelled clips of the recognizer's corpora and emotions, none twice: DataFrame.
+        """All labelled clips of the recognizer's corpora and emotions, each once: DataFrame.
 
         Its columns are path, emotion, speaker, corpus, partition ("train" or "test").
         """
@@ -354,9 +368,9 @@ class Clips:
     def _check_has_clips(self):
         if self.record_ is not None and self.X_train is None:
             raise ValueError(
-                "This recognizer was loaded from a file, which holds no clips: protocol_ and "
+                "This recognizer was loaded from a file, which has no clips: protocol_ and "
                 "score_ show how good it is. load_data() reads those of the data folder, train() "
-                "learns anew from them."
+                "trains on them."
             )
 
     def _loaded(self):
@@ -364,7 +378,7 @@ class Clips:
         return self if self.X_train is not None else self.load_data()
 
     def _trained_on(self):
-        """How many clips and speakers of each corpus: dict; empty before `train`."""
+        """Numbers of clips and speakers by corpus: dict; empty before `train`."""
         if self.record_ is not None:
             return self.record_["corpora"]
         if self.predictor_ is None:
@@ -420,31 +434,31 @@ class Clips:
 
 
 class Recognizer(Predicts, Clips, metrics.Scored, Savable):
-    """What all recognizers share; `EmotionRecognizer` and `EnsembleRecognizer` say how they learn.
+    """Base class of all recognizers; subclasses add the training.
 
     Attributes
     ----------
     predictor_, adaptation_ : Predictor, adaptation.Adaptation
-        What training leaves, and what `adapt` did; None before.
+        The results of `train` and of `adapt`; None before.
     model : estimator
-        The plain estimator, fitted once `train` has run.
+        The estimator alone, fitted after `train`.
     comparison_ : DataFrame
-        What `determine_best_model` compared; None before.
+        The candidates of `determine_best_model`; None before.
     record_ : dict
-        What the file of a loaded recognizer says about it; else None.
+        For a loaded recognizer, what its file states about it; else None.
     """
 
     data = None  # the clips of a table, `clip_tables.Labelled`, in place of the corpora's
-    _all_emotions = False  # whether they are those of whatever clips there are
+    _all_emotions = False  # whether the emotions are all that the clips have
 
     def _begin(self):
-        """Nothing was read or trained so far."""
+        """Reset to a recognizer that has read and trained nothing."""
         self.predictor_ = self.record_ = self.comparison_ = self._learned = self.adaptation_ = None
         self._keep()
         self._rng = np.random.default_rng(self.random_state)
 
     def parallel(self, *arrays):
-        """A block whose parallel work is done where this recognizer's is; see `on_cluster`.
+        """Context manager: parallel work is done as this recognizer's is; see `on_cluster`.
 
         Parameters
         ----------
@@ -454,19 +468,19 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
         return on_cluster(self.scheduler, *arrays)
 
     def train(self):
-        """Fit everything on the training part of the corpora: self."""
+        """Train on the training part of the corpora: self."""
         if self.X_test is None:
             self.load_data()
         return self._learn(self.verbose)
 
     def fit(self, rows):
-        """Fit everything on exactly these clips; no test part is kept back: self.
+        """Train on exactly these clips; no test part is kept back: self.
 
         Parameters
         ----------
         rows : DataFrame, path or list of them
-            See `clip_tables.read_table`; drawn equally by emotion if `balance` is on. A warning
-            says how many clips are of other emotions than those that were given.
+            See `clip_tables.read_table`; with `balance`, the same number is drawn for each emotion.
+            A warning gives the number of clips with other emotions than the recognizer's.
         """
         rows = self._own_clips(read_data(rows, target=self.target))
         with self.parallel():
@@ -474,7 +488,7 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
         return self._learn(self.verbose)
 
     def _own_clips(self, data):
-        """The clips of a table that are learned: DataFrame."""
+        """The clips of a table to train on: DataFrame."""
         if self.targets:
             return data.rows
         rows, labels = data.rows, data.emotions()
@@ -485,8 +499,8 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
         if n_others := int(rows["emotion"].isna().sum()):
             others = ", ".join(label for label in labels if folded(label) not in own)
             warnings.warn(
-                f"{n_others} clips of {data.name} aren't learned: {printable(others)}, which isn't "
-                "among the emotions that were given",
+                f"{n_others} clips of {data.name} are left out: {printable(others)} isn't "
+                "among the given emotions",
                 stacklevel=3,
             )
         return rows[rows["emotion"].notna()].reset_index(drop=True)
@@ -531,13 +545,13 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
         return timeline.predict_timeline(self._check_trained(), audio, **settings)
 
     def explain(self, audio, **settings):
-        """Say which features and seconds decide for an emotion, and which against it: DataFrame.
+        """Compute how much features and seconds contribute to an emotion: DataFrame.
 
         Parameters
         ----------
         audio : path, binary file object or array
         **settings
-            sr, emotion, span; see `explain.explain`, which says how.
+            sr, emotion, span; see `explain.explain`, also for the method.
         """
         settings = {"verbose": self.verbose} | settings
         return explain.explain(self._check_trained(), audio, **settings)
@@ -554,13 +568,13 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
             X, y, rows = self.X_train, self.y_train, self.train_rows_
         if X is None:
             raise ValueError(
-                "There is no test part: fit(rows) keeps no clips back. evaluation.evaluate() "
-                "scores by folds of speakers, train() by the corpora's own test part."
+                "There is no test part, as fit(rows) keeps no clips back. evaluation.evaluate() "
+                "scores by folds of speakers, train() by the test part of the corpora."
             )
         return y, predictor.predict(X), speaker_groups(rows)
 
     def protocol(self):
-        """One line that says what the scores are measured on; see `protocols.describe_split`."""
+        """The protocol of the scores in one line, see `protocols.describe_split`: str."""
         test = self._loaded().test_rows_
         train = self.train_rows_ if self._learned is None else self._learned
         if self.record_ is not None:
@@ -585,7 +599,7 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
         ax.set_title(f"{self.name}, {len(self.y_test)} test clips ({unit})")
         return ax
 
-    # what it is
+    # display
 
     def __repr__(self):
         facts = self._facts()
@@ -597,7 +611,7 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
         return plotting.html_table(type(self).__name__, self._facts())
 
     def _facts(self):
-        """What is known without reading, fitting or predicting: dict of str."""
+        """Facts that are known without reading, fitting or predicting: dict of str."""
         facts = {"numbers" if self.targets else "emotions": self._range(), **self._in_short()}
         learned = [
             f"{n_clips} clips of {n_speakers} speaker{'s' * (n_speakers > 1)} of {corpus}"
@@ -616,14 +630,14 @@ class Recognizer(Predicts, Clips, metrics.Scored, Savable):
         return facts
 
     def _range(self):
-        """The emotions; those of a regressor in the order of their numbers, with these."""
+        """The emotions; for a regressor in the order of their numbers, with the numbers: str."""
         if self.classification or self.targets:
             return ", ".join(self.targets or self.emotions)
         scale = utils.emotion_scale(self.emotions)
         return ", ".join(f"{emotion} {scale[emotion]}" for emotion in sorted(scale, key=scale.get))
 
     def _counted(self):
-        """How many clips it learned each emotion from, or each number: dict of str to int."""
+        """Numbers of training clips by emotion or target: dict of str to int."""
         if self.targets:
             return dict.fromkeys(self.targets, len(self._learned))
         return self._learned["emotion"].value_counts().to_dict()

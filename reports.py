@@ -1,4 +1,4 @@
-"""What was measured: predictions with their scores, intervals, tables, pictures; two compared."""
+"""Results of evaluations: scores, intervals, tables, pictures; comparisons of two."""
 
 import textwrap
 from dataclasses import KW_ONLY, asdict, dataclass, field
@@ -30,21 +30,21 @@ class Evaluation:
     """Predictions and their scores; prints as a table, whose first line is the protocol.
 
     `clips` has the columns path, emotion, speaker, corpus, gender, fold and predicted; for
-    classification confidence (the probability of the predicted emotion) and p_<emotion>, NaN where
-    the recognizer of a fold doesn't know the emotion; for regression target; for numbers
-    target_<name> and predicted_<name>. Scores are of all clips together, but in loco means over the
-    corpora: each counts the same, and its own UAR is of the emotions that it has.
+    classification confidence (the probability of the predicted emotion) and p_<emotion>, NaN if the
+    recognizer of a fold doesn't know the emotion; for regression target; for numbers target_<name>
+    and predicted_<name>. Scores are computed over all clips together; in loco they are means over
+    the corpora with equal weights, and the UAR of a corpus is that of the emotions in it.
 
-    Subclasses have `tallies()` (n_speakers, ...), their scores `measures` (see `with_intervals`),
-    `measure_names`, `main_measure`, which sorts speakers and compares systems, and
-    `chance_in(clips)`, the main measure of guessing.
+    Subclasses have `tallies()` (n_speakers, ...), `measures`, their scores (see `with_intervals`),
+    `measure_names`, `main_measure`, by which speakers are sorted and systems compared, and
+    `chance_in(clips)`, the chance level of the main measure.
     """
 
     clips: pd.DataFrame
     emotions: list  # in the order of tables and pictures
     _: KW_ONLY
-    protocol: str  # one line: which corpora, how split, how many speakers and clips
-    protocol_name: str  # as `evaluate` takes it
+    protocol: str  # one line: corpora, split, numbers of speakers and clips
+    protocol_name: str  # the argument of `evaluate`
     model: str  # name of the system
     leaks: Leaks = field(default_factory=Leaks)
     random_state: int = 0  # seed of the bootstrap
@@ -64,7 +64,7 @@ class Evaluation:
 
     @property
     def answers(self):
-        """What is predicted: list of str, emotions or names of numbers."""
+        """The emotions, or the names of numbers, that are predicted: list of str."""
         return self.emotions
 
     def by_corpus(self):
@@ -72,7 +72,7 @@ class Evaluation:
         return dict(tuple(self.clips.groupby("corpus")))
 
     def scoring(self):
-        """What `metrics.with_intervals` takes: tallies, measures, corpora of the speakers or None.
+        """Arguments of `metrics.with_intervals`: tallies, measures, corpora of speakers or None.
 
         The speakers are sorted as in `tallies`.
         """
@@ -83,22 +83,23 @@ class Evaluation:
         return *metrics.over_corpora(tallies, self.measures, corpora), corpora
 
     def chance(self):
-        """Compute the main measure of guessing; see `chance_in`."""
+        """Compute the chance level of the main measure, see `chance_in`: float."""
         parts = self.by_corpus().values() if self.over_corpora else [self.clips]
         return float(np.mean([self.chance_in(clips) for clips in parts]))
 
     def more_results(self, n_clips):
-        """More entries of what `to_frame` shows: dict; see `_results`.
+        """Further entries for `to_frame`: dict; see `_results`.
 
         Parameters
         ----------
         n_clips : ndarray (n_speakers,)
+            Numbers of clips.
         """
         return {}
 
     @cached_property
     def _results(self):
-        """(rows, name) to (n_speakers, n_clips, scores as of `with_intervals`)."""
+        """(rows, name) to (n_speakers, n_clips, scores in the form of `with_intervals`)."""
         groups = speaker_groups(self.clips)
         speakers = self.clips.assign(all="", speaker=groups).groupby(groups).first()
         n_clips, results = self.clips.groupby(groups).size(), {}
@@ -112,17 +113,17 @@ class Evaluation:
         return results | self.more_results(n_clips)
 
     def _frame(self, rows):
-        """A table with a line for all, each corpus, gender and speaker."""
+        """A table with a row for all clips, each corpus, gender and speaker."""
         index = pd.MultiIndex.from_tuples(self._results, names=["rows", "name"])
         return pd.DataFrame(rows, index=index)
 
     def to_frame(self):
         """Score all clips, and those of each corpus, gender and speaker: DataFrame.
 
-        The index has rows ("all", "corpus", "gender", "speaker") and name; see `Evaluation` for
-        what loco has there. Columns are n_speakers,
-        n_clips and for each score, for example, uar, uar_low, uar_high: the bounds of its 95 %
-        interval (see `metrics.with_intervals`), NaN for one speaker.
+        The index has rows ("all", "corpus", "gender", "speaker") and name; for loco see
+        `Evaluation`. Columns are n_speakers, n_clips and for each score, for example, uar, uar_low,
+        uar_high: the bounds of its 95 % interval (see `metrics.with_intervals`), NaN for one
+        speaker.
         """
         return self._frame(
             {"n_speakers": n_speakers, "n_clips": n_clips}
@@ -136,14 +137,14 @@ class Evaluation:
         return metrics.without_nan(row.to_dict())
 
     def in_brief(self, title, parts=False):
-        """Rows of a table: what, speakers, clips, score with its interval, calibration error: list.
+        """Rows of a table: name, speakers, clips, score with interval, calibration error: list.
 
         Parameters
         ----------
         title : str
-            Of the row of all clips.
+            Name of the row of all clips.
         parts : bool
-            Rows for each gender, and each corpus with its language, too.
+            Add rows for each gender, and each corpus with its language.
         """
         errors = self._calibration_errors()
         rows = []
@@ -161,12 +162,12 @@ class Evaluation:
         return {}
 
     def recorded(self, evaluations):
-        """What a file of a model keeps of this evaluation and of others: dict.
+        """The record of this evaluation and of others for a model file: dict.
 
         Parameters
         ----------
         evaluations : dict of str to Evaluation
-            Rows of a table, by gender and corpus for the first of each protocol; none is no table.
+            Rows of a table, with genders and corpora for the first of each protocol; may be empty.
 
         Returns
         -------
@@ -182,7 +183,7 @@ class Evaluation:
         return {"protocol": self.protocol, "score": self.scores(), "measured": table}
 
     def to_dict(self):
-        """Write what `python evaluation.py --json` prints: a dict of plain Python values."""
+        """The document that `python evaluation.py --json` prints: dict of plain Python values."""
         n_speakers, n_clips, _ = self._results["all", ""]
         return {
             "protocol": self.protocol,
@@ -235,7 +236,7 @@ class Evaluation:
         return f"{TITLES[self.main_measure]} {value:.3f}"
 
     def summary(self):
-        """Write the scores over all clips, per corpus and per gender in words: DataFrame."""
+        """Format the scores over all clips, by corpus and by gender: DataFrame of str."""
         rows = {
             self._title(*key): {"speakers": n_speakers, "clips": n_clips}
             | {TITLES[name]: in_words(*values[name]) for name in self.measure_names}
@@ -257,7 +258,7 @@ class Evaluation:
         return [self.summary().to_string(), f"Each speaker ({NO_INTERVAL})\n{speakers}"]
 
     def draw_speakers(self, ax=None):
-        """Draw how well each speaker is recognised, sorted, with the average and chance: Axes.
+        """Draw the score of each speaker, sorted, with the average and chance: Axes.
 
         Parameters
         ----------
@@ -269,7 +270,7 @@ class Evaluation:
         return self._titled(drawn, f"{title} by speaker")
 
     def _titled(self, ax, what):
-        """Write above a picture what it shows and the protocol."""
+        """Set the title of a picture: what it shows, and the protocol."""
         ax.set_title(self._above(what), fontsize=8)
         return ax
 
@@ -290,12 +291,12 @@ class ClassificationEvaluation(Evaluation):
         return (*self.DRAWN[:-1], "reliability_by_corpus") if self.over_corpora else self.DRAWN
 
     def tallies(self):
-        """Count predictions; see `confusion_by_speaker`."""
+        """Count predictions, see `confusion_by_speaker`: ndarray (n_speakers, ...)."""
         groups, true = speaker_groups(self.clips), self.clips["emotion"]
         return metrics.confusion_by_speaker(true, self.clips["predicted"], groups, self.emotions)
 
     def chance_in(self, clips):
-        """Compute the UAR of guessing: 1 / n_emotions, in loco those of the corpus.
+        """Compute the UAR at chance: 1 / n_emotions, in loco those of the corpus.
 
         Parameters
         ----------
@@ -316,9 +317,9 @@ class ClassificationEvaluation(Evaluation):
         return table
 
     def confidences(self):
-        """Say how far confidence can be believed, over all clips and in each corpus: DataFrame.
+        """Compute the quality of the confidence, over all clips and by corpus: DataFrame.
 
-        The index has rows ("all", "corpus") and name as that of `to_frame`; the columns are ece,
+        The index has rows ("all", "corpus") and name, as in `to_frame`; the columns are ece,
         confidence_right, confidence_wrong, over and right_over of `metrics.confidence_measures`.
         """
         corpora = {
@@ -339,8 +340,8 @@ class ClassificationEvaluation(Evaluation):
     def recalls(self):
         """Compute the recall of each emotion, with the same rows as `to_frame`: DataFrame.
 
-        Columns are <emotion>, <emotion>_low, <emotion>_high; NaN where there are no clips, and no
-        bounds for one speaker.
+        Columns are <emotion>, <emotion>_low, <emotion>_high; NaN without clips, and for the bounds
+        of one speaker.
         """
         return self._frame(
             metrics.flat(dict(zip(self.emotions, values["recall"].T, strict=True)))
@@ -348,15 +349,17 @@ class ClassificationEvaluation(Evaluation):
         )
 
     def confusion_matrix(self, percentage=True, labeled=True, *, bound=None):
-        """Count how the clips of each emotion were predicted, in the order of `emotions`.
+        """Compute the confusion matrix, in the order of `emotions`.
 
         Parameters
         ----------
-        percentage, labeled : bool, default True
-            Percent of the true emotion's clips, else clips; DataFrame with rows true_<emotion> and
-            columns predicted_<emotion>, else ndarray.
+        percentage : bool, default True
+            Percent of the true emotion's clips; False: numbers of clips.
+        labeled : bool, default True
+            Return a DataFrame with rows true_<emotion> and columns predicted_<emotion>; False: an
+            ndarray (n_emotions, n_emotions).
         bound : {None, "low", "high"}
-            A bound of the 95 % interval of the percentages instead; NaN for one speaker.
+            Return a bound of the 95 % interval of the percentages; NaN for one speaker.
 
         Raises
         ------
@@ -366,19 +369,19 @@ class ClassificationEvaluation(Evaluation):
         bounds = (None, "low", "high")
         check_name(bound, bounds, "bound")
         if bound and not percentage:
-            raise ValueError("Only percentages have bounds; leave percentage=True.")
+            raise ValueError("Only percentages have bounds; pass percentage=True.")
         values = 100 * self._results["all", ""][2]["confusion"][bounds.index(bound)]
         if not percentage:
             values = self.tallies().sum(axis=0)
         return metrics.labeled_confusion(values, self.emotions) if labeled else values
 
     def reliability(self, corpus=None):
-        """Count how often predictions of each confidence are right; see `metrics.reliability`.
+        """Compute accuracy by confidence: DataFrame, see `metrics.reliability`.
 
         Parameters
         ----------
         corpus : str, optional
-            Its clips only.
+            Only the clips of this corpus.
 
         Raises
         ------
@@ -430,7 +433,7 @@ class ClassificationEvaluation(Evaluation):
         return self._titled(drawn, "percent of the true emotion" if percentage else "clips")
 
     def draw_reliability(self, ax=None):
-        """Draw how often predictions of each confidence are right, and how many there are: Axes.
+        """Draw the reliability diagram, with the share of clips in each bin: Axes.
 
         Parameters
         ----------
@@ -441,13 +444,13 @@ class ClassificationEvaluation(Evaluation):
         return self._titled(drawn, f"reliability, ECE {ece:.3f}")
 
     def draw_reliability_by_corpus(self, figure=None, after=None):
-        """Draw the same in a panel for each corpus: matplotlib Figure.
+        """Draw a reliability diagram for each corpus: matplotlib Figure.
 
         Parameters
         ----------
         figure : matplotlib Figure, default a new one
         after : ClassificationEvaluation, optional
-            Of the same corpora after adaptation, to draw beside it.
+            Of the same corpora after adaptation, drawn as second curves.
         """
         tables, shown = {}, [self] if after is None else [self, after]
         for corpus in self.by_corpus():
@@ -472,12 +475,12 @@ class RegressionEvaluation(Evaluation):
     measures = staticmethod(metrics.regression_measures)
 
     def tallies(self):
-        """Sum up targets and predictions; see `moments_by_speaker`."""
+        """Sum up targets and predictions, see `moments_by_speaker`: ndarray (n_speakers, ...)."""
         groups, targets = speaker_groups(self.clips), self.clips["target"]
         return metrics.moments_by_speaker(targets, self.clips["predicted"], groups)
 
     def chance_in(self, clips):
-        """Compute the error of always predicting the median of the targets.
+        """Compute the error of always predicting the median of the targets: float.
 
         Parameters
         ----------
@@ -490,8 +493,8 @@ class RegressionEvaluation(Evaluation):
 class NumbersEvaluation(RegressionEvaluation):
     """Concordance correlation and errors of numbers; see `Evaluation`.
 
-    Scores are means over the numbers where there are several; `to_frame` has rows "target" for each
-    of them.
+    If there are several numbers, scores are means over them, and `to_frame` has a row "target" for
+    each.
     """
 
     main_measure = "ccc"
@@ -524,7 +527,7 @@ class NumbersEvaluation(RegressionEvaluation):
         return metrics.moments_by_speaker(*numbers, speaker_groups(self.clips))
 
     def more_results(self, n_clips):
-        """The scores of each number, where there are several; see `Evaluation.more_results`."""
+        """The scores of each number, if there are several; see `Evaluation.more_results`."""
         found, (tallies, measures, corpora) = {}, self.scoring()
         for i, name in enumerate(self.targets) if len(self.targets) > 1 else ():
             own = tallies[..., i : i + 1, :]
@@ -537,7 +540,7 @@ class NumbersEvaluation(RegressionEvaluation):
         return 0.0
 
     def draw_predictions(self, figure=None):
-        """Draw what was predicted over what is true, in a panel for each number: matplotlib Figure.
+        """Draw predicted against true values, in a panel for each number: matplotlib Figure.
 
         Parameters
         ----------
@@ -568,7 +571,7 @@ class Comparison:
     difference: float  # the first one's minus the second one's
     low: float | None  # bounds of the difference's 95 % interval; None for one speaker
     high: float | None
-    probability: float | None  # that the first one is better, over the speakers drawn
+    probability: float | None  # that the first one is better, over the resamples
     n_speakers: int
     n_clips: int
 
@@ -604,7 +607,7 @@ class Comparison:
 def compare(first, second, *, same_folds=True):
     """Compare two systems on the same clips: Comparison.
 
-    Both are scored on the same drawn speakers (paired bootstrap by clusters): a speaker who is hard
+    Both are scored on the same resampled speakers (paired cluster bootstrap): a speaker who is hard
     for both doesn't widen the interval of the difference.
 
     Parameters
@@ -612,12 +615,12 @@ def compare(first, second, *, same_folds=True):
     first, second : evaluation.Evaluation
         Of the same clips.
     same_folds : bool, default True
-        False compares two protocols instead, such as "random" and "loso".
+        False: compare two protocols, such as "random" and "loso".
 
     Raises
     ------
     ValueError
-        If they aren't of the same clips, labels and folds.
+        If their clips, labels or folds differ.
     """
     _check_comparable(first, second, same_folds)
     name, measures, corpora = first.main_measure, *first.scoring()[1:]
@@ -639,7 +642,7 @@ def compare(first, second, *, same_folds=True):
 
 def _check_comparable(first, second, same_folds):
     if type(first) is not type(second) or set(first.answers) != set(second.answers):
-        raise ValueError("One evaluation can't be compared with one of other emotions or kind.")
+        raise ValueError("Evaluations of different kinds or emotions can't be compared.")
     if first.over_corpora != second.over_corpora:
         raise ValueError("The scores of loco are means over corpora: compare it with loco only.")
     columns = ["path", "emotion", "speaker", "corpus"] + ["fold"] * same_folds

@@ -1,4 +1,4 @@
-"""What commands find in recordings: printed on stdout and stderr, and written to files."""
+"""Output of the commands: results on stdout, remarks on stderr, files."""
 
 import codecs
 import json
@@ -19,8 +19,8 @@ from segments import SPAN
 from tables import NAME_ERRORS, csv_text
 
 PROGRAM = "emotion_recognition.py"
-AS_SPELT = "ser-as-spelt"  # names in the bytes that the system spells them in, if need be escaped
-NO_SPEECH = "no speech"  # in place of an emotion, for people
+AS_SPELT = "ser-as-spelt"  # error handler: file names in their bytes, escaped if need be
+NO_SPEECH = "no speech"  # in place of an emotion, in text
 
 
 def _as_spelt(error):
@@ -35,22 +35,22 @@ codecs.register_error(AS_SPELT, _as_spelt)
 
 
 class Result(NamedTuple):
-    """What a command found in one recording, or in one channel of it."""
+    """The result of a command for one recording, or one channel of it."""
 
     document: dict  # for JSON
-    table: pd.DataFrame | dict  # for CSV; of one row a dict, for it costs a hundredth
+    table: pd.DataFrame | dict  # for CSV; a single row is a dict, which is 100 times as fast
     text: str
     draw: Callable | None = None  # makes the figure
 
 
 def predicted(rec, name, found, args):
-    """The result of predict for one recording: its emotion, or its numbers.
+    """The result of `predict` for one recording, its emotion or its numbers: Result.
 
     Parameters
     ----------
     rec : trained recognizer
     name : str
-        Of the recording.
+        Name of the recording.
     found : dict
         See `batch.recognised`.
     args : argparse.Namespace
@@ -60,7 +60,7 @@ def predicted(rec, name, found, args):
     names = rec.targets or ("emotion", "confidence", "warnings", *emotions)
     columns = [*names, *(["warnings"] if rec.targets else [])]
     columns += ["set"] * (args.set is not None) + [*RANKINGS] * bool(args.rank)
-    columns += ["over_time", "error"]  # rows leave before it is known who needs them
+    columns += ["over_time", "error"]  # always, as later rows may need them
 
     def result(found, row, lines):
         row = {column: row.get(column) for column in columns}
@@ -97,7 +97,7 @@ def predicted(rec, name, found, args):
 
 
 def give(results, args, targets, header=True):
-    """Print results, their warnings and errors, and write the files that were asked for.
+    """Print results, their warnings and errors, and write the requested files.
 
     Parameters
     ----------
@@ -105,9 +105,9 @@ def give(results, args, targets, header=True):
     args : argparse.Namespace
         form, write, output and raw_csv; see `commands`.
     targets : set of Path
-        The files written so far; those that are written here are added.
+        Files written so far; new ones are added.
     header : bool, default True
-        Whether CSV begins with the names of its columns.
+        Begin CSV with the names of its columns.
     """
     form = args.form
     if form == "json":
@@ -116,7 +116,7 @@ def give(results, args, targets, header=True):
         show(_csv(results, args.raw_csv, header), end="")
     for result in results:
         document = result.document
-        by_row = form == "jsonl" and "rows" in document  # which have been printed, one by one
+        by_row = form == "jsonl" and "rows" in document  # they were printed one by one
         if form == "text":
             show(printable(result.text, "\n"))
         elif form == "jsonl" and not by_row:
@@ -133,7 +133,7 @@ def give(results, args, targets, header=True):
 
 
 def _csv(results, raw, header=True):
-    """One table of all results, which says what each row is of: str."""
+    """One CSV table of all results, with the recording of each row: str."""
     if raw and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors=AS_SPELT)
     columns, rows = {}, []
@@ -152,7 +152,7 @@ def _rows(table):
 
 
 def _write(result, args, targets):
-    """Write the files of a result, each under a name that is not among `targets` yet."""
+    """Write the files of a result, under names that aren't in `targets` yet."""
     document, table, _, draw = result
     table = pd.DataFrame([table]) if isinstance(table, dict) else table
     path, channel = Path(SPAN.sub("", document["path"])), document.get("channel")
@@ -178,11 +178,12 @@ def _write(result, args, targets):
 
 
 def show(text, **how):
-    """Print a text, see `print`, above a progress bar.
+    """Print a text above a progress bar.
 
     Parameters
     ----------
     text, **how
+        See `print`.
     """
     with Progress.external_write_mode():
         print(text, flush=True, **how)
@@ -214,13 +215,13 @@ def report(error):
 
 
 def training_facts(rec, predictions):
-    """What training prints as JSON: dict.
+    """The JSON document of a training run: dict.
 
     Parameters
     ----------
     rec : trained recognizer
     predictions : list of dict
-        path, and what was found there.
+        path, and the result for that recording.
     """
     if rec.targets:
         answers = {"targets": rec.targets}
@@ -240,7 +241,7 @@ def training_facts(rec, predictions):
 
 
 def training_in_words(rec, predictions):
-    """Clips, scores, confusion matrix and predictions for people: str.
+    """Describe a training run (clips, scores, confusion matrix, predictions): str.
 
     Parameters
     ----------
@@ -253,8 +254,8 @@ def training_in_words(rec, predictions):
     parts.append(f"\n{rec.name}, {rec.protocol()}")
     if "custom" in set(rec.test_rows_["corpus"]):
         parts.append(
-            "(data/test-custom as bundled is synthetic speech: it shows that all works, not how "
-            "well people are recognised)"
+            "(the bundled data/test-custom is synthetic speech: it shows that everything works, "
+            "not how well people are recognised)"
         )
     for name in ("ccc", "mae", "rmse") if rec.targets else ("accuracy", "uar"):
         low, high = score[f"{name}_low"], score[f"{name}_high"]

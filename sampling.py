@@ -1,13 +1,13 @@
-"""Folds of speakers, and draws of clips, by a seed."""
+"""Speaker-independent folds, and stratified samples of clips, by a seed."""
 
 import numpy as np
 
-N_STRATA = 5  # parts that clips are cut into by a number
-PIECE = 5_000  # rows whose temporary copies memory has room for
+N_STRATA = 5  # strata of a numeric target
+PIECE = 5_000  # rows; temporary copies of so many fit into memory
 
 
 def pieces(X, size=None):
-    """Consecutive parts of an array: list of views, one at least.
+    """Consecutive parts of an array: list of views, at least one.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def speaker_folds(y, groups, n_splits=5, random_state=0):
     groups : array (n_clips,)
         Speakers.
     n_splits : int
-        Fewer where there are fewer speakers, or fewer clips of the rarest label.
+        Reduced to the number of speakers, or of clips of the rarest label, if that is smaller.
     random_state : int
     """
     from sklearn.model_selection import StratifiedGroupKFold  # slow to import, rarely needed here
@@ -38,20 +38,21 @@ def speaker_folds(y, groups, n_splits=5, random_state=0):
     check_two_speakers(groups)
     n_groups, rarest = len(np.unique(groups)), min(np.unique(y, return_counts=True)[1])
     n_splits = min(n_splits, n_groups, max(2, rarest))
-    # strings stand for the classes: strata of numbers are few numbers
+    # as strings, or numeric strata would be taken for a regression target
     splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=random_state)
     return list(splitter.split(np.zeros(len(y)), y.astype(str), groups))
 
 
 def strata(y):
-    """What clips are like in, by labels or numbers: ndarray (n_clips,) of labels, or of floats.
+    """Strata of clips by their labels or numbers: ndarray (n_clips,) of labels, or of floats.
 
-    Few numbers stand for themselves. Of many, the clips are cut at quantiles: into fifths, or into
-    fewer parts of each target where there are several.
+    A number of few distinct values is its own stratum. Others are cut at quantiles: into fifths,
+    or into fewer parts if there are several targets.
 
     Parameters
     ----------
     y : array (n_clips,) or (n_clips, n_targets)
+        Labels or numbers.
 
     Examples
     --------
@@ -71,7 +72,7 @@ def strata(y):
 
 
 def check_two_speakers(groups):
-    """Make sure that speakers can be kept apart.
+    """Check that there are at least two speakers.
 
     Parameters
     ----------
@@ -85,18 +86,18 @@ def check_two_speakers(groups):
     """
     if len(set(groups)) < 2:
         raise ValueError(
-            "Keeping speakers apart takes at least two of them, and all clips here are of "
-            f"{groups[0]!r}. Add recordings of another speaker."
+            "A speaker-independent split needs at least two speakers, and all clips here are of "
+            f"{str(groups[0])!r}. Add recordings of another speaker."
         )
 
 
 def stratified_order(y, random_state=0):
-    """Indices in an order whose every beginning has the labels in their proportions.
+    """Indices in an order of which every prefix is stratified: ndarray (n_clips,) of int.
 
     Parameters
     ----------
     y : array (n_clips,) or (n_clips, n_targets)
-        Labels, or numbers: their `strata` count.
+        Labels, or numbers, of which the `strata` are used.
     random_state : int
         Seed of the order within a label.
 
@@ -116,14 +117,14 @@ def stratified_order(y, random_state=0):
 
 
 def stratified_sample(rows, y, n, random_state=0):
-    """At most `n` of some rows, with their labels in the same proportions: ascending.
+    """Draw at most `n` of some rows, stratified by label: ndarray of int, ascending.
 
     Parameters
     ----------
     rows : ndarray of int
         Ascending.
     y : array (n_clips,) or (n_clips, n_targets)
-        Of all clips, see `stratified_order`.
+        Labels or numbers of all clips, see `stratified_order`.
     n, random_state : int
     """
     if len(rows) <= n:
@@ -132,7 +133,7 @@ def stratified_sample(rows, y, n, random_state=0):
 
 
 def balanced(labels, random_state=0):
-    """Draw as many clips of every label as the rarest one has: sorted indices.
+    """Draw as many clips of every label as the rarest one has: ndarray of sorted indices.
 
     Parameters
     ----------

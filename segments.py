@@ -1,10 +1,10 @@
-"""Segments: parts of recordings, wherever a recording is wanted.
+"""Segments: parts of recordings, accepted wherever a recording is.
 
     from segments import Segment
     load_audio(Segment("session.wav", 12.5, 14.0)), rec.predict(Segment("session.wav", 12.5, 14.0))
 
-The samples of a segment are those that a file with nothing else would have, so its features are the
-same. A recording in a format that can't be sought is decoded once for all of its segments.
+A segment gives the same samples, and so the same features, as a file with that part only. A
+recording in a format without seeking is decoded once for all of its segments.
 """
 
 import re
@@ -14,10 +14,10 @@ from audio import SOURCE_ERRORS, AudioError, blocks_of, load_audio, seeks
 from parameters import SAMPLE_RATE
 
 SPAN = re.compile(r" \(\S+ s to (\S+ s|its end)\)$")
-"""How the name of a segment ends, after the path."""
+"""The end of a segment's name, after the path."""
 
 ROUNDED = 0.1
-"""Seconds by which a segment may end after its recording: annotations are rounded."""
+"""Seconds by which a segment may exceed its recording, because annotations are rounded."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Segment:
     Parameters
     ----------
     path : str
-        Of a file.
+        A file of audio.
     start, end : float
-        Seconds; default from the beginning, to the end.
+        Seconds; default: the beginning and the end of the recording.
     """
 
     path: str
@@ -64,17 +64,17 @@ class Segment:
         Raises
         ------
         AudioError
-            If the recording ends before.
+            If the recording ends earlier.
         """
         first, after = self.frames(rate)
         if first >= n_frames or (self._ends() and after > n_frames + ROUNDED * rate):
             raise AudioError(
-                f"the recording has {n_frames / rate:.3f} s only; start and end are in seconds"
+                f"the recording has only {n_frames / rate:.3f} s; start and end are in seconds"
             )
         return first, min(after, n_frames)
 
     def blocks(self):
-        """Decode it: generator as `audio.blocks_of`."""
+        """Decode the segment: generator of (rate, frames), as of `audio.blocks_of`."""
         if seeks(self.path):
             yield from blocks_of(self.path, self.within)
         else:
@@ -84,7 +84,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class _Held:
-    """A segment that is decoded already."""
+    """A segment that has been decoded."""
 
     segment: Segment
     decoded: object  # a list or a generator
@@ -97,19 +97,19 @@ class _Held:
 
 
 def load_each(sources, sr=SAMPLE_RATE, *, orig_sr=None, min_duration=0.1):
-    """Load sounds one by one, and decode no recording twice for its segments.
+    """Load sources one by one, decoding each recording only once for its segments.
 
     Parameters
     ----------
     sources : list
-        See `audio.load_audio`; segments, too.
+        See `audio.load_audio`; may include segments.
     sr, orig_sr, min_duration : float
         See `audio.load_audio`.
 
     Yields
     ------
     i : int
-        The place of a source in the list. What is at hand comes first.
+        Index of a source in the list. The order is that in which sources are decoded.
     y : ndarray (n_samples,) or AudioError
         What `load_audio` returns or raises.
     """
@@ -127,14 +127,14 @@ def load_each(sources, sr=SAMPLE_RATE, *, orig_sr=None, min_duration=0.1):
 
 
 def grouped(sources, size=1):
-    """Put sources into groups, each for one process: list of list of int, their places.
+    """Group sources, one group for each task of a process: list of lists of indices.
 
     Parameters
     ----------
     sources : list
-        Segments of a recording that has to be decoded from its beginning stay together.
+        Segments of a recording that has to be decoded from its beginning are one group.
     size : int, default 1
-        Of a group of others.
+        Sources in each of the other groups.
     """
     alone, together, sought = [], {}, {}
     for i, source in enumerate(sources):
@@ -152,7 +152,7 @@ def _decoded_once(segments):
     try:
         for i, held in _cut(blocks_of(path), segments.items()):
             yield i, _Held(missing.pop(i), held)
-    except SOURCE_ERRORS as error:  # AudioError, too; what is left has it
+    except SOURCE_ERRORS as error:  # AudioError, too; it applies to all segments that are left
         for i, segment in missing.items():
             yield i, _Held(segment, _raising(error))
 
@@ -165,7 +165,7 @@ def _raising(error):
 def _cut(blocks, segments):
     """Yield (number, blocks) of numbered segments as soon as each ends, in one pass.
 
-    What is after the last of them isn't decoded.
+    The recording isn't decoded beyond the last segment.
     """
     waiting = sorted(segments, key=lambda own: own[1].start, reverse=True)
     begun, position, rate = {}, 0, SAMPLE_RATE
@@ -189,6 +189,6 @@ def _cut(blocks, segments):
 
 
 def _ended(segment, held, n_frames, rate):
-    """Yield the blocks of a segment that lasted until the recording's end."""
+    """Yield the blocks of a segment that ends with the recording."""
     segment.within(n_frames, rate)
     yield from held

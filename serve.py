@@ -1,20 +1,20 @@
-"""Recognise emotions in a browser, and from other programs: a page and an API on this machine.
+"""Recognise emotions in a browser and from other programs: a local page and an API.
 
     python serve.py                                # opens http://127.0.0.1:8000, the bundled model
-    python serve.py -m my.ser --port 9000          # a model of your own; --port 0: any free port
+    python serve.py -m my.ser --port 9000          # your own model; --port 0: any free port
     python serve.py --token SECRET --host 0.0.0.0 --host-name emotions.example.org   # for others
     curl -F files=@clip.wav http://127.0.0.1:8000/v1/predict
     curl -F files=@call.wav -H "Accept: text/vtt" http://127.0.0.1:8000/v1/timeline
     curl -F files=@clip.wav "http://127.0.0.1:8000/v1/predict?emotions=angry,neutral&abstain=0.4"
 
-The API is described at /docs. Recordings are kept in memory, and only until they are answered. For
-other machines give a token and the name that they know, and put TLS before it: see docs/SERVER.md.
-The packages that it needs come by `make serve`, or pip install -r requirements-serve.txt.
+The API is described at /docs. Recordings are kept only in memory, and only until the answer. To
+serve other machines, give a token and the host name that they use, and put TLS before it: see
+docs/SERVER.md. Install its packages by `make serve`, or pip install -r requirements-serve.txt.
 """
 
 import os
 
-if __name__ == "__main__":  # Ctrl-C ends it in one line, also while it imports
+if __name__ == "__main__":  # Ctrl-C prints one line, also during the imports
     from checks import end_at_interrupt
 
     end_at_interrupt("serve.py")
@@ -35,13 +35,13 @@ from gate import Limits, Settings
 LOOPBACK = "localhost", "127.0.0.1", "[::1]"
 HEADERS_WITHIN = 15.0  # seconds for the headers of a request, and between two of them
 CONNECTIONS = 256  # at once
-READ_WITHIN = 10.0  # seconds for a live client to read what is left for it at the end
+READ_WITHIN = 10.0  # seconds for a live client to read the remaining messages at the end
 UVICORN = {
     "ws_max_size": 2**20,  # bytes of a message
     "ws_per_message_deflate": False,
     "h11_max_incomplete_event_size": 2**16,  # bytes of headers
     "limit_concurrency": CONNECTIONS,
-    "timeout_graceful_shutdown": 10,  # seconds that requests have to end in when the server does
+    "timeout_graceful_shutdown": 10,  # seconds for requests to end when the server ends
     "log_level": "error",
     "access_log": False,
     "server_header": False,
@@ -58,33 +58,33 @@ def _parse_args(argv):
     parser = make_parser("serve.py", __doc__)
     add, number = parser.add_argument, {"type": int, "metavar": "N"}
     add("-m", "--model", metavar="FILE", help="a .ser file (default: the bundled model)")
-    where = "where the encoder of that model is on this machine"
+    where = "the encoder of that model on this machine"
     add("--encoder", metavar="PATH", help=where)
     add("--host", default="127.0.0.1", help="address to listen at; default: this machine only")
     add("--port", default=8000, help="default 8000; 0: any that is free", **number)
-    names = "a name that the server answers to, beside those of this machine; may be repeated"
+    names = "another host name of the server, besides those of this machine; may be repeated"
     add("--host-name", action="append", default=[], metavar="NAME", help=names)
-    token = "what each request has to bring; default: $SER_TOKEN. Needed for other machines"
+    token = "required from each request; default: $SER_TOKEN. Needed for other machines"
     add("--token", default=os.environ.get("SER_TOKEN") or None, help=token)
     add("--no-browser", action="store_true", help="don't open the page")
     add = parser.add_argument_group("limits").add_argument
-    longest = f"seconds of a recording (default {limits.seconds:g})"
+    longest = f"seconds of a recording, at most (default {limits.seconds:g})"
     add("--max-seconds", type=float, default=limits.seconds, metavar="S", help=longest)
-    most = f"megabytes of a request (default {limits.bytes >> 20})"
+    most = f"megabytes of a request, at most (default {limits.bytes >> 20})"
     add("--max-megabytes", default=limits.bytes >> 20, help=most, **number)
-    jobs = "requests that are worked on at once (default: the cores of this machine)"
+    jobs = "requests processed at the same time (default: number of cores)"
     add("--n-jobs", default=cpu_count(), help=jobs, **number)
-    waiting = f"more that may wait for that (default {settings.n_waiting})"
+    waiting = f"further requests that may wait (default {settings.n_waiting})"
     add("--n-waiting", default=settings.n_waiting, help=waiting, **number)
     args = parser.parse_args(argv)
     if min(args.max_seconds, args.max_megabytes, args.n_jobs) <= 0 or args.n_waiting < 0:
-        parser.error("limits are greater than 0")
+        parser.error("limits must be greater than 0")
     if args.token is None and not _is_loopback(args.host):
         parser.error(
             f"--host {args.host} lets other machines in: give a --token, which they have to send"
         )
     if args.token is not None and not (args.token.isascii() and args.token.isprintable()):
-        parser.error("a token is of ASCII characters")
+        parser.error("a token must have ASCII characters only")
     return args
 
 
@@ -103,25 +103,25 @@ def _settings(args):
 
 
 def _bound(host, port):
-    """A socket that listens, or an OSError that says what to do."""
+    """Open a listening socket; an OSError says what to do."""
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=CONNECTIONS)
     except OverflowError:
-        raise ValueError(f"--port is from 0 to 65535; got {port}") from None
+        raise ValueError(f"--port must be 0 to 65535; got {port}") from None
     except OSError as error:
         advice = {
             errno.EADDRINUSE: f"another program uses port {port}; choose another one (--port "
             f"{port + 1}), or any that is free (--port 0)",
-            errno.EACCES: f"port {port} is for the administrator; choose one from 1024 on",
+            errno.EACCES: f"port {port} needs administrator rights; choose one from 1024 on",
         }
-        text = advice.get(error.errno, f"{error.strerror}; is --host {host} of this machine?")
+        text = advice.get(error.errno, f"{error.strerror}; is --host {host} on this machine?")
         raise OSError(text) from error
 
 
 def _protocol():
-    """uvicorn's HTTP/1.1, which ends connections that are open without a request."""
+    """uvicorn's HTTP/1.1 protocol, closing connections that stay open without a request."""
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class Impatient(H11Protocol):
@@ -144,7 +144,7 @@ def _protocol():
 
 
 def _live_protocol():
-    """uvicorn's WebSocket, which ends connections of clients that don't read what is left."""
+    """uvicorn's WebSocket protocol, closing connections of clients that don't read at the end."""
     from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
     class Ending(WebSocketsSansIOProtocol):
@@ -156,7 +156,7 @@ def _live_protocol():
 
 
 def _run(args):
-    """Serve until a signal comes."""
+    """Serve until a signal arrives."""
     try:
         import uvicorn
 

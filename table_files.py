@@ -1,6 +1,6 @@
-"""Tables as they lie: DataFrames, CSV, TSV, JSON Lines, audformat, folders of named files.
+"""Read tables: DataFrames, CSV, TSV, JSON Lines, audformat, folders of named files.
 
-`clip_tables.py` makes labelled clips of their cells.
+`clip_tables.py` turns their cells into labelled clips.
 """
 
 import difflib
@@ -23,7 +23,7 @@ from utils import names_option
 
 LARGEST = 2**32  # bytes of a file
 NAMED = 5  # files that a message names
-SCANNED = 100  # files of one folder: from here on the folder is listed at once
+SCANNED = 100  # for this many files of a folder, listing it is faster than asking for each
 
 NAMES = {
     "path": "file filename file_name filepath file_path audio_filepath wav wave wav_path wav_file "
@@ -40,33 +40,33 @@ NAMES = {
     "sentence": "text transcript transcription sentence_id",
 }
 NAMES = {name: (name, *others.split()) for name, others in NAMES.items()}
-"""What columns are usually called; "offset" is the end beside onset, the start beside duration."""
+"""Usual names of columns. "offset" is the end if there is an onset, the start if a duration."""
 
 
 def add_data(parser, labels="with --data"):
-    """Add the options --data, --columns, --label-map, --target: what `clip_tables.read_data` takes.
+    """Add --data, --columns, --label-map, --target, the arguments of `clip_tables.read_data`.
 
     Parameters
     ----------
     parser : argparse.ArgumentParser
     labels : str
-        When --label-map is for, for the help.
+        When --label-map applies, for the help.
     """
     add = parser.add_argument_group("your own clips").add_argument
-    table = "labelled clips in place of the corpora, from a CSV or JSON Lines file or a folder in "
-    table += "audformat; may be repeated. All its emotions by default"
+    table = "labelled clips to use in place of the corpora: a CSV or JSON Lines file, or a folder "
+    table += "in audformat; may be repeated. Default emotions: all in the table"
     add("--data", action="append", metavar="TABLE", help=table)
-    own = "the names of its columns where they aren't the usual ones: path=FILE,emotion=MOOD"
+    own = "names of its columns, if they aren't the usual ones: path=FILE,emotion=MOOD"
     add("--columns", type=pairs_option, metavar="NAME=OWN,...", help=own)
     names = f"or a language ({', '.join(LABEL_WORDS)})"
-    common = f"{labels}: labels by others, - leaves clips out, as in ps=happy,boredom=-; {names}"
+    common = f"{labels}: replace labels; - leaves clips out, as in ps=happy,boredom=-; {names}"
     add("--label-map", type=_label_map_option, metavar="OLD=NEW,...", help=common)
     target = "columns of numbers to learn in place of emotions, such as arousal,valence"
     add("--target", type=names_option, metavar="COLUMNS", help=target)
 
 
 def pairs_option(text):
-    """What OLD=NEW,OLD=NEW says, for argparse: dict of str to (str or None); - is None.
+    """Parse OLD=NEW,OLD=NEW, for argparse: dict of str to (str or None); - is None.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def pairs_option(text):
 
     pairs = [pair.split("=") for pair in text.split(",")]
     if not all(len(pair) == 2 and all(pair) for pair in pairs):
-        raise ArgumentTypeError(f"it is OLD=NEW,OLD=NEW or OLD=-, not {text!r}")
+        raise ArgumentTypeError(f"it must be OLD=NEW,OLD=NEW or OLD=-; got {text!r}")
     return {old.strip(): None if new == "-" else new.strip() for old, new in pairs}
 
 
@@ -95,17 +95,17 @@ def _label_map_option(text):
 
 
 class Source(NamedTuple):
-    """A table as it was found."""
+    """A table before it is checked."""
 
-    cells: pd.DataFrame  # of any types; its index says which row is meant in messages
+    cells: pd.DataFrame  # of any types; messages name rows by its index
     name: str
-    root: Path  # of relative paths
+    root: Path  # base of relative paths
     unit: str = "row"  # what the index counts
     corpus: str = ""  # by default
 
 
 def find_table(source, targets, root=None, table=None):
-    """Find out what a source is, and read it: Source.
+    """Detect the kind of a source, and read it: Source.
 
     Parameters
     ----------
@@ -113,10 +113,15 @@ def find_table(source, targets, root=None, table=None):
         See `clip_tables.read_table`.
     targets : list of (str or None)
         Names of the columns to learn.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, TypeError
+        If there is no such table, or it can't be read.
     """
     if isinstance(source, pd.DataFrame):
         known = {folded(str(name)) for name in source.index.names if name is not None}
-        if known & {own for names in NAMES.values() for own in names}:  # as audformat has them
+        if known & {own for names in NAMES.values() for own in names}:  # as in audformat
             source = source.reset_index()
         return Source(source, "the table", Path(root or "."), corpus="table")
     if hasattr(source, "schemes") and hasattr(source, "tables"):
@@ -157,10 +162,10 @@ def _file(path):
             cells = pd.read_csv(file, **how)
         except ValueError as error:  # pandas's own don't say which file it is
             why = printable(" ".join(str(error).split()))
-            raise ValueError(f"{name} is no table with a line of column names: {why}") from error
+            raise ValueError(f"{name} isn't a table with a line of column names: {why}") from error
     if not isinstance(cells.index, pd.RangeIndex):  # pandas takes the first fields for row names
-        raise ValueError(f"{name} has more fields in its lines than names of columns above them.")
-    cells.index += 2  # as spreadsheets count
+        raise ValueError(f"{name} has more fields in its lines than column names.")
+    cells.index += 2  # the row numbers of spreadsheets
     first = cells.iloc[:, 0].to_numpy()
     empty = np.array([cell != cell or cell == "" for cell in first], dtype=bool)  # nan, too
     empty[empty] = (cells[empty].fillna("") == "").all(axis=1)
@@ -179,7 +184,7 @@ def _encoding(path):
                 n_lines += block.count(b"\n", 0, at)
                 raise ValueError(
                     f"{printable(path)} has a NUL character in line {n_lines}: it is damaged, or "
-                    "no text. Save it anew as CSV UTF-8."
+                    "isn't text. Save it again as CSV UTF-8."
                 )
             n_lines += block.count(b"\n")
     return "utf-8-sig"
@@ -199,10 +204,10 @@ def _json(file, name, is_list):
         try:
             found = json.loads(text) if text.strip() else []
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{name} has no JSON in line {n}: {error}") from error
+            raise ValueError(f"{name}: line {n} isn't JSON: {error}") from error
         for record in found if is_list else [found] if found != [] else []:
             if not isinstance(record, dict):
-                raise ValueError(f"{name}: each line is an object, and line {n} isn't.")
+                raise ValueError(f"{name}: each line must be an object, and line {n} isn't.")
             batch.append(record)
             lines.append(n if not is_list else len(lines) + 1)
         if len(batch) >= 50_000 and not is_list:
@@ -220,13 +225,13 @@ def _folder(path):
     found = [describe(file, "custom") for file in files]
     if not any(found):
         raise ValueError(
-            f"{name} is no database in audformat (it has no db.yaml), and has no recordings named "
+            f"{name} isn't in audformat (it has no db.yaml), and has no recordings named "
             "<speaker>_..._<emotion>.wav; give a CSV file with columns path and emotion instead."
         )
     if left := [file.name for file, row in zip(files, found, strict=True) if row is None]:
         named = ", ".join(map(printable, left[:NAMED])) + ", ..." * (len(left) > NAMED)
         warnings.warn(
-            f"{name}: {len(left)} file(s) left out, there is no emotion in their names: {named}",
+            f"{name}: {len(left)} file(s) left out, as their names have no emotion: {named}",
             stacklevel=4,
         )
     cells = pd.DataFrame([row[:3] for row in found if row], columns=COLUMNS[:3], dtype=TEXT)
@@ -235,7 +240,7 @@ def _folder(path):
 
 
 def _audformat(path, targets, root, table):
-    """Read a folder in audformat: Source. What could run code in it is refused."""
+    """Read a folder in audformat: Source. Content that could run code is refused."""
     try:
         import audformat
         import yaml
@@ -251,7 +256,7 @@ def _audformat(path, targets, root, table):
             ".parquet files, too, or read it by audformat.Database.load and pass that."
         )
     try:
-        yaml.safe_load(read_file(path / "db.yaml", 2**26))  # audformat itself takes any tags
+        yaml.safe_load(read_file(path / "db.yaml", 2**26))  # audformat would accept any tags
         db = audformat.Database.load(str(path), load_data=True)
     except (yaml.YAMLError, RuntimeError, ValueError, LookupError, TypeError) as error:
         why = printable(" ".join(str(error).split()))
@@ -272,8 +277,8 @@ def _database(db, targets, root, table):
         if not chosen or (len(chosen) > 1 and not all(db[name].split_id for name in chosen)):
             raise ValueError(
                 f"{len(chosen)} tables of {db.name!r} have a column {wanted} "
-                f"({', '.join(chosen or db.tables)}): name those to take by table=, or the column "
-                "by columns=."
+                f"({', '.join(chosen or db.tables)}): choose tables by table=, or the column by "
+                "columns=."
             )
     cells = pd.concat([_of_table(db, name, targets) for name in chosen], ignore_index=True)
     index = pd.Index(cells["path"], name=None)
@@ -282,7 +287,7 @@ def _database(db, targets, root, table):
 
 
 def _of_table(db, name, targets):
-    """The columns of one table, and what other tables say of its files: DataFrame."""
+    """The columns of one table, with those of other tables for the same files: DataFrame."""
     own = db[name]
     frame = own.df.reset_index().rename(columns={"file": "path"})
     cells = frame[[c for c in ("path", "start", "end") if c in frame]].copy()
@@ -305,7 +310,7 @@ def _of_table(db, name, targets):
 
 
 def _add_facts(cells, column, scheme):
-    """What a scheme says of its labels, such as the gender of speakers."""
+    """Add what a scheme states about its labels, such as the gender of speakers."""
     labels = getattr(scheme, "labels", None)
     for fact in ("gender", "language"):
         if column == "speaker" and isinstance(labels, dict):
@@ -321,7 +326,7 @@ def _add_facts(cells, column, scheme):
 
 
 def _column(table, name):
-    """The column of a table in audformat that holds something, or None."""
+    """The column of a table in audformat, or None if it is missing or empty."""
     names = NAMES.get(name, (name,))
     for column, about in table.columns.items():
         if folded(column) in names or folded(about.scheme_id or "") in names:
@@ -329,13 +334,13 @@ def _column(table, name):
     return None
 
 
-# the files that tables name
+# files that tables name
 
 
 def existing_files(paths):
-    """Each path as it is spelled on disk, None where there is no file: list.
+    """Find paths in the spelling of the disk: list of str, None if there is no file.
 
-    Folders of many are listed once, in place of asking for each file.
+    Folders with many of them are listed once, in place of asking for each file.
 
     Parameters
     ----------
@@ -356,7 +361,7 @@ def existing_files(paths):
             if name in names:
                 found[i] = paths[i]
                 continue
-            # on a Mac, ü may be u with dots
+            # on macOS, ü may be stored as u and a combining diaeresis
             spelled = spelled or {unicodedata.normalize("NFC", own): own for own in names}
             name = spelled.get(unicodedata.normalize("NFC", name))
             found[i] = name and f"{folder}{os.sep}{name}"
@@ -372,7 +377,7 @@ def _files_in(folder):
 
 
 def file_like(path):
-    """Find a file that is called nearly like this one, in its folder: str, or None.
+    """Find a file with a similar name in the same folder: str, or None.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Labelled clips as tables: DataFrames with the columns path, emotion, speaker and corpus.
 
-Also the one writer of CSV for spreadsheets, `to_csv`.
+All CSV is written here, by `to_csv`, so that it is safe to open in spreadsheets.
 """
 
 import csv
@@ -23,17 +23,17 @@ COLUMNS = ["path", "emotion", "speaker", "corpus"]
 OPTIONAL = ["partition", "start", "end", "language", "gender", "sentence"]
 PARTITIONS = ("train", "test")
 NO_SPEAKER = "unknown-"
-"""How the speakers of recordings begin of whom nothing is known: each recording has its own."""
-NAME_ERRORS = "surrogateescape"  # how Python spells file names that aren't Unicode
+"""Prefix of unknown speakers: each recording without a known speaker has one of its own."""
+NAME_ERRORS = "surrogateescape"  # Python's encoding of file names that aren't Unicode
 SPEAKERS = {"folder": lambda path: Path(path).resolve().parent.name}
-"""What finds the speaker of a recording by its path, beside regular expressions."""
+"""Ways to find the speaker of a recording by its path, beside regular expressions."""
 CHECKED = "checked clips of"  # a key of DataFrame.attrs
-TEXT = object  # pandas's own strings can't hold such names where pyarrow makes them
-FEW, NEARLY_ALL = 8, 0.8  # clips; the share of them that has a speaker for itself
+TEXT = object  # the strings of pandas with pyarrow can't hold such names
+FEW, NEARLY_ALL = 8, 0.8  # clips; share of them with a speaker of their own
 NAMED = 5  # recordings that a warning names
 LARGEST = 2**30  # bytes of a desc_file: some ten million clips
 FORMULA = re.compile(r"(^|;)(?='*[=+\-@\t\r＝＋－＠])")
-"""Where a cell is run by a spreadsheet; behind ; too, which separates cells in some countries."""
+"""Where a spreadsheet takes text for a formula; also after ;, a separator in some countries."""
 QUOTED = re.compile(r"(^|;)'(?='*[=+\-@\t\r＝＋－＠])")
 """The same places after `quoted`."""
 
@@ -44,13 +44,13 @@ def read_desc_file(path):
     Parameters
     ----------
     path : path of a CSV file
-        Columns path (relative ones start at the CSV file's folder) and emotion; perhaps speaker
-        (default the first part of the file name) and corpus (default "custom").
+        Columns path (relative to the CSV file's folder, or absolute) and emotion; optionally
+        speaker (default: the first part of the file name) and corpus (default: "custom").
 
     Raises
     ------
     FileNotFoundError, ValueError
-        If it isn't there, is no table, lacks a column, or has labels of other than plain text.
+        If it doesn't exist, isn't a table, lacks a column, or has labels that aren't plain text.
     OSError
         If it isn't a regular file, or has more than `LARGEST` bytes.
     """
@@ -63,9 +63,9 @@ def read_desc_file(path):
         hint = "`python create_csv.py` writes them."
         raise FileNotFoundError(f"No desc_file at {path}; {hint}") from error
     except ValueError as error:  # pandas's own don't say which file it is
-        raise ValueError(f"{path} is no table with a line of column names: {error}") from error
+        raise ValueError(f"{path} isn't a table with a line of column names: {error}") from error
     if not isinstance(rows.index, pd.RangeIndex):  # pandas takes the first fields for row names
-        raise ValueError(f"{path} has more fields in its lines than names of columns above them.")
+        raise ValueError(f"{path} has more fields in its lines than column names.")
     missing = {"path", "emotion"} - set(rows.columns)
     if missing:
         raise ValueError(f"{path} has no column {' and '.join(sorted(missing))}.")
@@ -83,26 +83,26 @@ def read_desc_file(path):
 
 
 def write_desc_file(rows, path):
-    """Write one desc_file in one step: another process reads the old one or the new one whole.
+    """Write one desc_file atomically: other processes read the old or the new one, never a part.
 
     Parameters
     ----------
     rows : DataFrame (n_clips,)
         Columns path, emotion, speaker, corpus; others aren't written.
     path : path
-        Folders on the way are made.
+        Missing folders are made.
     """
     with replacing(path) as temporary:
         _with_texts(rows[COLUMNS], quoted).to_csv(temporary, index=False, errors=NAME_ERRORS)
 
 
 def quoted(cell):
-    """A cell of a CSV file that no spreadsheet runs: ' goes before what begins a formula.
+    """Escape a cell of a CSV file against spreadsheets: ' goes before what begins a formula.
 
     Parameters
     ----------
     cell : object
-        Only text is changed. `read_desc_file` takes the ' away.
+        Only text is changed. `read_desc_file` removes the '.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def quoted(cell):
 
 
 def to_csv(table, raw=False):
-    """Write a table of results as CSV: str.
+    """Format a table of results as CSV: str.
 
     Parameters
     ----------
@@ -125,17 +125,17 @@ def to_csv(table, raw=False):
 
 
 def csv_text(columns, rows, raw=False):
-    """Write rows of results as CSV: str.
+    """Format rows of results as CSV: str.
 
     Parameters
     ----------
     columns : list of str
-        None for no header.
+        Header; None for no header.
     rows : iterable of sequence
-        Numbers have four decimals; None and NaN are empty.
+        Numbers get four decimals; None and NaN become empty.
     raw : bool
-        Write text as it is. Default: escaped and quoted, so that neither a terminal nor a
-        spreadsheet acts upon names or labels (see `checks.printable` and `quoted`).
+        Write text as it is. Default: escape it, so that names and labels are safe in terminals and
+        spreadsheets (see `checks.printable` and `quoted`).
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -160,7 +160,7 @@ def _with_texts(table, change):
 
 
 def listed_once(rows):
-    """The clips of a table, each once, as it is listed first: DataFrame.
+    """Drop repeated clips, keeping the first row of each: DataFrame.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def listed_once(rows):
     Warns
     -----
     UserWarning
-        Says how many are listed again, and names those with another label.
+        With the number of repeated clips, and the names of those with another label.
     """
     paths = pd.Series([os.path.abspath(p) for p in rows["path"]], rows.index, TEXT)  # noqa: PTH100
     places = pd.Series(names_of(rows.assign(path=paths)), rows.index, TEXT)
@@ -182,14 +182,14 @@ def listed_once(rows):
     named = _several_labels(rows[places.isin(places[other])].assign(recording=places))
     warnings.warn(
         f"{again.sum()} clip(s) are listed again, {other.sum()} of them with another label"
-        f"{named and ': '}{named}; each clip counts once, as it is listed first.",
+        f"{named and ': '}{named}; only the first row of each clip is used.",
         stacklevel=3,
     )
     return rows[~again]
 
 
 def _several_labels(rows):
-    """Name the recordings (a column: what is the same for the same sound) with several labels."""
+    """Name the recordings (a column, equal for equal audio) that have several labels: str."""
     n_labels = rows.groupby("recording")["emotion"].transform("nunique")
     found = rows[n_labels > 1].groupby("recording", sort=False)
     named = [_with_labels(clips, " = ") for _, clips in itertools.islice(found, NAMED)]
@@ -202,13 +202,13 @@ def _with_labels(clips, separator=", "):
 
 
 def warn_of_labels(clips, silent):
-    """Name clips of digital silence, and recordings with several labels, in a warning each.
+    """Warn of clips of digital silence, and of recordings with several labels.
 
     Parameters
     ----------
     clips : DataFrame (n_clips,)
-        Columns path, emotion, and samples, a hash: synthetic voices say a sentence in several moods
-        with the same loudness, which makes them copies of each other.
+        Columns path, emotion, and samples, a hash of them. Fingerprints won't do here: a synthetic
+        voice reads a sentence in several emotions with the same loudness.
     silent : Series (n_clips,) of bool
     """
     if silent.any():
@@ -221,19 +221,19 @@ def warn_of_labels(clips, silent):
 
 
 def speaker_of(path, how):
-    """The speaker of a recording, by its name: str.
+    """Find the speaker of a recording by its path: str.
 
     Parameters
     ----------
     path : path
     how : str
-        One of `SPEAKERS`, or a regular expression that is searched in the name of the file: its
-        only group, or the one named speaker, is the speaker.
+        One of `SPEAKERS`, or a regular expression that is searched in the file name: its only
+        group, or the one named speaker, is the speaker.
 
     Raises
     ------
     ValueError
-        If it is neither, or not found in the name.
+        If `how` is neither, or isn't found in the name.
 
     Examples
     --------
@@ -250,15 +250,15 @@ def speaker_of(path, how):
             return found[group]
         problem = f"isn't found in the name of {printable(path)}"
     except (re.error, IndexError) as error:
-        problem = f"is no such expression ({error})"
+        problem = f"isn't a regular expression ({error})"
     raise ValueError(
-        f"{how!r} {problem}; speakers are told by {', '.join(SPEAKERS)}, or by a regular "
+        f"{how!r} {problem}; speakers are found by {', '.join(SPEAKERS)}, or by a regular "
         "expression with one group for the speaker, such as '^([a-z]+)_'"
     )
 
 
 def speaker_groups(rows):
-    """One name for each speaker over all corpora: ndarray (n_clips,) of "corpus/speaker".
+    """Names of speakers that are unique over corpora: ndarray (n_clips,) of "corpus/speaker".
 
     Parameters
     ----------
@@ -280,12 +280,12 @@ def all_known(speakers):
 
 
 def recordings(rows):
-    """What to load for each clip: list of path, or Segment where start or end are given.
+    """The source of each clip: list of path, or Segment if the row has a start or an end.
 
     Parameters
     ----------
     rows : DataFrame (n_clips,)
-        Column path; perhaps start and end in seconds, nan at the borders of the recording.
+        Column path; optionally start and end in seconds, NaN for those of the recording.
     """
     paths = rows["path"].tolist()
     if "start" not in rows and "end" not in rows:
@@ -299,7 +299,7 @@ def recordings(rows):
 
 
 def names_of(rows):
-    """What tells each clip from all others, in words: list of str.
+    """A unique name for each clip, for messages: list of str.
 
     Parameters
     ----------
@@ -310,14 +310,14 @@ def names_of(rows):
 
 
 def as_read(rows, targets=()):
-    """Rows without what was only measured of them: DataFrame, which is not checked once more.
+    """Rows with the columns that were read, without measured ones, marked as checked: DataFrame.
 
     Parameters
     ----------
     rows : DataFrame (n_clips,)
-        Columns path, emotion, speaker, corpus, and perhaps some of `OPTIONAL`.
+        Columns path, emotion, speaker, corpus, and any of `OPTIONAL`.
     targets : sequence of str
-        Columns of numbers that are learned.
+        Columns of numbers that are regression targets.
     """
     names = [name for name in (*COLUMNS, *OPTIONAL) if name in rows and name != "partition"]
     rows = rows[[*names, *targets]].copy(deep=False)
@@ -326,7 +326,7 @@ def as_read(rows, targets=()):
 
 
 def one_spelling(names):
-    """Spell names that are the same (see `checks.folded`) as the first of them: Series.
+    """Give equal names (see `checks.folded`) the spelling of the first: Series.
 
     Parameters
     ----------
@@ -343,15 +343,15 @@ def one_spelling(names):
 
 
 def unclear_speakers(rows):
-    """Why nobody can tell which clips are of one speaker: str, empty where nothing speaks for it.
+    """Why speakers taken from file names are doubtful: str, empty if they aren't.
 
-    Names of files are asked for more than they know where they only count: `f01_sad`, `f02_sad`.
+    Names that only count, such as `f01_sad`, `f02_sad`, say nothing about speakers.
 
     Parameters
     ----------
     rows : DataFrame (n_clips,)
-        Columns corpus, path and speaker; nothing is known without the last two. Clips of the same
-        name in different partitions are no reason.
+        Columns corpus, path and speaker; without the last two the result is empty. Clips of the
+        same name in different partitions are no reason.
     """
     if not {"path", "speaker"} <= set(rows):
         return ""
@@ -363,7 +363,7 @@ def unclear_speakers(rows):
     own, folders = rows[rows["corpus"] == "custom"], {}
     parts = own["partition"] if "partition" in own else [""] * len(own)
     for path, speaker, part in zip(map(Path, own["path"]), own["speaker"], parts, strict=True):
-        if folded(path.name.split("_")[0]) == folded(speaker):  # it was told by the name
+        if folded(path.name.split("_")[0]) == folded(speaker):  # it comes from the file name
             folders.setdefault((path.name, part), {})[path.parent] = None
     for (name, _), places in folders.items():
         if len(places) > 1:
@@ -373,7 +373,7 @@ def unclear_speakers(rows):
 
 
 def corpora_of(groups):
-    """The corpora of speakers: ndarray (n_clips,).
+    """The corpora of speakers: ndarray (n_clips,) of str.
 
     Parameters
     ----------
@@ -384,14 +384,14 @@ def corpora_of(groups):
 
 
 def map_labels(rows, label_map):
-    """Give the clips of several corpora common labels: DataFrame of the clips that have one.
+    """Replace labels, such as by common ones of several corpora: DataFrame of the clips kept.
 
     Parameters
     ----------
     rows : DataFrame (n_clips,)
         Column emotion.
     label_map : dict of str to (str or None), optional
-        Label to the common one, None to leave its clips out. Other labels stay.
+        Label to its replacement; None leaves its clips out. Other labels stay.
 
     Raises
     ------

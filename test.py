@@ -1,11 +1,11 @@
-"""Recognise the emotion of what is said into a microphone.
+"""Recognise the emotion of speech from a microphone.
 
     python test.py                                    # the bundled model; one utterance
-    python test.py -e angry,neutral,sad               # choose among these of its emotions
+    python test.py -e angry,neutral,sad               # choose only among these emotions
     python test.py -e angry,neutral,sad -m SVC        # another model, trained on the corpora first
-    python test.py -m my.ser --continuous             # a model of your own, until Ctrl-C
+    python test.py -m my.ser --continuous             # your own model, until Ctrl-C
     python test.py --adapt                            # read some sentences first: better results
-    python test.py --adapt ann --save-adapted ann.ser # adapt to recordings in a folder, and keep it
+    python test.py --adapt ann --save-adapted ann.ser # adapt to recordings in a folder, and save it
     python test.py --continuous --adapt running       # adapt while you speak
     python test.py --list-devices                     # then: --device 3, or --device USB
     python test.py --file "my clip.m4a"               # a recording in place of the microphone
@@ -13,7 +13,7 @@
 The microphone needs PyAudio, which needs PortAudio: `make mic` installs both.
 """
 
-if __name__ == "__main__":  # Ctrl-C ends it in one line, also while it imports
+if __name__ == "__main__":  # Ctrl-C prints one line, also during the imports
     from checks import end_at_interrupt
 
     end_at_interrupt("test.py")
@@ -36,7 +36,7 @@ from plotting import bars
 from predictor import recognise
 from results import NO_SPEECH
 
-HOP = 0.2  # seconds between the labels of the continuous mode
+HOP = 0.2  # seconds between predictions in continuous mode
 METER = 10  # steps of the level meter, of 6 dB each
 SENTENCES = (
     "The sun was already low when we came out of the wood.",
@@ -45,7 +45,7 @@ SENTENCES = (
     "She says that the train to the coast leaves every hour.",
     "We could have tea first, and then go through your list.",
 )
-"""What a speaker reads for the recognizer to adapt."""
+"""Sentences that a speaker reads for adaptation."""
 READ = ""  # --adapt without a name
 
 
@@ -55,21 +55,21 @@ def _parse_args(argv):
     add = parser.add_argument
     switch = {"action": "store_true"}
     add("--continuous", help="predict while you speak, until Ctrl-C", **switch)
-    adapt = "adapt first: to recordings, or without a name to a few sentences that you read in a "
+    adapt = "adapt first: to recordings or, without a value, to sentences that you read in a "
     adapt += "neutral voice; running: while you speak, with --continuous"
     add_adapt(parser, nargs="?", const=READ, help=adapt)
     hidden = {"action": "append_const", "const": READ, "help": argparse.SUPPRESS}
     add("--calibrate", dest="adapt", **hidden)
     add_abstain(add)
-    timeout = "end when nobody has spoken for so long (default 10; with --continuous never)"
+    timeout = "end after so long without speech (default 10; with --continuous never)"
     add("--timeout", type=float, metavar="SECONDS", help=timeout)
-    add("--device", help="an input device: its number, or a part of its name")
+    add("--device", help="an input device, by number or a part of its name")
     add("--list-devices", help="print the input devices", **switch)
     add("--file", metavar="FILE", help="a recording in place of the microphone")
-    add("--save", metavar="FOLDER", help="keep the utterances, as WAV")
+    add("--save", metavar="FOLDER", help="save the utterances as WAV")
     args = parser.parse_args(argv)
     if {READ, "running"} & set(args.adapt) and len(args.adapt) > 1:
-        parser.error("--adapt without a name and --adapt running stand alone")
+        parser.error("--adapt without a value and --adapt running take no recordings")
     if "running" in args.adapt and not args.continuous:
         parser.error("--adapt running needs --continuous")
     if (args.adapt_by or args.save_adapted) and args.adapt in ([], ["running"]):
@@ -78,10 +78,10 @@ def _parse_args(argv):
 
 
 def _source(args):
-    """Blocks of the file, or of the microphone, which is checked before it is opened."""
+    """The blocks of the file or the microphone, after a check that it can be read."""
     if args.file:
         if not Path(args.file).is_file():
-            raise FileNotFoundError(f"There is no file {args.file}")
+            raise FileNotFoundError(f"There is no file {args.file}.")
         return stream_audio(args.file, block_duration=0.02)
     microphone = Microphone(
         args.device, on_open=lambda name: print(f"Please talk ({name})", flush=True)
@@ -91,16 +91,16 @@ def _source(args):
 
 
 def _first_adapted(rec, utterances, args):
-    """The recognizer, adapted to a speaker who reads some sentences if `args` say so."""
+    """The recognizer; with --adapt without a value, adapted to a speaker who reads sentences."""
     if args.adapt != [READ]:
         return rec
     spoken = []
-    print("Say each of these sentences in your neutral voice, as you talk when nothing matters.")
+    print("Read each of these sentences aloud in a neutral, relaxed voice.")
     for i, sentence in enumerate(SENTENCES, 1):
         print(f"Read aloud ({i} of {len(SENTENCES)}): {sentence}", flush=True)
         utterance = next(utterances, None)
         if utterance is None:
-            raise NothingHeard(f"Only {len(spoken)} of {len(SENTENCES)} sentences were heard.")
+            raise NothingHeard(f"Only {len(spoken)} of {len(SENTENCES)} sentences were recorded.")
         spoken.append(utterance.y)
     rec = adapted(rec, args, spoken, "neutral", sr=SAMPLE_RATE)
     print("Thank you, the model is adapted to your voice. Please talk", flush=True)
@@ -110,13 +110,13 @@ def _first_adapted(rec, utterances, args):
 def _check_neutral(rec):
     if "neutral" not in rec.emotions:
         raise ValueError(
-            f"--adapt without a name asks for neutral sentences, and this model knows only "
-            f"{', '.join(rec.emotions)}: name recordings of yours in various moods, --adapt FOLDER"
+            f"--adapt without a value needs neutral sentences, and this model knows only "
+            f"{', '.join(rec.emotions)}: give recordings in various emotions, --adapt FOLDER"
         )
 
 
 def _predict_once(rec, source, args):
-    """Predict the emotion of one utterance, and print what makes it doubtful."""
+    """Predict the emotion of one utterance, and print it with warnings."""
     utterances = iter(Recorder(source, timeout=args.timeout or 10))
     rec = _first_adapted(rec, utterances, args)
     utterance = next(utterances, None)
@@ -144,7 +144,7 @@ def _save(y, emotion, folder):
 
 
 def _predict_on(rec, source, args):
-    """Predict emotions while somebody speaks, in a line that a terminal writes over again."""
+    """Predict emotions continuously, in a line that is overwritten on a terminal."""
     blocks = iter(source)
     rec = _first_adapted(rec, iter(Recorder(blocks, timeout=args.timeout)), args)
     settings = {"hop": HOP, "emotions": args.emotions, "abstain": args.abstain}
@@ -160,13 +160,13 @@ def _predict_on(rec, source, args):
 
 
 def _events(live, blocks):
-    """Yield what is found in each block, and what the end leaves."""
+    """Yield the events of each block, and those of the end of the stream."""
     yield from map(live.push, blocks)
     yield live.finish()
 
 
 def _line(level, event):
-    """One line: time, level, emotion, probabilities."""
+    """Format time, level, emotion and probabilities as a line: str."""
     steps = int(np.clip(METER + level.get("dbfs", -np.inf) / 6, 0, METER))
     meter = "▮" * steps + "▯" * (METER - steps)
     if event["type"] == "level":
@@ -180,14 +180,14 @@ def _line(level, event):
 
 
 def _run(args):
-    """Do what the command line says: int, the exit code."""
+    """Run with parsed arguments: int, the exit code."""
     if args.list_devices:
         for device in list_devices():
             star = "*" if device["default"] else " "
             print(f"{star} {device['index']:3d}  {device['name']}  ({device['rate']} Hz)")
         print("(* is the default)")
         return 0
-    source = _source(args)  # before anything is loaded or trained
+    source = _source(args)  # fails before anything is loaded or trained
     rec = recognizer(args)
     if args.adapt == [READ]:
         _check_neutral(rec)

@@ -3,7 +3,7 @@
     rec.predict_timeline("call.wav")                # DataFrame, a row for each second of speech
     left, right = rec.predict_timeline("call.wav", channels="split")
 
-    stream = Timeline(rec, hop=0.25)                # block by block, a row as soon as it can be
+    stream = Timeline(rec, hop=0.25)                # block by block, each row as early as possible
     for block in Microphone():
         for row in stream.push(block): ...
 
@@ -34,17 +34,17 @@ from progress import Progress
 from speech_features import CONTEXT, HOP, WINDOW, SpeechFrames
 
 TWO_DECIMALS = "display.float_format", "{:.2f}".format  # for seconds and probabilities
-CHUNK = 3.0  # seconds of a recording that are encoded at once: about what a training clip has
-ENCODER_CONTEXT = 1.0  # seconds before a chunk that are encoded with it once more
-HEARABLE = SHORTEST_WINDOW = 0.3  # seconds; an emotion can't be recognised in less
+CHUNK = 3.0  # seconds of a recording that are encoded at once, about the length of training clips
+ENCODER_CONTEXT = 1.0  # seconds before a chunk that are encoded again with it
+HEARABLE = SHORTEST_WINDOW = 0.3  # seconds; shorter windows are too short to recognise emotions
 
 
 def _with_names(predictor):
-    """The Predictor, if what it predicts has names."""
+    """The Predictor, if its outputs have names."""
     predictor = predictor_of(predictor)
     if not predictor.classification and not predictor.targets:
         raise ValueError(
-            "A timeline is of emotions, or of numbers with a name (target=...); this is a "
+            "A timeline shows emotions, or numbers with a name (target=...); this is a "
             "regressor on a scale of emotions. Use classification=True."
         )
     return predictor
@@ -54,15 +54,15 @@ class Timeline:
     """Predicts emotion over time in a stream, cell by cell.
 
     A cell is `hop` seconds long. Its row is predicted from the last `window` seconds of its
-    utterance. Rows depend on the settings, not on how the stream is cut in blocks: a microphone and
-    a file give the same rows for the same samples and settings.
+    utterance. Rows don't depend on the lengths of the blocks: a microphone and a file give the same
+    rows for the same samples and settings.
 
-    By default a row depends on no later sound, and comes as soon as its cell has ended. With a
-    `chunk` the sound of an utterance is measured in pieces of that length, once for all windows;
-    rows come when their chunk or the utterance has ended, and depend on sound up to that moment.
-    This is for recordings and predictors with an encoder: without it each window is encoded by
-    itself, which costs twice as much at a hop of 1 s, and ten times as much at 0.2 s. The frames of
-    an encoder depend on what is encoded with them, so the answers differ somewhat.
+    By default a row doesn't depend on later samples, and comes as soon as its cell has ended. With
+    `chunk`, frames are computed once for all windows, in pieces of that length; rows come when
+    their chunk or the utterance has ended, and depend on samples up to that time. This is for
+    recordings and predictors with an encoder: without it each window is encoded separately, which
+    costs twice as much with a hop of 1 s, and ten times as much with 0.2 s. The frames of an
+    encoder depend on their context, so the results differ slightly.
 
     Parameters
     ----------
@@ -71,14 +71,16 @@ class Timeline:
     window, hop : float, default 3.0 and 1.0
         Seconds; hop is a multiple of 0.05.
     smooth : int, default 1
-        Average the probabilities of so many cells of an utterance, up to and with this one.
+        Number of cells of an utterance whose probabilities are averaged: the current one and those
+        before it.
     vad : bool, default True
-        Leave out cells without speech, and silence from the windows; see `SpeechDetector`.
+        Voice activity detection: leave out cells without speech, and silence in the windows; see
+        `SpeechDetector`.
     chunk : float, optional
-        Seconds of an utterance that are measured and predicted at once, rounded up to whole hops.
+        Seconds of an utterance that are processed at once, rounded up to whole hops.
     adapt : bool, default False
-        Adapt to the voice while it speaks: from about 10 s of speech on, rows are predicted by what
-        the windows before have in common. Good for one voice that changes its mood.
+        Adapt to the speaker during the stream: after about 10 s of speech, rows are predicted
+        relative to the average of earlier windows. For a single speaker with varying emotions.
 
     Attributes
     ----------
@@ -88,7 +90,8 @@ class Timeline:
     Raises
     ------
     ValueError
-        For a regressor of emotions, settings outside their range, or one that can't be adapted.
+        For a regressor on a scale of emotions, settings outside their range, or `adapt` with a
+        predictor that can't be adapted.
     """
 
     def __init__(
@@ -96,17 +99,17 @@ class Timeline:
     ):
         self.predictor = _with_names(predictor)
         if abs(hop / 0.05 - round(hop / 0.05)) > 1e-6 or hop <= 0:
-            raise ValueError(f"hop is a multiple of 0.05 s; got {hop!r}.")
+            raise ValueError(f"hop must be a multiple of 0.05 s; got {hop!r}.")
         if not max(hop, SHORTEST_WINDOW) <= window:
             raise ValueError(
-                f"window is at least hop and at least {SHORTEST_WINDOW} s; got {window!r} s."
+                f"window must be at least hop and at least {SHORTEST_WINDOW} s; got {window!r} s."
             )
         if smooth < 1 or smooth != int(smooth):
-            raise ValueError(f"smooth is a number of cells, from 1; got {smooth!r}.")
+            raise ValueError(f"smooth must be a number of cells, 1 or more; got {smooth!r}.")
         if chunk is not None and not hop <= chunk < math.inf:
             raise ValueError(
-                f"chunk is at least hop, {hop!r} s; got {chunk!r} s. Leave it out if no row may be "
-                "late."
+                f"chunk must be at least hop, {hop!r} s; got {chunk!r} s. Leave it out for rows "
+                "without delay."
             )
         self.window, self.hop, self.smooth, self.chunk = window, hop, smooth, chunk
         self._running = Running(self.predictor, window) if adapt else None
@@ -119,7 +122,7 @@ class Timeline:
         self._measures = {
             source: _SpeechPieces() if source is SpeechFrames else chunk and _EncoderPieces(source)
             for source in self.predictor.sources
-        }  # None: it measures window by window
+        }  # None: features are computed window by window
         self._n_cells = 0
         self._recent, self._recent_span = deque(maxlen=smooth), None
 
@@ -143,11 +146,11 @@ class Timeline:
         Returns
         -------
         list of dict
-            start, end (seconds), emotion, confidence, and the probability of each emotion; or the
-            numbers of a predictor of these.
+            start, end (seconds), emotion, confidence, and the probability of each emotion; or
+            start, end and the predicted numbers.
         """
         rows, width = [], round(self.hop * SAMPLE_RATE)
-        while len(y):  # a row must not depend on samples after the cell with which its chunk ends
+        while len(y):  # a row must not depend on samples after the last cell of its chunk
             n = width - self._n_samples % width
             self._held = np.concatenate([self._held, y[:n]])
             self._n_samples += len(y[:n])
@@ -159,7 +162,7 @@ class Timeline:
         return rows
 
     def finish(self):
-        """Return the rows of the cells that the end of the stream leaves: list of dict."""
+        """End the stream; return the rows of the remaining cells: list of dict."""
         if self.detector is not None:
             self.detector.finish()
         return self._rows(finished=True)
@@ -196,7 +199,7 @@ class Timeline:
             yield start, min(end, self.duration), min(until, self.duration)
 
     def _utterances(self, start, end):
-        """Yield what is spoken between two moments, the latest first: iterator of Span."""
+        """Yield the speech between two times in seconds, latest first: iterator of Span."""
         spans = takewhile(lambda span: span.end > start, reversed(self._spans))
         return (span for span in spans if span.start < end)
 
@@ -212,14 +215,14 @@ class Timeline:
             yield max(start, span.start), min(end, span.end), span.start, X
 
     def _measured(self, first, last, earliest, latest, until):
-        """What the features of a window are computed from: samples, or frames of each source.
+        """The input of a window's features: samples, or frames of each source.
 
         Parameters
         ----------
         first, last : float
             The window, seconds.
         earliest, latest : float
-            What is known of its utterance, seconds.
+            The known part of its utterance, seconds.
         until : float
             End of its chunk, seconds.
         """
@@ -234,7 +237,7 @@ class Timeline:
         return found
 
     def _samples(self, first, last):
-        """Samples by their numbers in the stream, as far as they are held: ndarray."""
+        """Samples by their indices in the stream, as far as they are kept: ndarray."""
         return self._held[max(0, round(first) - self._first) : round(last) - self._first]
 
     def _predicted(self, cells):
@@ -257,7 +260,7 @@ class Timeline:
         return row | _labelled(self.predictor, np.mean(self._recent, axis=0))
 
     def _forget(self):
-        """Drop what no later window needs."""
+        """Drop samples and frames that no later window needs."""
         oldest = self._time(self._n_cells) - self.window - self.hop
         n_old = round((oldest - ENCODER_CONTEXT) * SAMPLE_RATE) - self._first
         if n_old > SAMPLE_RATE:
@@ -271,7 +274,7 @@ def _labels(predictor):
 
 
 def _labelled(predictor, answers):
-    """What a row says of an emotion, or its numbers: dict."""
+    """The emotion, confidence and probabilities of a row, or its numbers: dict."""
     if predictor.targets:
         return predictor.by_target(answers)
     shares = predictor.by_emotion(answers)
@@ -280,16 +283,16 @@ def _labelled(predictor, answers):
 
 
 def _joined(predictor, features):
-    """The features of several clips from those of each."""
+    """Join the features of single clips."""
     views = zip(*map(predictor.views, features), strict=True)
     return predictor.joined([np.concatenate(view) for view in views])
 
 
-# frames that windows share
+# frames shared by windows
 
 
 class _Pieces:
-    """The frames of a stream from one source, measured in pieces, each once.
+    """The frames of a stream by one source, computed in pieces, each once.
 
     Parameters
     ----------
@@ -304,7 +307,7 @@ class _Pieces:
         self._pieces, self._n_frames = deque(), 0  # (number of its first frame, frames)
 
     def window(self, first, last):
-        """The measured frames of a window, at least one.
+        """The known frames of a window, at least one: frames of the source.
 
         Parameters
         ----------
@@ -312,14 +315,14 @@ class _Pieces:
             Seconds.
         """
         a, b = self.numbers(first, last)
-        a = min(a, self._n_frames - 1)  # the last ones of a recording may lack
+        a = min(a, self._n_frames - 1)  # a recording may lack the last ones
         pieces = [(n, piece) for n, piece in self._pieces if n + piece.n_frames > a]
         before = pieces[0][0]
         frames = slice(max(0, a - before), max(a + 1, b) - before)
         return self.source.joined([piece for _, piece in pieces], frames)
 
     def forget(self, oldest):
-        """Drop the pieces that end before a moment.
+        """Drop the pieces that end before a time.
 
         Parameters
         ----------
@@ -333,7 +336,7 @@ class _Pieces:
             self._pieces.popleft()
 
     def _add(self, first, piece):
-        """Add a piece; its frames take the place of those that were measured before."""
+        """Add a piece; its frames replace earlier ones at the same times."""
         while self._pieces and self._n_frames > first:
             n, last = self._pieces.pop()
             self._n_frames = n
@@ -344,13 +347,13 @@ class _Pieces:
 
 
 class _SpeechPieces(_Pieces):
-    """Pieces of SpeechFrames. The mean of the latest sound is subtracted from each."""
+    """Pieces of SpeechFrames. The mean of the latest samples is subtracted from each."""
 
     def __init__(self):
         super().__init__(SpeechFrames, 1 / HOP)
 
     def numbers(self, first, last):
-        """Number of the first frame of a window, and that after its last one.
+        """Indices of the first frame of a window, and of the one after its last: (int, int).
 
         Parameters
         ----------
@@ -360,7 +363,7 @@ class _SpeechPieces(_Pieces):
         return math.ceil(first / HOP - 1e-6), math.floor((last - WINDOW) / HOP + 1e-6) + 1
 
     def measure(self, stream, first, latest, earliest, until):
-        """Measure those frames of a window that no earlier window had.
+        """Compute the frames of a window that no earlier window had.
 
         Parameters
         ----------
@@ -384,8 +387,8 @@ class _SpeechPieces(_Pieces):
 class _EncoderPieces(_Pieces):
     """Pieces of an encoder's frames: a chunk of an utterance, and `ENCODER_CONTEXT` s before it.
 
-    A frame is taken from the encoding in which it is nearest to the middle: the later half of the
-    context replaces what the piece before had there.
+    A frame is taken from the piece whose middle is nearest: the later half of the context
+    replaces the frames of the previous piece.
     """
 
     def __init__(self, source):
@@ -393,7 +396,7 @@ class _EncoderPieces(_Pieces):
         self._centres = source.encoder.times
 
     def numbers(self, first, last):
-        """Number of the first frame whose centre is in a window, and that after the last one.
+        """Indices of the first frame with its centre in a window, and after the last: (int, int).
 
         Parameters
         ----------
@@ -404,7 +407,7 @@ class _EncoderPieces(_Pieces):
         return max(0, min(a, b - 1)), max(1, b)
 
     def measure(self, stream, first, latest, earliest, until):
-        """Encode what follows the frames that earlier windows had, up to the end of the chunk.
+        """Encode the samples after the known frames, up to the end of the chunk.
 
         Parameters
         ----------
@@ -427,22 +430,23 @@ class _EncoderPieces(_Pieces):
 
 
 class Turns:
-    """Predicts the emotion of each turn of speakers in a stream, when it has ended.
+    """Predicts the emotion of each speaker turn of a stream, when the stream has ended.
 
-    Each speaker's turns are adapted to together, so their features are kept (some kB each). Of the
-    sound only the turns at hand are held, in pieces of at most `LONGEST` seconds; the probabilities
-    of a longer turn are the mean of its pieces.
+    All turns of a speaker serve for the adaptation, so their features are kept (some kB each).
+    Samples are kept only for current turns, in pieces of at most `LONGEST` seconds; the
+    probabilities of a longer turn are the mean over its pieces.
 
     Parameters
     ----------
     predictor : Predictor or trained recognizer
         A classifier, or one of numbers with names.
     turns : DataFrame
-        start, end, speaker; see `annotations.read_segments`.
+        Columns start, end, speaker; see `annotations.read_segments`.
     vad : bool, default True
-        Give no emotion to turns without speech. Turns below `SHORTEST_WINDOW` never have one.
+        Turns without speech get no emotion. Turns below `SHORTEST_WINDOW` never get one.
     adapt : bool, optional
-        Adapt to each speaker with `Running.ENOUGH` seconds or more. Default: if it can be adapted.
+        Adapt to each speaker with `Running.ENOUGH` seconds or more. Default: True if the predictor
+        can be adapted.
     """
 
     LONGEST = 20.0  # seconds
@@ -450,7 +454,7 @@ class Turns:
     def __init__(self, predictor, turns, *, vad=True, adapt=None):
         self.predictor, self.turns, self._vad = _with_names(predictor), turns, vad
         if adapt:
-            Running(self.predictor, self.LONGEST)  # raises if it can't be
+            Running(self.predictor, self.LONGEST)  # raises if it can't be adapted
         can = all(part.by_speaker is not None for part in self.predictor.parts)
         self._adapt = can and self.predictor.speaker is None if adapt is None else adapt
         self.columns = ["start", "end", "speaker", *_labels(self.predictor)]
@@ -470,13 +474,13 @@ class Turns:
         return (self._first + len(self._held)) / SAMPLE_RATE
 
     def push(self, y):
-        """Take the next block of the stream, ndarray (n_samples,) at 16 kHz: no rows yet, []."""
+        """Take the next block of the stream, ndarray (n_samples,) at 16 kHz; return no rows, []."""
         self._held = np.concatenate([self._held, y])
         self._measure(self.duration)
         return []
 
     def _measure(self, until):
-        """Measure the pieces that end before a moment, and drop what no later one needs."""
+        """Process the pieces that end before a time, and drop what no later one needs."""
         while self._pieces and self._pieces[0][0][0] <= until:
             (end, start, turn), _ = self._pieces.popleft()
             y = self._held[slice(*(round(t * SAMPLE_RATE) - self._first for t in (start, end)))]
@@ -487,9 +491,9 @@ class Turns:
         self._held, self._first = self._held[n_old:], self._first + n_old
 
     def finish(self):
-        """Return a row for each turn, in the order of time: list of dict.
+        """Return a row for each turn, ordered by time: list of dict.
 
-        Emotion and probabilities are None where there is no speech.
+        Emotion and probabilities are None without speech.
         """
         check_within(self.turns, self.duration)
         self._measure(math.inf)
@@ -533,24 +537,32 @@ def predict_timeline(
     audio, sr
         The recording, and the rate of an array in Hz; see `audio.load_audio`.
     channels : {"mix", "split"}
-        "split": a timeline for each channel, as for a call with a speaker on each.
+        "split": a timeline for each channel, e.g. for a call with one speaker on each.
     segments : path or DataFrame, optional
-        Who speaks when (see `annotations.read_segments`): a row for each turn; see `Turns`.
+        Speaker turns (see `annotations.read_segments`), for a row for each turn; see `Turns`.
     report : bool, default True
-        Look for what makes the result doubtful: `attrs["warnings"]`, a dict of code to sentence.
+        Check the recording for faults: `attrs["warnings"]`, a dict of code to message.
     verbose : int, default 1
         0 draws no progress bar.
     on_row : callable, optional
         Called with channel (int, from 0) and row (dict) as soon as a row is predicted.
     **settings
-        window, hop, smooth, vad, chunk, adapt; see `Timeline`. With an encoder chunk is `CHUNK`
-        here unless it is given; None encodes each window by itself. With segments vad and adapt.
+        window, hop, smooth, vad, chunk, adapt; see `Timeline`. With an encoder, the default of
+        chunk is `CHUNK` here; None encodes each window separately. With segments, only vad and
+        adapt.
 
     Returns
     -------
     TimelineTable, or a list of them for "split"
         The rows of `Timeline.push`, or of `Turns.finish`. `attrs` has duration (seconds), warnings,
-        and for turns speakers: a dict of turns, seconds and whether it was adapted to them.
+        and for turns speakers: for each a dict of turns, seconds and adapted (bool).
+
+    Raises
+    ------
+    AudioError
+        If the recording can't be read.
+    ValueError
+        For settings outside their range; see `Timeline` and `read_segments`.
     """
     check_name(channels, ("mix", "split"), "channels")
     predictor = predictor_of(predictor)
@@ -560,7 +572,7 @@ def predict_timeline(
         if set(predictor.sources) - {SpeechFrames}:
             settings = {"chunk": max(CHUNK, settings.get("hop", 0))} | settings
         make = partial(Timeline, predictor, **settings)
-    make()  # raises for wrong settings before anything is read
+    make()  # raises for wrong settings before the recording is read
     parts = defaultdict(lambda: (make(), InputReport(), []))  # by channel
 
     def add(channel, rows):
@@ -587,11 +599,11 @@ def predict_timeline(
 
 
 def _for_turns(predictor, audio, sr, channels, segments, settings):
-    """What makes the `Turns` of a recording."""
+    """A function that makes the `Turns` of a recording."""
     wrong = sorted(set(settings) - {"vad", "adapt"}) + ["channels"] * (channels != "mix")
     if wrong:
         raise ValueError(
-            f"With segments a row is a turn: leave out {', '.join(wrong)}, or segments."
+            f"With segments each turn is a row: leave out {', '.join(wrong)}, or segments."
         )
     name = Path(audio).stem if isinstance(audio, (str, os.PathLike)) else None
     turns, duration = read_segments(segments, recording=name), duration_of(audio, sr)
@@ -602,10 +614,10 @@ def _for_turns(predictor, audio, sr, channels, segments, settings):
 
 def _table(timeline, sound, rows, report):
     table = TimelineTable(rows, columns=timeline.columns)
-    # a window at the beginning of an utterance is short, and thus farther than whole clips
+    # windows at the beginning of an utterance are short, and thus more novel than whole clips
     novel = bool(rows) and np.percentile(timeline.novelties, 25) > 1
     warnings = sound.warnings(novel, speech=bool(rows)) if report else {}
-    warnings.pop("long", None)  # that a timeline is better
+    warnings.pop("long", None)  # it suggests a timeline
     table.attrs = {"duration": timeline.duration, "warnings": warnings} | timeline.facts
     return table
 

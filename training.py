@@ -1,4 +1,4 @@
-"""Fits a model, and its confidence on speakers and corpora that are left out.
+"""Fit a model, and calibrate its confidence on left-out speakers and corpora.
 
 general, for_adaptation = Training(split, model).fit()       # two `confidence.Fitted`
 """
@@ -31,35 +31,34 @@ from sampling import speaker_folds, strata, stratified_sample
 from tables import corpora_of
 from utils import pipeline, standard_scaler
 
-N_FOLDS = 5  # folds of speakers that temperature and novelty limit are fitted on
-FEWER_FOLDS = 3  # the same beside folds of three corpora or more
-FEWEST_CLIPS = 50  # of a corpus that confidence is fitted on
-MOST_CLIPS = 5_000  # on either side of a fold: more clips take longer and teach it nothing
-FAMILIAR = 95  # percent of the clips of left-out speakers that are no novelty
+N_FOLDS = 5  # folds of speakers for fitting temperature and novelty limit
+FEWER_FOLDS = 3  # the same if there are also folds of three corpora or more
+FEWEST_CLIPS = 50  # of a corpus that is left out for calibration
+MOST_CLIPS = 5_000  # on either side of a fold: more take longer without better calibration
+FAMILIAR = 95  # percent of the clips of left-out speakers below the novelty limit
 
 
 @dataclass(frozen=True)
 class Training:
     """Fits a model and its confidence on one `Split`.
 
-    Temperature, coverages and novelty limit come from folds of speakers: each fold's clips are
-    predicted by a model that was fitted without their speakers. Where there are several corpora,
-    temperature and coverages come from folds of corpora as well, for the recordings of users are of
-    no corpus.
+    Temperature, coverages and novelty limit come from folds of speakers: the clips of each fold are
+    predicted by a model fitted without their speakers. If there are several corpora, temperature
+    and coverages also come from folds of corpora, as users' recordings belong to none of them.
 
     Attributes
     ----------
     split : Split
     model : estimator
-        It is not changed.
+        It isn't changed.
     scaler, speaker_scaler : classes
-        `SpeakerScaler` or the like; None fits nothing for adaptation.
+        `StandardScaler`, `SpeakerScaler` or the like; None for the latter fits no adaptation.
     classification : bool
     calibrates_itself : bool
         Whether the model's probabilities need no temperature.
     copies : list of ndarray (n_clips, n_columns)
-        Augmented copies of the clips, for fitting scaler and model; not for the model for
-        adaptation, which removes what a room or a line does to all clips of a speaker.
+        Augmented copies of the clips, for scaler and model. The model for adaptation isn't fitted
+        on them: adaptation removes what a room or a line adds to all clips of a speaker.
     random_state, n_jobs, verbose : int
     """
 
@@ -75,7 +74,7 @@ class Training:
     verbose: int = 0
 
     def fit(self):
-        """Fit everything: the `Fitted` for any speaker, and that for adaptation or None."""
+        """Fit: a `Fitted` for any speaker, and one for adaptation, or None."""
         adaptable = self.speaker_scaler is not None
         folds = speakers, _ = self._sampled(self._folds()), self._sampled(self._corpus_folds())
         n_fits = 1 + sum(map(len, folds)) * (self.classification and not self.calibrates_itself)
@@ -90,7 +89,7 @@ class Training:
             return general, self._calibrated(folds, True, bar) if adaptable else None
 
     def _limit(self, folds):
-        """The novelty limit where no models of folds are fitted: float."""
+        """The novelty limit if no models of folds are fitted: float."""
         far = [
             distances(self.split.X[held_out], self.scaler().fit(self._with_copies(train)))
             for train, held_out in folds
@@ -138,21 +137,21 @@ class Training:
         return np.concatenate([X, *(copy[train] for copy in self.copies)]) if self.copies else X
 
     def _folds(self):
-        """Folds of speakers, or of clips where there is but one speaker."""
+        """Folds of speakers, or of clips if there is only one speaker."""
         groups = self.split.groups
         groups = np.arange(len(groups)) if len(set(groups)) == 1 else groups
         n_folds = FEWER_FOLDS if len(set(corpora_of(groups))) > 2 else N_FOLDS
         return speaker_folds(self.split.y, groups, n_folds, self.random_state)
 
     def _sampled(self, folds):
-        """The same folds, of at most `MOST_CLIPS` on either side."""
+        """The same folds, with at most `MOST_CLIPS` on either side."""
         sample = partial(
             stratified_sample, y=self.split.y, n=MOST_CLIPS, random_state=self.random_state
         )
         return [tuple(map(sample, fold)) for fold in folds]
 
     def _corpus_folds(self):
-        """Each corpus against all others, with its clips of labels that these have, too."""
+        """Folds that leave out each corpus, with its clips of labels that the others have."""
         y, corpora, folds = self.split.y, corpora_of(self.split.groups), []
         for corpus in np.unique(corpora) if self.classification else ():
             own = corpora == corpus
@@ -162,9 +161,9 @@ class Training:
         return folds
 
     def _calibrated(self, folds, by_speaker, bar):
-        """Fit on all clips, then weights and confidence that suit left-out speakers and corpora.
+        """Fit on all clips, then weights and confidence on left-out speakers and corpora.
 
-        All left-out speakers together count as much as all left-out corpora.
+        Left-out speakers together have the same weight as left-out corpora.
         """
         fitted = self.one(by_speaker=by_speaker)
         bar.update()
@@ -210,7 +209,7 @@ class Training:
         return replace(found, coverages=held, measured_coverages=measured)
 
     def _left_out(self, folds, by_speaker, bar):
-        """Fit on the rest of each fold: list of Fitted, its clips' features, and scaled."""
+        """Fit without each fold: list of Fitted, features of the fold's clips, and scaled ones."""
         X, _, groups, _ = self.split
 
         def predicted(train, held_out):
@@ -229,10 +228,10 @@ class Training:
 
 @dataclass(frozen=True)
 class NetworkTraining(Training):
-    """Fits networks over frames, which calibrate themselves.
+    """Fits networks over frames, which need no calibration.
 
-    Its `copies` is a dict of name to a function that makes the frames of all clips' copies when
-    they are needed, for frames take much memory.
+    Its `copies` is a dict of name to a function that computes the frames of the copies of all clips
+    when they are needed, as frames take much memory.
     """
 
     calibrates_itself: bool = True

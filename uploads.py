@@ -1,7 +1,7 @@
-"""Recordings that strangers send: taken apart within limits, decoded apart, held in memory.
+"""Recordings sent to the server: parsed within limits, decoded in another process, kept in memory.
 
 for name, data in files_of("audio/wav", body, limits): ...
-sound = decoded(name, data, limits)             # a source for audio.load_audio, and all above
+sound = decoded(name, data, limits)             # a source for audio.load_audio
 """
 
 import json
@@ -22,18 +22,18 @@ from parameters import SAMPLE_RATE
 from processes import SHARED_MEMORY, Copies, limit_process
 
 RAW = "audio/", "video/", "application/octet-stream"
-"""How the content types of a body begin that is one recording."""
+"""Prefixes of the content types of a body that is one recording."""
 PARAMETER = re.compile(r';\s*([\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s";]*))')
 HEAD = 4096  # bytes of the headers of a file in a form
-OTHERS = 16  # fields of a form that aren't files
+OTHERS = 16  # fields of a form that aren't files, at most
 LONGEST_NAME = 200  # characters
-SECONDS, PATIENCE = 30, 60  # of processor and of clock that decoding may take
-MEMORY = 2**31  # bytes that it may take
+SECONDS, PATIENCE = 30, 60  # CPU time and wall time for decoding
+MEMORY = 2**31  # bytes for decoding
 
 
 @dataclass(frozen=True, eq=False)
 class Sound:
-    """A decoded recording, as a source for `audio.load_audio` and whatever takes one.
+    """A decoded recording, as a source for `audio.load_audio`.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Sound:
 
     @property
     def duration(self):
-        """Seconds."""
+        """Seconds: float."""
         return len(self.y) / SAMPLE_RATE
 
     def blocks(self):
@@ -62,7 +62,7 @@ class Sound:
             yield SAMPLE_RATE, self.y[first : first + size]
 
     def between(self, start=None, end=None):
-        """A part of it: Sound.
+        """Cut out a part: Sound.
 
         Parameters
         ----------
@@ -79,14 +79,14 @@ def files_of(content_type, body, limits):
     Parameters
     ----------
     content_type : str
-        Its header: a form, or one recording.
+        The Content-Type header: a form, or one recording.
     body : bytes
     limits : Limits
 
     Raises
     ------
     Refused
-        For anything else, and for too many files.
+        For another content type, a damaged form, no file, or too many.
     """
     kind = content_type.partition(";")[0].strip().lower()
     boundary = _parameters(content_type[:HEAD]).get("boundary")
@@ -98,12 +98,12 @@ def files_of(content_type, body, limits):
         raise Refused(
             415,
             "wrong_type",
-            f"Content-Type {kind} isn't understood; send a form with files "
+            f"Content-Type {kind} isn't supported; send a form with files "
             "(curl -F files=@clip.wav), or a recording with its type "
             "(curl --data-binary @clip.wav -H 'Content-Type: audio/wav').",
         )
     if not files:
-        raise Refused(400, "no_files", "There is no recording in it; send one as the field files.")
+        raise Refused(400, "no_files", "The form has no recording; send one in the field files.")
     return files
 
 
@@ -130,7 +130,7 @@ def _parts(mark, body, limits):
 
 
 def _names(head):
-    """The names of a field and of its file, by the headers of a part of a form."""
+    """The names of a field and of its file, from the headers of a part of a form."""
     for line in head.decode("utf-8", "replace").split("\r\n"):
         if line.lower().startswith("content-disposition:"):
             own = _parameters(line)
@@ -153,21 +153,21 @@ OPUS = (
     " -map 0:a:0 -vn -map_metadata -1 -c:a pcm_f32le -ac 1 -ar {rate} -flush_packets 1"
     " -f f32le pipe:1"
 )
-OPUS_RATE = 48000  # Hz, Opus has no other
-OPUS_SECONDS, OPUS_MEMORY = 600, 2**29  # of processor, and bytes, that a live stream may take
+OPUS_RATE = 48000  # Hz, the only rate of Opus
+OPUS_SECONDS, OPUS_MEMORY = 600, 2**29  # CPU time and bytes for a live stream
 
 
 def opus_command():
-    """What decodes a stream of Opus in Ogg or WebM, from stdin to stdout: list of str.
+    """The command that decodes Opus in Ogg or WebM from stdin to stdout: list of str.
 
-    It gives mono floats of 32 bits at `OPUS_RATE`.
+    Its output is mono, 32-bit floats at `OPUS_RATE`.
     """
     names = {"ffmpeg": find_ffmpeg("a stream of Opus"), "rate": OPUS_RATE}
     return [part.format(**names) for part in OPUS.split()]
 
 
 def limit_other(pid):
-    """Limit another process that decodes a live stream, where the system can.
+    """Limit the CPU time and memory of a process that decodes a live stream, where possible.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def decoded(name, data, limits, mono=True, abandoned=bool):
     mono : bool, default True
         Mix the channels.
     abandoned : callable, optional
-        Whether nobody waits any more: bool.
+        Returns whether the client no longer waits: bool.
 
     Raises
     ------
@@ -200,6 +200,7 @@ def decoded(name, data, limits, mono=True, abandoned=bool):
     Refused
         If it is too long, or has too many channels.
     processes.Abandoned
+        If the client no longer waits.
     """
     if not hasattr(_own, "copies"):
         _own.copies = Copies("uploads:decode")
@@ -207,7 +208,7 @@ def decoded(name, data, limits, mono=True, abandoned=bool):
     request = b"\n".join([json.dumps(asked).encode(), data])
     answer, said = _own.copies.ask(request, PATIENCE, abandoned)
     if said:
-        raise AudioError(f"{name!r}: gives no sound with {SECONDS} s and {MEMORY / 2**30:g} GB")
+        raise AudioError(f"{name!r}: can't be decoded in {SECONDS} s and {MEMORY / 2**30:g} GB")
     line, _, samples = answer.partition(b"\n")
     found = json.loads(line)
     if "refused" in found:
@@ -222,15 +223,15 @@ _own = threading.local()  # a process for each thread that decodes
 
 
 def decode(request):
-    """Decode a recording in this process, which is spent by that: bytes.
+    """Decode a recording in this process, which can't be used again afterwards: bytes.
 
     Parameters
     ----------
     request : bytes
-        Name and limits in a line of JSON; the recording.
+        Name and limits in a line of JSON, followed by the recording.
     """
     limit_process(SECONDS, MEMORY)
-    if os.access(SHARED_MEMORY, os.W_OK):  # what ffmpeg says of it stays in memory, too
+    if os.access(SHARED_MEMORY, os.W_OK):  # messages of ffmpeg stay in memory, too
         tempfile.tempdir = str(SHARED_MEMORY)
     line, _, data = request.partition(b"\n")
     asked = json.loads(line)
@@ -240,7 +241,7 @@ def decode(request):
             n_samples += len(y)
             pieces.append(y.reshape(len(y), -1))
             if n_samples > asked["seconds"] * SAMPLE_RATE:
-                long = f"{asked['name']} is longer than {asked['seconds']:g} s; send a part of it."
+                long = f"{asked['name']} is longer than {asked['seconds']:g} s; send a part."
                 return _line(refused=("too_long", long))
             if pieces[0].shape[1] > asked["channels"]:
                 many = f"{asked['name']} has {pieces[0].shape[1]} channels; mix them."

@@ -20,15 +20,15 @@ from encoder import BUNDLED, EncoderError, full_name, load_encoder
 from parameters import CLASSIFIERS, EMOTION_SCALES, REGRESSORS
 
 AS_FEATURES = "as features"
-"""In place of an encoder's name: the one among the features, if any."""
+"""Stands for the encoder among the features, if any, in place of a name."""
 
-LEAST_PROBABLE = 1e-3  # of a model's own probabilities, before their logarithm
+LEAST_PROBABLE = 1e-3  # floor of a model's own probabilities before their logarithm
 GRID_DIR = Path(__file__).resolve().parent / "grid"
 GRID_SIZE_LIMIT = 2**16  # bytes; tuned results are a few kB
 
 
 def get_audio_config(features):
-    """Keyword arguments for `extract_feature`: librosa's five, and the others that are on.
+    """Keyword arguments of `extract_feature`: dict with librosa's five features, and others if on.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def get_audio_config(features):
     Raises
     ------
     ValueError
-        For an unknown name, or for none at all.
+        For an unknown name, or if there is none.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def get_audio_config(features):
     {'mfcc': True, 'chroma': False, 'mel': True, 'contrast': False, 'tonnetz': False}
     """
     if isinstance(features, str):
-        raise ValueError(f"features is a list of names, e.g. [{features!r}], not one string.")
+        raise ValueError(f"features must be a list of names, e.g. [{features!r}], not one string.")
     on = dict.fromkeys(ft.check_features(features), True)
     return {name: name in on for name in ft.FEATURES} | on
 
@@ -71,7 +71,7 @@ def enabled(config):
 
 
 def encoder_of(features):
-    """The name of the encoder among features, None without one: str.
+    """The name of the encoder among features: str, or None.
 
     Parameters
     ----------
@@ -96,13 +96,13 @@ def with_encoder(features, encoder):
     features : sequence of str
         See `features.check_features`.
     encoder : str or None
-        The name of an encoder, which is added to the features or replaces theirs; None leaves
-        theirs out; `AS_FEATURES` leaves them as they are.
+        The name of an encoder to add, or to replace the one among the features; None removes that
+        one; `AS_FEATURES` changes nothing.
 
     Raises
     ------
     ValueError
-        See `features.check_features`; or if no feature is left.
+        For an unknown name (see `features.check_features`), or if no feature is left.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def with_encoder(features, encoder):
 
 
 def names_option(text):
-    """The names in a comma-separated list, for argparse: list of str. "encoder:NAME@6,9" is one.
+    """Split a comma-separated list of names, for argparse: list of str. "encoder:NAME@6,9" is one.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def names_option(text):
 
 
 def probability_option(text):
-    """A probability, for argparse: float.
+    """Parse a probability, for argparse: float.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def probability_option(text):
     Raises
     ------
     argparse.ArgumentTypeError
-        If it is no number from 0 to 1.
+        If it isn't a number from 0 to 1.
     """
     from argparse import ArgumentTypeError
 
@@ -151,7 +151,7 @@ def probability_option(text):
 
 
 def encoder_option(text):
-    """The full name of an encoder, None for "none", for argparse: str or None.
+    """Parse the name of an encoder, for argparse: str, its full name; None for "none".
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def encoder_option(text):
 
 
 def saved_encoder(features):
-    """What a saved model tells of its encoder: dict of name, sha256 and layers; None without one.
+    """What a saved model stores about its encoder: dict of name, sha256 and layers, or None.
 
     Parameters
     ----------
@@ -190,9 +190,9 @@ def saved_encoder(features):
 
 
 def with_saved_encoder(features, known, encoder=None):
-    """The features of a saved model, its encoder as it is named on this machine: list of str.
+    """The features of a saved model, with the name of its encoder on this machine: list of str.
 
-    A file may be a stranger's: what it names is not downloaded unless the user names it, too.
+    The file may be untrusted: its encoder is downloaded only if the user names it, too.
 
     Parameters
     ----------
@@ -200,13 +200,13 @@ def with_saved_encoder(features, known, encoder=None):
     known : dict or None
         See `saved_encoder`.
     encoder : str, optional
-        Where the encoder is here, with or without its layers. Default: the name of then, unless it
-        has to be downloaded; `AS_FEATURES`: that name.
+        Name or path of the encoder here, with or without its layers. Default: the saved name,
+        unless it has to be downloaded; `AS_FEATURES`: the saved name.
 
     Raises
     ------
     EncoderError
-        If it isn't there, or is another one.
+        If it can't be loaded, or is another one.
     """
     then = encoder_of(features)
     if then is None:
@@ -214,10 +214,10 @@ def with_saved_encoder(features, known, encoder=None):
     sha256, layers = known["sha256"], list(known["layers"])
     name = then if encoder in (None, AS_FEATURES) else str(encoder)
     was = f"the encoder {then!r} with the sha256 {sha256}"
-    advice = "load_recognizer(path, encoder=PATH) or --encoder PATH takes it from where it is here."
+    advice = "load_recognizer(path, encoder=PATH) or --encoder PATH loads it from another place."
     if encoder is None and then.startswith("hf:"):
         raise EncoderError(
-            f"It needs {was}, which isn't loaded unasked, as it may be downloaded: "
+            f"It needs {was}, which may have to be downloaded: "
             f"load_recognizer(path, encoder={then!r}) or --encoder {then} allows that."
         )
     try:
@@ -236,7 +236,7 @@ def with_saved_encoder(features, known, encoder=None):
 
 
 def get_label(audio_config):
-    """The features that are on, joined into a name.
+    """The names of the features that are on, joined: str.
 
     Parameters
     ----------
@@ -252,9 +252,9 @@ def get_label(audio_config):
 
 
 def get_first_letters(emotions):
-    """The first letters of emotions, sorted: a short name for a picture or a folder.
+    """The first letters of emotions, sorted: str, a short name for a picture or a folder.
 
-    It is no key: sad and surprise share theirs.
+    It isn't unique: sad and surprise share theirs.
 
     Parameters
     ----------
@@ -278,11 +278,11 @@ def extract_feature(
     source : path, binary file object or array (n_samples,) or (n_samples, n_channels)
         Any audio that `audio.load_audio` reads.
     mfcc, chroma, mel, contrast, tonnetz : bool
-        Which features, always in this order: 40 MFCC, 12 chroma, 128 mel power bands,
-        7 spectral contrast (dB), 6 tonnetz, each the mean over the frames.
+        Features to compute, in this order: 40 MFCC, 12 chroma, 128 mel power bands, 7 spectral
+        contrast (dB), 6 tonnetz, each the mean over the frames.
     **settings
-        spectrum, prosody, quality, modulation : bool, the features of speech, after the five;
-        default False. encoder : bool, or the name of one; see `encoder.load_encoder`. functionals,
+        spectrum, prosody, quality, modulation : bool, the features of speech, which follow those
+        five; default False. encoder : bool, or a name, see `encoder.load_encoder`. functionals,
         sr, min_duration, speed, noisy, faults: see `feature_vector`.
 
     Returns
@@ -335,15 +335,15 @@ def feature_vector(
     features : sequence of str
         See `features.check_features`.
     functionals : sequence of str, optional
-        What sums up the frames; see `features.extract`.
+        Functionals over the frames; see `features.extract`.
     sr : int, optional
-        Hz; the sampling rate of `source` where that is an array.
+        Sampling rate of `source` in Hz, if that is an array.
     min_duration : float
         Seconds; a shorter recording is an error. Default 0.1.
     speed : float, optional
-        For a copy at another speed; see `augmentation.at_speed`.
+        Use a copy at this speed; see `augmentation.at_speed`.
     noisy : int, optional
-        For that noisy copy; see `augmentation.noisy_copy`.
+        Use the noisy copy of this number; see `augmentation.noisy_copy`.
     faults : dict, optional
         See `audio.load_audio`.
 
@@ -351,6 +351,13 @@ def feature_vector(
     -------
     ndarray (n_features,) float32
         See `extract_feature`.
+
+    Raises
+    ------
+    AudioError
+        If the recording can't be read.
+    ValueError
+        For an unknown feature or functional.
     """
     names = ft.check_features(features)  # before a long file is read
     y = load_audio(source, orig_sr=sr, min_duration=min_duration, faults=faults)
@@ -371,14 +378,14 @@ class Doubtful(NamedTuple):
 def extract_batch(sources, options):
     """Compute the vectors of some recordings, in a worker process; return `sources` and vectors.
 
-    An AudioError stands for a recording that can't be read, a Doubtful for what is hardly as meant.
+    A recording that can't be read gives an AudioError, a truncated or unscaled one a Doubtful.
 
     Parameters
     ----------
     sources : list
         See `feature_vector`.
     options : dict
-        Its keyword arguments; without `features` those of `extract_feature`.
+        Keyword arguments of `feature_vector`; without `features`, of `extract_feature`.
     """
     outcomes, vector = [], feature_vector if "features" in options else extract_feature
     for source in sources:
@@ -415,19 +422,19 @@ def emotion_scale(emotions):
             return scale
     scales = " or ".join(str(list(scale)) for scale in EMOTION_SCALES)
     raise ValueError(
-        f"Regression has targets for two sets of emotions, {scales}; got {list(emotions)}. "
-        "Choose one of them, or classification=True."
+        f"Regression is possible with two sets of emotions, {scales}; got {list(emotions)}. "
+        "Choose one of them, or pass classification=True."
     )
 
 
 def make_estimator(name, params=None):
-    """An unfitted scikit-learn estimator by its class name.
+    """Make an unfitted scikit-learn estimator by its class name: estimator.
 
     Parameters
     ----------
     name : str
-        A class name of `parameters.CLASSIFIERS` or `REGRESSORS`; the ending may be left out
-        for a classifier ("MLP").
+        A class name in `parameters.CLASSIFIERS` or `REGRESSORS`; classifiers also without the
+        ending Classifier ("MLP").
     params : dict, optional
 
     Examples
@@ -450,7 +457,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def read_plain_pickle(path):
-    """Load a pickle that holds plain data only (numbers, strings, lists, tuples, dicts).
+    """Load a pickle of plain data (numbers, strings, lists, tuples, dicts): object.
 
     Parameters
     ----------
@@ -459,12 +466,12 @@ def read_plain_pickle(path):
     Raises
     ------
     ValueError
-        If it holds anything else, is damaged or implausibly large. Nothing in it is run.
+        If it holds anything else, is damaged or implausibly large. No code in it is run.
     """
     try:
         data = read_file(path, GRID_SIZE_LIMIT)
     except SourceError as error:
-        raise ValueError(f"{path} {error.strerror}, as tuned results; refused.") from error
+        raise ValueError(f"{path} {error.strerror} for tuned results; refused.") from error
     try:
         check_memo(data)
         return _PlainUnpickler(io.BytesIO(data)).load()
@@ -479,12 +486,12 @@ def read_plain_pickle(path):
         OverflowError,
     ) as error:
         raise ValueError(
-            f"{path} is not plain data ({error}); refused. `python grid_search.py` writes it anew."
+            f"{path} is not plain data ({error}); refused. `python grid_search.py` makes a new one."
         ) from error
 
 
 def check_memo(pickled):
-    """Make sure that an unpickler's memo can't fill the memory; nothing is run.
+    """Check that an unpickler's memo won't fill the memory; no code is run.
 
     Parameters
     ----------
@@ -493,17 +500,17 @@ def check_memo(pickled):
     Raises
     ------
     pickle.UnpicklingError
-        If it has an index larger than the number of bytes.
+        If the memo has an index larger than the number of bytes.
     ValueError
-        If they are no pickle.
+        If the bytes aren't a pickle.
     """
     for opcode, index, _ in pickletools.genops(pickled):  # reads, runs nothing
         if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and index > len(pickled):
-            raise pickle.UnpicklingError(f"a memo of {index} places fills the memory")
+            raise pickle.UnpicklingError(f"a memo of {index} entries would fill the memory")
 
 
 def results_path(classification=True, grid_dir=GRID_DIR):
-    """The file of the tuned classifiers, or regressors: Path.
+    """The file of tuned classifiers or regressors: Path.
 
     Parameters
     ----------
@@ -516,7 +523,7 @@ def results_path(classification=True, grid_dir=GRID_DIR):
 def best_results(classification=True, grid_dir=GRID_DIR):
     """The tuned results in `grid/`, best first: list of dict.
 
-    Their keys are estimator (class name), params, score and the notes of grid_search.py.
+    Keys are estimator (class name), params, score, and what grid_search.py notes about the search.
 
     Parameters
     ----------
@@ -550,8 +557,8 @@ def tuned_results(path):
     results = read_plain_pickle(path)
     if not isinstance(results, list) or not all(map(_is_result, results)):
         raise ValueError(
-            f"{path} is no list of tuned results, each with estimator, params and score; `python "
-            "grid_search.py` writes it anew."
+            f"{path} isn't a list of tuned results, each with estimator, params and score; `python "
+            "grid_search.py` makes a new one."
         )
     for result in results:
         check_name(result["estimator"], CLASSIFIERS | REGRESSORS, f"model in {path}:")
@@ -584,7 +591,7 @@ def get_best_estimators(classification=True, grid_dir=GRID_DIR):
 
 
 def tuned_estimator(result):
-    """The unfitted estimator of one tuned result.
+    """The unfitted estimator of one tuned result: estimator.
 
     Parameters
     ----------
@@ -594,7 +601,7 @@ def tuned_estimator(result):
     Warns
     -----
     UserWarning
-        Names the parameters that the installed scikit-learn doesn't have; they are left out.
+        For parameters that the installed scikit-learn doesn't have; they are left out.
     """
     name, params = result["estimator"], result["params"]
     known = make_estimator(name).get_params()
@@ -602,14 +609,14 @@ def tuned_estimator(result):
         warnings.warn(
             f"{name} has no parameter {', '.join(unknown)} in this scikit-learn (it was tuned with "
             f"{result.get('sklearn_version', 'another one')}); left out. "
-            "`python grid_search.py` tunes anew.",
+            "Tune again with `python grid_search.py`.",
             stacklevel=3,
         )
     return make_estimator(name, {key: params[key] for key in params if key in known})
 
 
 def among(row, emotions):
-    """Choose among some emotions in a row of a timeline: dict with their probabilities only.
+    """Restrict a row of a timeline to some emotions: dict with their probabilities only.
 
     Parameters
     ----------
@@ -625,7 +632,7 @@ def among(row, emotions):
 
 
 def two_sided(scores):
-    """Decision values with one column per class, for two classes too: (n_clips, n_classes).
+    """Decision values with a column for each class, also of two: ndarray (n_clips, n_classes).
 
     Parameters
     ----------
@@ -640,7 +647,7 @@ def two_sided(scores):
 
 
 def model_scores(model, X):
-    """Decision values, or logarithms of a model's own probabilities: ndarray (n_clips, n_classes).
+    """Decision values, or the log of a model's own probabilities: ndarray (n_clips, n_classes).
 
     Parameters
     ----------
@@ -660,9 +667,9 @@ def pipeline(model, scaler, random_state):
     Parameters
     ----------
     model, scaler : scikit-learn estimators
-        They are not changed.
+        They aren't changed.
     random_state : int
-        Seed of the copy of the model wherever it has none of its own.
+        Seed of the model's copy, wherever it has none of its own.
     """
     from sklearn.base import clone
     from sklearn.pipeline import Pipeline

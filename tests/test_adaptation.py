@@ -193,8 +193,8 @@ def test_without_speech_nothing_is_adapted(folder):
 @pytest.mark.parametrize(
     ("recordings", "labels", "words"),
     [
-        ([], None, "at least one"),
-        ("nowhere", None, "list of recordings or a folder"),
+        ([], None, "one or more"),
+        ("nowhere", None, "list of one or more recordings, or a folder"),
         (["a.wav"], "sda", "Did you mean 'sad'"),
         (["a.wav"], ["sad", None], "2 labels for 1 recording"),
     ],
@@ -206,7 +206,7 @@ def test_wrong_recordings_and_labels_are_refused(recordings, labels, words):
 
 def test_an_adaptation_is_one_line():
     assert str(Adaptation("condition", 1, 0, 0)) == (
-        "one recording condition by 1 recording: 0 recognised otherwise than before"
+        "one recording condition by 1 recording: 0 predictions changed"
     )
 
 

@@ -86,23 +86,23 @@ def test_our_own_rttm_and_csv_are_read_back_as_emotions(file):
 HEAD = "start,end,speaker\n"
 FAULTS = {
     HEAD + "1,2,a\n3,x,a\n4,,a\n5,nan,a\n6,inf,a\n7,1e999,a\n8,1_0,a\n": (
-        "turns.csv, lines 3, 4, 5, 6, 7, ...: no time in seconds. Times are like 12.5"
+        "turns.csv, lines 3, 4, 5, 6, 7, ...: not a time in seconds. Times are like 12.5"
     ),
     HEAD + "-1,2,a\n": "turns.csv, line 2: start before 0 s",
     HEAD + "2,1,a\n3,3,a\n": "turns.csv, lines 2, 3: end before or at the start",
     HEAD + "1,2,\n": "turns.csv, line 2: no speaker",
-    HEAD + f"1,2,{'x' * 300}\n": "turns.csv, line 2: no short plain text as speaker",
-    HEAD + "1,2,\x1b[2J\n": "turns.csv, line 2: no short plain text as speaker",
+    HEAD + f"1,2,{'x' * 300}\n": "turns.csv, line 2: speaker isn't short plain text",
+    HEAD + "1,2,\x1b[2J\n": "turns.csv, line 2: speaker isn't short plain text",
     HEAD + "1,5,a\n2,3,b\n4,6,a\n": "turns.csv, line 4: overlap with another segment of the same",
     HEAD + "1,9,a\n2,3,a\n4,6,a\n": "turns.csv, lines 3, 4: overlap",
-    HEAD + "1,2\n": "turns.csv, line 2: other than 3 cells",
+    HEAD + "1,2\n": "turns.csv, line 2: not 3 cells",
     HEAD: "turns.csv has no segments",
-    "": "turns.csv has no column start and speaker and end, only none. It may be called start: ",
-    "start,end,mood\n1,2,x\n": "turns.csv has no column speaker, only start, end, mood. It may be",
+    "": "turns.csv has no column start and speaker and end, only none. Its name may be start: ",
+    "start,end,mood\n1,2,x\n": "turns.csv has no column speaker, only start, end, mood. Its name",
     "start,speaker\n1,x\n": "has no column end",
-    'start,end,speaker\n1,2,"' + "x" * 200_000: "turns.csv is no table, at line 2: field larger",
-    "a\0b": "turns.csv is no text: it has zero bytes",
-    "SPEAKER x 1 0 1 <NA> <NA> a <NA> <NA>\nSPEAKER x 1 0\nfoo\n": "lines 2, 3: no line of RTTM",
+    'start,end,speaker\n1,2,"' + "x" * 200_000: "turns.csv isn't a table, at line 2: field larger",
+    "a\0b": "turns.csv isn't text: it has zero bytes",
+    "SPEAKER x 1 0 1 <NA> <NA> a <NA> <NA>\nSPEAKER x 1 0\nfoo\n": "lines 2, 3: not a line of RTTM",
     "SPEAKER x 1 0 -1 <NA> <NA> a <NA> <NA>\n": "line 1: end before or at the start",
 }
 
@@ -116,12 +116,12 @@ def test_each_fault_is_one_sentence_with_its_lines(file, text):
 
 
 def test_what_is_no_text_or_no_file_is_refused(file, tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match=r"turns.csv is no text in UTF-8"):
+    with pytest.raises(ValueError, match=r"turns.csv isn't text in UTF-8"):
         read_segments(file(b"start,end\n\xff"))
     with pytest.raises(OSError, match="is a directory"):
         read_segments(tmp_path)
     monkeypatch.setattr(annotations, "LARGEST", 3)
-    with pytest.raises(OSError, match="3 are the most"):
+    with pytest.raises(OSError, match="the limit is 3"):
         read_segments(file(HEAD))
     with pytest.raises(ValueError, match="The table, rows a, b: start before 0 s"):
         read_segments(pd.DataFrame({"start": -1, "end": 1, "speaker": "x"}, index=["a", "b"]))
@@ -130,7 +130,7 @@ def test_what_is_no_text_or_no_file_is_refused(file, tmp_path, monkeypatch):
 def test_segments_beyond_the_end_of_a_recording_are_named():
     table = pd.DataFrame(TURNS, columns=["start", "end", "speaker"])
     check_within(table, 3723.495)
-    with pytest.raises(ValueError, match=r"1 segment.* is 60.00 s long: 62 to 3723.5 s\. Are they"):
+    with pytest.raises(ValueError, match=r"1 segment.* is 60.00 s long: 62 to 3723.5 s\. Do they"):
         check_within(table, 60)
 
 
@@ -207,21 +207,24 @@ def test_several_labels_of_a_clip_are_kept_and_named(file):
 @pytest.mark.parametrize(
     ("export", "words"),
     [
-        ("[1]", "e.json, task 1: it isn't as Label Studio exports"),
+        ("[1]", "e.json, task 1: it isn't an export of Label Studio"),
         ('[{"audio": 1, "emotion": "x"}]', "e.json, task 1"),
         ('[{"sound": "x.wav", "emotion": "x"}]', "named 'audio'"),
         ('[{"audio": "x.wav"}]', "e.json has no labels named 'emotion'"),
-        ('[{"audio": "x.wav", "emotion": "\\u001b[2J"}]', "no short plain label"),
+        ('[{"audio": "x.wav", "emotion": "\\u001b[2J"}]', "isn't a label of short plain text"),
         ('[{"audio": "x.wav", "emotion": [{"start": {}, "labels": ["x"]}]}]', "task 1"),
         ('[{"audio": "x.wav", "annotations": {"result": 1}}]', "task 1"),
         ('[{"audio": "", "emotion": "x"}]', "without a name"),
-        ('[{"audio": "x.wav", "emotion": [{"labels": [""]}]}]', "'' is no short plain label"),
+        (
+            '[{"audio": "x.wav", "emotion": [{"labels": [""]}]}]',
+            "'' isn't a label of short plain text",
+        ),
         (
             '[{"audio": "x.wav", "emotion": [{"start": 2, "end": 1, "labels": ["x"]}]}]',
             "2.0 to 1.0",
         ),
-        ("[" * 100_000, "e.json is no JSON"),
-        ("{", "e.json is no JSON"),
+        ("[" * 100_000, "e.json isn't JSON"),
+        ("{", "e.json isn't JSON"),
         ("", "e.json has no labels"),
     ],
 )

@@ -561,7 +561,7 @@ def test_a_film_without_sound_has_no_sound_track(tmp_path, name):
         "-f", "lavfi", "-i", "testsrc=duration=1:size=64x64", "-c:v", "mpeg4", tmp_path / name
     )
     assert not done.returncode, done.stderr
-    with pytest.raises(AudioError, match="has no sound track; "):
+    with pytest.raises(AudioError, match="has no audio track; "):
         load_audio(tmp_path / name)
 
 
@@ -633,7 +633,7 @@ WRONG_ARGUMENTS = {
     "full scale isn't known": (Y.astype(np.int64), {"orig_sr": 16000}),
     "complex128": (Y.astype(complex), {"orig_sr": 16000}),
     "bool": (Y > 0, {"orig_sr": 16000}),
-    "transpose": (np.zeros((33, 16000)), {"orig_sr": 16000}),
+    "transposing": (np.zeros((33, 16000)), {"orig_sr": 16000}),
     "give .n_samples,.": (np.zeros((2, 2, 2)), {"orig_sr": 16000}),
     "no samples": (np.zeros(0), {"orig_sr": 16000}),
     "0 Hz": (Y, {"orig_sr": 0}),
@@ -641,8 +641,8 @@ WRONG_ARGUMENTS = {
     "16000000 Hz": (Y, {"orig_sr": 16000, "sr": 16_000_000}),
     "NaN or infinite": (np.r_[Y, np.nan], {"orig_sr": 16000}),
     "io.BytesIO": (WAV, {}),
-    "int is no source": (7, {}),
-    "StringIO is no source": (io.StringIO("text"), {}),
+    "int; give a path": (7, {}),
+    "StringIO; give a path": (io.StringIO("text"), {}),
     "holds no samples": (Y[:1], {"orig_sr": 48000, "min_duration": 0}),
     "null (byte|character)": ("a\0b.wav", {}),
     "too long": ("a" * 5000, {}),
@@ -903,9 +903,9 @@ def test_a_pipe_that_keeps_silent_is_an_error(ends, monkeypatch):
     read, write = ends
     monkeypatch.setattr(audio, "STREAM_TIMEOUT", 0.05)
     write.write(wav_bytes()[:5000])
-    with pytest.raises(AudioError, match=r"file object \d+: no byte came in 0\.05 s"):
+    with pytest.raises(AudioError, match=r"file object \d+: sent nothing for 0\.05 s"):
         load_audio(read)
-    with pytest.raises(AudioError, match="no byte came"):
+    with pytest.raises(AudioError, match="sent nothing for"):
         data_extractor.kept([read])
 
 

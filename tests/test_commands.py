@@ -260,7 +260,7 @@ def test_a_model_finds_its_encoder_where_it_is(documents, tmp_path):
 def test_a_trained_model_keeps_its_encoder(refused, saved):
     for model in ((), ("--model", saved)):
         err = refused("predict", HAPPY, *model, "--encoder", "none")
-        assert "trained already" in err and "--model recommended" in err
+        assert "already trained" in err and "--model recommended" in err
     err = refused("predict", HAPPY, "--model", saved, "--encoder", "whisper-base@1")
     assert "another one" in err
     err = refused("predict", HAPPY, "--encoder", "wavlm", exit_code=2)
@@ -323,7 +323,7 @@ def test_wrong_wishes_get_one_line(refused, command, arguments, words):
     [
         (1, ["--model", "SVM"], "Unknown model 'SVM'"),
         (1, ["--model", "SVR"], "Unknown model 'SVR'"),
-        (1, ["--model", "some.ser"], "trained already"),
+        (1, ["--model", "some.ser"], "already trained"),
         (1, ["--emotions", "sad,hapy"], "Did you mean 'happy'"),
         (1, ["--corpora", "iemocap"], "Unknown corpus 'iemocap'"),
         (1, ["nowhere.wav"], "no file nowhere.wav"),
@@ -343,8 +343,8 @@ def test_wrong_wishes_get_one_line(refused, command, arguments, words):
         (1, ["predict", HAPPY, "--adapt", "self", "--speakers", "x(y)"], "'x(y)' isn't found"),
         (1, ["predict", HAPPY, "--adapt", "self", "--speakers", "v"], "no such group"),
         (2, ["predict", HAPPY, "--adapt", "running"], "for timeline"),
-        (2, ["timeline", HAPPY, "--adapt", "self", "--adapt", "running"], "stand alone"),
-        (2, ["predict", HAPPY, "--speakers", "folder"], "goes with --adapt self"),
+        (2, ["timeline", HAPPY, "--adapt", "self", "--adapt", "running"], "take no recordings"),
+        (2, ["predict", HAPPY, "--speakers", "folder"], "needs --adapt self"),
         (2, ["timeline", HAPPY, "--adapt", "running", "--adapt-by", "speaker"], "need --adapt"),
         (2, ["predict", HAPPY, "--save-adapted", "a.ser"], "need --adapt"),
     ],
@@ -412,7 +412,7 @@ def test_adapt_to_the_folder_itself(by_model, odd_rec, callers):
         assert found[str(path)] == pytest.approx(adapted.predict_proba(path), abs=1e-6)
     before = [max(found[str(path)], key=found[str(path)].get) for path in paths]
     n_changed = sum(a != b for a, b in zip(before, odd_rec.predict(paths), strict=True))
-    assert f"condition by 6 recordings (1 left out): {n_changed} recognised otherwise" in err
+    assert f"condition by 6 recordings (1 left out): {n_changed} prediction" in err
     left_out = f"  left out of the adaptation: {callers / 'bob' / 'bob_silence.wav'} (no speech)"
     assert left_out in err.splitlines() and len(found) == 7
 
@@ -424,8 +424,8 @@ def test_adapt_each_speaker_by_own_recordings(by_model, odd_rec, callers, how):
         paths = [callers / name / f"{name}_{emotion}.wav" for emotion in EMOTIONS]
         adapted = odd_rec.adapt(sorted(paths))
         left_out = " (1 left out)" * (name == "bob")
-        expected = f"by 3 recordings{left_out}: {adapted.adaptation_.n_changed} recognised"
-        assert f"  {name}: adapted to one speaker {expected} otherwise" in err
+        expected = f"by 3 recordings{left_out}: {adapted.adaptation_.n_changed} prediction"
+        assert f"  {name}: adapted to one speaker {expected}" in err
         for path in paths:
             assert found[str(path)] == pytest.approx(adapted.predict_proba(path), abs=1e-6)
 
@@ -864,7 +864,7 @@ def test_a_timeline_has_a_row_for_each_turn(run, documents, bundled, call, tmp_p
     elan = (tmp_path / "new" / "call.eaf").read_text()
     assert path.as_uri() in elan and 'PARTICIPANT="bob"' in elan
     code, out, err = run("timeline", path, HAPPY, "--segments", tmp_path / "turns.csv")
-    assert code == 1 and not out and "one recording, not 2: run it for each" in err
+    assert code == 1 and not out and "one recording, not 2: run the command for each" in err
 
 
 def test_a_timeline_is_scored_by_what_is_true(run, documents, call, tmp_path):

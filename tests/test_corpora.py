@@ -170,7 +170,7 @@ OTHERS = ["nemo", "ased", "turev", "crema", "savee", "urdu", "emovo", "shemo", "
         (
             {"emodb": False},
             (None, False, None, *[False] * 10),
-            "tess_ravdess, custom, as far as in the data folder",
+            "tess_ravdess, custom, if in the data folder",
         ),
         (
             {"tess_ravdess": "tess", "emodb": True, "custom_db": False},

@@ -701,10 +701,10 @@ def test_a_cut_recording_is_no_training_clip_and_yet_recognised(cache, clips, tm
     cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2 + 1])
     measure = de.SpeechFeatures(["mfcc"], n_jobs=1, verbose=0)
     with pytest.warns(
-        AudioWarning, match=r"1 clip\(s\) used, hardly as meant:\n.*cut.wav': only its"
+        AudioWarning, match=r"1 clip\(s\) used in spite of faults:\n.*cut.wav': only its"
     ):
         X, read = measure.extract([str(cut), clips[1]], "raise")
     assert len(X) == 2 and read.all()
-    with pytest.warns(UserWarning, match=r"1 clip\(s\) left out .*\n.*cut.wav': only its first"):
+    with pytest.warns(UserWarning, match=r"1 clip\(s\) left out, .*\n.*cut.wav': only its first"):
         X, read = measure.extract([str(cut), clips[1]])
     assert len(X) == 1 and read.tolist() == [False, True]

@@ -366,7 +366,7 @@ def test_the_name_of_an_ensemble_is_in_titles_and_reports(ensemble):
 
 
 def test_an_ensemble_has_nothing_to_choose_or_to_tune(ensemble):
-    with pytest.raises(ValueError, match="all its members take part"):
+    with pytest.raises(ValueError, match="uses all its members"):
         ensemble.determine_best_model()
     with pytest.raises(ValueError, match=r"members\[0\]\.grid_search"):
         ensemble.grid_search({"C": [1, 10]})

@@ -201,7 +201,7 @@ def test_an_encoder_is_pickled_by_name_and_refused_if_it_is_another_one(tmp_path
     assert len(content) < 1000
     save(waveform_model(seed=1), path)
     enc._loaded.cache_clear(), enc._network.cache_clear()
-    with pytest.raises(EncoderError, match=r"isn't the one.*train with this one"):
+    with pytest.raises(EncoderError, match=r"has changed.*train with this one"):
         pickle.loads(content)
 
 
@@ -230,7 +230,7 @@ def test_a_missing_or_changed_bundled_file_says_how_to_get_it(other_folder, y):
     with pytest.raises(EncoderError, match=r"missing.*make_encoder.py WEIGHTS --precision int8"):
         load_encoder().encode(y)
     (other_folder / enc.PRECISIONS["int8"][0]).write_bytes(b"another")
-    with pytest.raises(EncoderError, match=r"isn't the file that belongs.*Check it out anew"):
+    with pytest.raises(EncoderError, match=r"isn't the right file.*Check it out again"):
         load_encoder().encode(y)
 
 
@@ -445,7 +445,7 @@ BAD = {
         ),
         r"mask tensor\(int64\)",
     ),
-    "operator": (one_node("Unheard", [1, "n"], [1, "n"]), "export the encoder anew"),
+    "operator": (one_node("Unheard", [1, "n"], [1, "n"]), "export the encoder again"),
 }
 """Kind of fault to a model, and to what the message says."""
 
@@ -495,7 +495,7 @@ def test_files_that_are_no_onnx_or_missing_or_too_large(tmp_path, monkeypatch):
         load_encoder(tmp_path / "folder.onnx")
     monkeypatch.setattr(enc, "LARGEST", 100)
     path = save(waveform_model(), tmp_path / "large.onnx")
-    with pytest.raises(EncoderError, match=r"100 are the most\)\. Export it in float16"):
+    with pytest.raises(EncoderError, match=r"the limit is 100\)\. Export it in float16"):
         load_encoder(path)
 
 
@@ -778,7 +778,7 @@ def test_a_model_that_transformers_does_not_know_says_what_to_do(transformers, t
     if name == "emotion2vec":
         (tmp_path / "config.json").write_text('{"model_type": "emotion2vec"}')
         transformers.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
-    with pytest.raises(EncoderError, match=r"can't load.*to ONNX, and give encoder=PATH\.onnx"):
+    with pytest.raises(EncoderError, match=r"can't load.*to ONNX, and pass encoder=PATH\.onnx"):
         load_encoder(f"hf:{tmp_path}")
 
 

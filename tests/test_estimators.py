@@ -586,7 +586,7 @@ def test_models_are_tried_by_another_process(forks, monkeypatch):
     monkeypatch.setattr(processes, "FORKS", forks)
     estimators.try_out([(fitted(model), X[:8]) for model in (SVC(), SVR(), FOREST)])
     estimators.try_out([])
-    with pytest.raises(ModelFileError, match=r"no answers.*StopIteration"):
+    with pytest.raises(ModelFileError, match=r"no predictions.*StopIteration"):
         estimators.try_out([(PCA(), X)])
     monkeypatch.setattr(estimators, "PATIENCE", 0.5)
     assert "('nothing in 0.5 seconds')" in trial(time.sleep, 600)

@@ -202,7 +202,7 @@ def test_what_isnt_a_system_is_refused(wrong):
 
 def test_arguments_that_would_have_no_effect_are_refused(custom):
     parrot = Parrot(custom)
-    with pytest.raises(TypeError, match="emodb: options are for a bare estimator"):
+    with pytest.raises(TypeError, match="emodb: options are only for an estimator"):
         evaluate(parrot, "loso", emodb=True)
     with pytest.raises(ValueError, match="label_map is for 'cross-corpus'"):
         evaluate(parrot, "loso", label_map={"sad": "happy"})
@@ -736,8 +736,8 @@ def test_one_line_says_what_is_wrong_with_a_command(arguments, message, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("--calibrate many", "a number of clips or all"),
-        ("--calibrate -1", "a number of clips or all"),
+        ("--calibrate many", "a number of clips, or all"),
+        ("--calibrate -1", "a number of clips, or all"),
         ("--label-map ps:happy", "OLD=NEW"),
         ("--seed x", "invalid int"),
     ],

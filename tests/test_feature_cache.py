@@ -758,7 +758,7 @@ def test_a_damaged_cache_that_cant_be_replaced_ends_nothing(cache):
     cache.mkdir()
     (cache / "features.sqlite").write_bytes(os.urandom(50_000))
     (cache / "features.lock").mkdir()  # nobody can lock it, whoever runs this
-    with pytest.warns(UserWarning, match=r"damaged, and not to be replaced.*SER_CACHE_DIR"):
+    with pytest.warns(UserWarning, match=r"damaged, and can't be replaced.*SER_CACHE_DIR"):
         X, _ = de.extract_features([bundled_clip("sad")], ["mfcc"], n_jobs=1, verbose=0)
     assert X.shape == (1, 40)
 

@@ -490,7 +490,7 @@ def test_histograms_choose_the_emotions_by_their_number():
     assert figure is given and len(given.axes) == 6
     assert data["n_clips"].unique().tolist() == [42]  # neutral and calm
     for wrong in (1, 10):
-        with pytest.raises(ValueError, match="n_classes is from 2 to 9"):
+        with pytest.raises(ValueError, match="n_classes must be 2 to 9"):
             gs.plot_histograms(n_classes=wrong, **options)
 
 
@@ -516,6 +516,6 @@ def test_a_journal_of_another_shape_is_passed_over(tmp_path):
 def test_a_result_is_not_added_to_a_file_of_another_shape(tmp_path):
     path = tmp_path / "best_classifiers.pickle"
     path.write_bytes(pickle.dumps({"not": "a list"}))
-    with pytest.raises(ValueError, match="no list of tuned results"):
+    with pytest.raises(ValueError, match="isn't a list of tuned results"):
         gs.save_result({"estimator": "SVC", "params": {}, "score": 1.0}, path)
     assert pickle.loads(path.read_bytes()) == {"not": "a list"}

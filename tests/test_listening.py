@@ -132,7 +132,7 @@ def test_waiting_ends(talk):
             taken += len(block)
             yield block
 
-    with pytest.raises(NothingHeard, match="Nothing heard for 5 s"):
+    with pytest.raises(NothingHeard, match="No speech for 5 s"):
         list(Recorder(source(), timeout=5))
     assert 5 * SR <= taken < 5.5 * SR
     y, places = talk

@@ -263,7 +263,7 @@ def test_a_class_is_found_by_a_former_name():
 def test_a_network_of_an_earlier_version_is_named():
     """Its layers are gone."""
     data = members_of(model_file.pack({"scaler": adaptation.FrameScaler()}, "a card"))
-    for name, advice in (("RandomConvolutions", "train the network anew"), ("Own", "update")):
+    for name, advice in (("RandomConvolutions", "train the network again"), ("Own", "update")):
         header = data["header.json"].replace(b"FrameScaler", name.encode())
         with pytest.raises(ModelFileError, match=f"holds a {name}.*doesn't know: .*{advice}"):
             unpack(model_file._sealed(data | {"header.json": header}))
@@ -324,7 +324,7 @@ def test_words_of_ones_own_need_no_clips_to_load(rec, path, tmp_path, clips):
 
 
 def test_a_class_loads_its_own_files_only(path):
-    with pytest.raises(ModelFileError, match=r"EmotionRecognizer and not Deep.*load_recognizer"):
+    with pytest.raises(ModelFileError, match=r"EmotionRecognizer, not Deep.*load_recognizer"):
         DeepEmotionRecognizer.load(path)
 
 
@@ -607,10 +607,10 @@ def scaled(path, key, factor):
 
 def test_a_model_that_computes_something_else_is_refused_or_named(path, tmp_path):
     for factor in (1.0001, 3.0):
-        with pytest.raises(ModelFileError, match=r"answers are no longer.*all libraries"):
+        with pytest.raises(ModelFileError, match=r"answers differ.*all libraries"):
             load_recognizer(tampered(path, scaled(path, "coef_", factor), tmp_path))
     changed = scaled(path, "coef_", 1.0001)
-    with pytest.warns(ModelFileWarning, match=r"answers.*off by .*scikit-learn 1\.0 \(here "):
+    with pytest.warns(ModelFileWarning, match=r"answers.*by .*scikit-learn 1\.0 \(here "):
         load_recognizer(other_versions(path, tmp_path, changed, **{"scikit-learn": "1.0"}))
     changed = scaled(path, "coef_", 3.0)
     with pytest.raises(ModelFileError, match=r"saved with numpy 1\.0 \(here .*Refused: install"):
@@ -619,7 +619,7 @@ def test_a_model_that_computes_something_else_is_refused_or_named(path, tmp_path
 
 def test_features_that_are_computed_otherwise_are_named(path, tmp_path):
     changed = scaled(path, "heard", 1.1)
-    with pytest.warns(ModelFileWarning, match=r"features.*off by .*features 0123 \(here "):
+    with pytest.warns(ModelFileWarning, match=r"features.*by .*features 0123 \(here "):
         load_recognizer(other_versions(path, tmp_path, changed, **{"features": "0123"}))
     with pytest.raises(ModelFileError, match="features"):
         load_recognizer(tampered(path, changed, tmp_path))
@@ -638,10 +638,10 @@ def test_the_encoders_features_are_compared_as_a_whole(odd_rec):
         return replace(predictor, probe=predictor.probe | {"heard": heard.astype(np.float32)})
 
     moved(off).check()
-    with pytest.raises(ModelFileError, match=r"its encoder's features, in .* off by 0\.[5-7]"):
+    with pytest.raises(ModelFileError, match=r"its encoder's features, in .* by 0\.[5-7]"):
         moved(3 * off).check()
     off[n - 1] = 0.5  # one of the others
-    with pytest.raises(ModelFileError, match=r"its features, in .* off by 0\.5"):
+    with pytest.raises(ModelFileError, match=r"its features, in .* by 0\.5"):
         moved(off).check()
 
 
@@ -701,17 +701,17 @@ def test_a_damaged_member_is_named(path, tmp_path):
     manifest = {name: model_file._digest(data) for name, data in own.items()} | {"card.md": "0"}
     changed = model_file.zipped(own | {"manifest.json": json.dumps(manifest).encode()})
     (tmp_path / "model.ser").write_bytes(changed)
-    with pytest.raises(ModelFileError, match=r"card\.md is missing, or not as it was written"):
+    with pytest.raises(ModelFileError, match=r"card\.md is missing or was changed"):
         load_recognizer(tmp_path / "model.ser")
 
 
 def test_files_that_are_none_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere\.ser"):
         load_recognizer(tmp_path / "nowhere.ser")
-    with pytest.raises(ModelFileError, match=r"a file of rec\.save\(path\) is needed"):
+    with pytest.raises(ModelFileError, match=r"only files of rec\.save"):
         load_recognizer(tmp_path)
     os.mkfifo(tmp_path / "fifo.ser")
-    with pytest.raises(ModelFileError, match=r"a file of rec\.save\(path\) is needed"):
+    with pytest.raises(ModelFileError, match=r"only files of rec\.save"):
         load_recognizer(tmp_path / "fifo.ser")
     none = [b"", b"PK", b"no zip" * 100, model_file.zipped({}), model_file._sealed({})]
     none.append(model_file.zipped({"a.txt": b"text"}))
@@ -924,7 +924,7 @@ def test_trees_whose_indices_point_outside_are_refused(field, value, forest_path
         nodes[field][0] = value
         inner[name] = model_file._from_array(nodes)
 
-    refused(with_model(forest_path, tmp_path, change), "point outside")
+    refused(with_model(forest_path, tmp_path, change), "indices outside")
 
 
 def test_a_tree_wider_than_its_forest_is_refused(forest_path, tmp_path):
@@ -952,7 +952,7 @@ def test_support_vectors_that_do_not_fit_are_refused(key, machine_path, tmp_path
         name = arrays_of(inner, key, schema)
         inner[name] = model_file._from_array(np.load(io.BytesIO(inner[name]))[:1].copy())
 
-    refused(with_model(machine_path, tmp_path, change), "point outside|altered")
+    refused(with_model(machine_path, tmp_path, change), "indices outside|altered")
 
 
 def with_header(path, tmp_path, change):

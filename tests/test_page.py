@@ -438,7 +438,7 @@ def test_five_minutes(visit, talk, tmp_path):
     assert page.locator("article tbody tr").count() > 150
     page.page.click(".explain")  # all of it is too much at once
     page.locator("#notice").wait_for()
-    assert "choose a span of some seconds" in page.text("#notice p")
+    assert "select a span of some seconds" in page.text("#notice p")
 
 
 @pytest.mark.slow

@@ -535,7 +535,7 @@ def test_recordings_are_ranked_as_their_probabilities_say(rec, bundled_clips, tm
 def test_what_cannot_be_ranked_is_refused(rec, regressor, bundled_clips):
     with pytest.raises(ValueError, match=r"uncertainty, novelty\. Did you mean 'novelty'"):
         rec.rank(bundled_clips[:1], by="novel")
-    with pytest.raises(ValueError, match="list of recordings or a folder"):
+    with pytest.raises(ValueError, match="list of one or more recordings"):
         rec.rank(bundled_clips[0])
     with pytest.raises(ValueError, match="classification=True"):
         regressor.rank(bundled_clips[:1])

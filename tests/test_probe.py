@@ -29,11 +29,11 @@ def test_what_is_the_same_passes(here, recwarn):
 
 
 def test_other_libraries_may_differ_a_little():
-    with pytest.warns(ModelFileWarning, match=r"off by 0\.1; it was saved with numpy 1 \(here 2\)"):
+    with pytest.warns(ModelFileWarning, match=r"by 0\.1; it was saved with numpy 1 \(here 2\)"):
         compared(0.1, NOW)
     with pytest.raises(ModelFileError, match="Refused"):
         compared(1.0, NOW)
-    with pytest.raises(ModelFileError, match="somebody changed the file"):
+    with pytest.raises(ModelFileError, match="was changed"):
         compared(0.1, THEN)
 
 

@@ -99,7 +99,7 @@ def test_fit_takes_any_table_with_all_its_labels_or_those_that_were_given(own_ta
     assert rec.emotions == rec.classes_.tolist() == LABELS and len(rec.train_rows_) == 87
     assert rec.untrained().emotions == ["sad", "neutral", "happy"]
     rec = EmotionRecognizer(SVC(), emotions=["rude", "angry"], **QUICK)
-    with pytest.warns(UserWarning, match="29 clips of the table aren't learned: Very Polite"):
+    with pytest.warns(UserWarning, match="29 clips of the table are left out: Very Polite"):
         rec.fit(own_table)
     assert rec.classes_.tolist() == ["angry", "rude"]
     numbers = own_table.assign(spk=own_table["spk"].str[1:].astype(int))
@@ -217,7 +217,7 @@ def test_command_lines_learn_from_tables(own_table, sessions, tmp_path, capsys):
     ("options", "words"),
     [
         (["--data", "no.csv"], "There is no table no.csv"),
-        (["--columns", "path=x"], "are for the table of data"),
+        (["--columns", "path=x"], "belong to a table"),
         (["--data", "{table}", "--columns", "path=x"], "column of .*'x'; choose from wav"),
         (["--data", "{table}", "--label-map", "angr=angry"], "Did you mean 'angry'"),
         (["--data", "{table}", "--corpora", "emodb"], "not both"),
@@ -234,7 +234,7 @@ def test_one_line_says_what_is_wrong_with_a_table(own_table, tmp_path, capsys, o
 
 def test_a_list_of_numbers_is_no_list_of_recordings(few_svc, bundled_clips):
     y = load_audio(bundled_clips[0])
-    advice = "a list is a list of recordings, and .* is none; .* np.asarray"
+    advice = "a list must have recordings, and .* isn't one; .* np.asarray"
     for numbers in (y.tolist(), list(y), tuple(y)):
         for method in (few_svc.predict, few_svc.predict_proba, few_svc.features_of):
             with pytest.raises(AudioError, match=advice):

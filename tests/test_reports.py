@@ -426,5 +426,5 @@ def test_only_the_same_clips_and_folds_are_compared():
     assert compare(first, make_result(fold="2"), same_folds=False).difference == 0
     with pytest.raises(ValueError, match="the same emotion for"):
         compare(first, make_result(emotion="sad"), same_folds=False)
-    with pytest.raises(ValueError, match="other emotions or kind"):
+    with pytest.raises(ValueError, match="different kinds or emotions"):
         compare(first, make_regression([1.0], [1.0], ["a"]))

@@ -83,7 +83,7 @@ def test_a_segment_that_isnt_in_its_recording_is_named_and_the_others_come(sound
     spans = [(1, 2), (2.9, 3.2), (1, 3.05), (5, 6), (1, 1.01)]
     found = dict(load_each([Segment(path, *span) for span in spans]))
     assert len(found[0]) == 16000 and len(found[2]) == 32000
-    for i, words in ((1, "has 3.000 s only"), (3, "has 3.000 s only"), (4, "0.010 s long")):
+    for i, words in ((1, "has only 3.000 s"), (3, "has only 3.000 s"), (4, "0.010 s long")):
         assert isinstance(found[i], AudioError) and words in str(found[i])
         assert f"{path} ({spans[i][0]} s to {spans[i][1]:g} s)" in str(found[i])
     with pytest.raises(AudioError, match=r"5 s to 6 s.*start and end are in seconds"):

@@ -111,10 +111,10 @@ def test_a_port_that_is_taken_is_an_error_with_advice(server, said):
         (["--host", "0.0.0.0"], "give a --token"),
         (["--host", "::"], "give a --token"),
         (["--host", "myhost"], "give a --token"),
-        (["--max-seconds", "0"], "limits are greater than 0"),
+        (["--max-seconds", "0"], "limits must be greater than 0"),
         (["--token", "żal"], "ASCII"),
-        (["--port", "99999"], "from 0 to 65535"),
-        (["--host", "192.0.2.1", "--token", "x"], "of this machine?"),
+        (["--port", "99999"], "0 to 65535"),
+        (["--host", "192.0.2.1", "--token", "x"], "on this machine?"),
         (["-m", "missing.ser"], "missing.ser"),
     ],
 )

@@ -211,7 +211,7 @@ def test_nobody_speaks_and_a_device_is_not_there(microphone, model):
     silent = Listener(model, "--timeout", 2, env=microphone.env)
     absent = Listener(model, "--device", "telephone", env=microphone.env)
     code, errors = silent.end()
-    assert code == 1 and "test.py: Nothing heard for 2 s" in errors.splitlines()[-1]
+    assert code == 1 and "test.py: No speech for 2 s" in errors.splitlines()[-1]
     code, errors = absent.end()
     assert code == 1 and "There is no input device 'telephone'" in errors.splitlines()[-1]
 
@@ -329,7 +329,7 @@ def test_neutral_sentences_come_first(run, rec, model, bundled_clips, tmp_path):
         *("-m", model, "--file", tmp_path / "all.wav", "--adapt", "--save-adapted", kept)
     )
     assert code == 0, err
-    assert "neutral voice" in out.splitlines()[0] and "Read aloud (5 of 5)" in out
+    assert "neutral, relaxed voice" in out.splitlines()[0] and "Read aloud (5 of 5)" in out
     assert "adapted to one speaker by 5 recordings (5 labelled): " in err
     found = next(line for line in out.splitlines() if "  (from " in line)
     recorded = [utterance.y for utterance in Recorder([np.concatenate(parts)])]
@@ -361,7 +361,7 @@ def test_adapt_to_a_folder_or_while_speaking(run, rec, model, spoken, bundled_cl
     ("arguments", "words"),
     [
         (["--adapt", "running"], "needs --continuous"),
-        (["--adapt", "--adapt", "me"], "stand alone"),
+        (["--adapt", "--adapt", "me"], "take no recordings"),
         (["--save-adapted", "me.ser"], "need --adapt"),
     ],
 )

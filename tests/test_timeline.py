@@ -721,5 +721,5 @@ def test_a_timeline_waits_for_no_fifo(rec, tmp_path):
     os.mkfifo(tmp_path / "fifo.wav")
     with pytest.raises(AudioError, match="isn't a regular file"):
         rec.predict_timeline(tmp_path / "fifo.wav")
-    with pytest.raises(AudioError, match="no array of samples"):
+    with pytest.raises(AudioError, match="not an array of samples"):
         rec.predict_timeline([[0.1, 0.2], [0.3]], sr=16000)

@@ -179,7 +179,7 @@ def test_a_decoder_that_goes_wild_ends_alone(limit, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{REPO}")
     monkeypatch.setattr(uploads, limit, value, raising=False)
     monkeypatch.setattr(uploads, "_own", SimpleNamespace(copies=processes.Copies("wild:decode")))
-    with pytest.raises(AudioError, match="'x': gives no sound"):
+    with pytest.raises(AudioError, match="'x': can't be decoded"):
         decoded("x", b"wild", LIMITS)
     monkeypatch.undo()
     assert len(decoded("x", Path(CLIP).read_bytes(), LIMITS).y)
