@@ -15,7 +15,7 @@ The exit code is 0 only if nothing failed.
 if __name__ == "__main__":  # Ctrl-C prints one line, also during the imports
     from checks import end_at_interrupt
 
-    end_at_interrupt("convert_wavs")
+    end_at_interrupt("convert_wavs.py")
 
 import json
 import os
@@ -262,11 +262,11 @@ def main(arguments=None):
     arguments : list of str, optional
         In place of those of the process.
     """
-    return guarded("convert_wavs", _run, arguments)
+    return guarded("convert_wavs.py", _run, arguments)
 
 
 def _run(arguments):
-    parser = make_parser("convert_wavs", __doc__)
+    parser = make_parser("convert_wavs.py", __doc__)
     parser.add_argument("source", metavar="SOURCE", help="a folder, or a file")
     parser.add_argument("target", metavar="TARGET", help="the folder, or the WAV, to write")
     parser.add_argument("-r", "--remove", action="store_true", help="delete converted sources")

@@ -1,6 +1,6 @@
 """Draw the picture of the page: the bundled recordings of a voice, in a real browser.
 
-    python images/draw_page.py                    # images/page.png; needs chromium and playwright
+    python images/draw_page.py       # images/page.png; needs chromium, playwright, a Chinese font
 
 The recordings are synthetic; real ones may not be published.
 """

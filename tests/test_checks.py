@@ -414,7 +414,7 @@ def test_a_guarded_program_ends_with_its_code_or_one_line(capsys):
 
 PROGRAMS = {
     "commands.py": "emotion_recognition.py",
-    "convert_wavs.py": "convert_wavs",
+    "convert_wavs.py": "convert_wavs.py",
     "create_csv.py": "create_csv.py",
     "download_data.py": "download_data.py",
     "emotion_recognition.py": "emotion_recognition.py",

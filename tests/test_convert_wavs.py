@@ -378,7 +378,7 @@ def test_cli_reports_failures_in_json_and_exits_1(recordings, tmp_path):
 def test_cli_errors_are_one_line(tmp_path):
     done = cli("nowhere", "wavs", cwd=tmp_path)
     assert done.returncode == 1 and not done.stdout
-    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("convert_wavs: ")
+    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("convert_wavs.py: ")
     assert not any(tmp_path.iterdir())
 
 
