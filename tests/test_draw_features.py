@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import io
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ def script(path):
 
 
 draw_features = script(REPO / "images" / "draw_features.py")
+sys.path.insert(0, str(REPO / "benchmarks"))  # as when it is run
 bench = script(REPO / "benchmarks" / "bench_each_feature.py")
 
 
