@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
+import numba
 import pandas as pd
 import pytest
 
@@ -21,6 +23,22 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     # Processes that compile librosa at the same time write each other's code into numba's cache,
     # and crash when they load it.
     os.environ["NUMBA_CACHE_DIR"] = str(REPO / ".pytest_cache" / "numba" / worker)
+
+
+def _without_types(decorator):
+    """A decorator of numba that compiles a ufunc for the types of a call, and when it is called.
+
+    librosa's would be compiled at import, for every type: most of the time of the oracle.
+    """
+
+    def decorate(*args, **options):
+        types, *others = args or [()]
+        return decorator(*(others if isinstance(types, list) else args), **options)
+
+    return decorate
+
+
+numba.guvectorize, numba.vectorize = map(_without_types, (numba.guvectorize, numba.vectorize))
 BUNDLED = {
     "data_dir": REPO / "data",
     "tess_ravdess": False,
@@ -42,11 +60,11 @@ TINY_NETWORK = {
     "dense_units": 16,
     "n_rnn_layers": 0,  # recurrent layers take TensorFlow seconds to build
     "n_dense_layers": 1,
-    "epochs": 12,
-    "learning_rate": 0.003,
+    "epochs": 8,
+    "learning_rate": 0.01,
     "dropout": 0.2,
     "n_networks": 2,
-    "batch_size": 32,
+    "batch_size": 64,  # all clips at once
     "speeds": 0,
     "logs_dir": None,
 }
@@ -296,18 +314,28 @@ def network(tmp_path_factory):
 
     folder = str(tmp_path_factory.mktemp("network"))
     options = BUNDLED | TINY_NETWORK | {"results_dir": folder}
-    return DeepEmotionRecognizer(emotions=ODD_ORDER, **options).train()
+    with without_graphs():
+        return DeepEmotionRecognizer(emotions=ODD_ORDER, **options).train()
 
 
-@pytest.fixture
-def eager():
-    """TensorFlow makes no graphs, which takes longer than some steps of training do."""
+@contextmanager
+def without_graphs():
+    """A block in which TensorFlow makes no graphs, which takes longer than some steps do."""
     from networks import load_tensorflow
 
     config = load_tensorflow().config
     config.run_functions_eagerly(True)
-    yield
-    config.run_functions_eagerly(False)
+    try:
+        yield
+    finally:
+        config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def eager():
+    """See `without_graphs`."""
+    with without_graphs():
+        yield
 
 
 @pytest.fixture(scope="session")
