@@ -12,7 +12,6 @@ import threading
 from contextlib import contextmanager
 from pathlib import Path
 
-import numba
 import pandas as pd
 import pytest
 
@@ -23,22 +22,6 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     # Processes that compile librosa at the same time write each other's code into numba's cache,
     # and crash when they load it.
     os.environ["NUMBA_CACHE_DIR"] = str(REPO / ".pytest_cache" / "numba" / worker)
-
-
-def _without_types(decorator):
-    """A decorator of numba that compiles a ufunc for the types of a call, and when it is called.
-
-    librosa's would be compiled at import, for every type: most of the time of the oracle.
-    """
-
-    def decorate(*args, **options):
-        types, *others = args or [()]
-        return decorator(*(others if isinstance(types, list) else args), **options)
-
-    return decorate
-
-
-numba.guvectorize, numba.vectorize = map(_without_types, (numba.guvectorize, numba.vectorize))
 BUNDLED = {
     "data_dir": REPO / "data",
     "tess_ravdess": False,
@@ -154,6 +137,27 @@ def loaded(monkeypatch):
     return paths
 
 
+# librosa
+
+
+def pytest_collection():
+    """Have numba compile librosa's ufuncs when they are called, for the types of the call.
+
+    They would be compiled at import, for every type: most of the time of the oracle.
+    """
+    import numba
+
+    def without_types(decorator):
+        def decorate(*args, **options):
+            types, *others = args or [()]
+            return decorator(*(others if isinstance(types, list) else args), **options)
+
+        return decorate
+
+    numba.guvectorize = without_types(numba.guvectorize)
+    numba.vectorize = without_types(numba.vectorize)
+
+
 # which process runs what
 
 TOGETHER = [
@@ -185,6 +189,15 @@ def pytest_xdist_make_scheduler(config, log):
             return groups.get(Path(file).stem, file)
 
     return Together(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.fixture
+def one_process():
+    """What takes milliseconds is done here: other processes take seconds to start."""
+    from processes import sequential
+
+    with sequential():
+        yield
 
 
 # a server

@@ -29,11 +29,11 @@ import protocols
 from create_csv import list_clips
 from emotion_recognition import Recognizer, named_recognizer
 from evaluation import RegressionEvaluation, evaluate
-from processes import sequential
 from protocols import LeakError, make_folds
 from tables import COLUMNS
 from utils import emotion_scale
 
+pytestmark = pytest.mark.usefixtures("one_process")
 DATA = ["--data-dir", str(REPO / "data")]
 FEW = "--features mfcc --functionals mean"  # quickly extracted
 
@@ -51,13 +51,6 @@ def once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(protocols, "_digest", digested)
-        yield
-
-
-@pytest.fixture(autouse=True)
-def one_process():
-    """What takes milliseconds is done here: others take seconds to start."""
-    with sequential():
         yield
 
 
