@@ -304,6 +304,7 @@ def _train_network(file, log, seed, settings, clips, train, held_out):
     n_batches, n_epochs = _n_batches(train, settings), settings["epochs"]
     rate = optimizers.schedules.CosineDecay(settings["learning_rate"], n_epochs * n_batches)
     optimizer = optimizers.AdamW(rate, global_clipnorm=CLIP_NORM)
+    optimizer.build(network.trainable_variables)  # made in the first step, they trace it twice
     network.compile(optimizer, loss, weighted_metrics=[metric], jit_compile=False)
     steps = [clips.steps[a:b] for a, b in pairwise(clips.starts)]
     batches = partial(_batches, steps, clips.targets, clips.weights, settings["batch_size"])

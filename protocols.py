@@ -522,9 +522,12 @@ def _giveaways(clips, folds):
 def _likeliest(values, labels, others):
     """Predict labels by the most frequent one among similar training values: ndarray of str."""
     edges = np.unique(np.quantile(values, np.arange(1, N_BINS) / N_BINS))
-    shares = pd.crosstab(np.searchsorted(edges, values), labels, normalize="columns")
-    shares = shares.reindex(range(len(edges) + 1), method="nearest")
-    return shares.idxmax(axis=1).to_numpy()[np.searchsorted(edges, others)]
+    names, columns = np.unique(labels, return_inverse=True)
+    counts = np.zeros((len(edges) + 1, len(names)))
+    np.add.at(counts, (np.searchsorted(edges, values), columns), 1)
+    filled = np.flatnonzero(counts.any(axis=1))[::-1]  # an empty bin is as its nearest neighbour
+    bins = np.abs(np.searchsorted(edges, others) - filled[:, np.newaxis]).argmin(axis=0)
+    return names[(counts / counts.sum(axis=0))[filled[bins]].argmax(axis=1)]
 
 
 # protocols in one line

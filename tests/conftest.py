@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -42,11 +43,11 @@ TINY_NETWORK = {
     "dense_units": 16,
     "n_rnn_layers": 0,  # recurrent layers take TensorFlow seconds to build
     "n_dense_layers": 1,
-    "epochs": 12,
-    "learning_rate": 0.003,
+    "epochs": 8,
+    "learning_rate": 0.01,
     "dropout": 0.2,
     "n_networks": 2,
-    "batch_size": 32,
+    "batch_size": 64,  # all clips at once
     "speeds": 0,
     "logs_dir": None,
 }
@@ -136,6 +137,29 @@ def loaded(monkeypatch):
     return paths
 
 
+# librosa
+
+
+def pytest_collection():
+    """Have numba compile librosa's ufuncs when they are called, for the types of the call.
+
+    They would be compiled at import, for every type: most of the time of the oracle. None is kept
+    on disk: code that was kept for other types crashes.
+    """
+    import numba
+
+    def without_types(decorator):
+        def decorate(*args, **options):
+            types, *others = args or [()]
+            args = others if isinstance(types, list) else args
+            return decorator(*args, **options | {"cache": False})
+
+        return decorate
+
+    numba.guvectorize = without_types(numba.guvectorize)
+    numba.vectorize = without_types(numba.vectorize)
+
+
 # which process runs what
 
 TOGETHER = [
@@ -167,6 +191,15 @@ def pytest_xdist_make_scheduler(config, log):
             return groups.get(Path(file).stem, file)
 
     return Together(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.fixture
+def one_process():
+    """What takes milliseconds is done here: other processes take seconds to start."""
+    from processes import sequential
+
+    with sequential():
+        yield
 
 
 # a server
@@ -296,18 +329,28 @@ def network(tmp_path_factory):
 
     folder = str(tmp_path_factory.mktemp("network"))
     options = BUNDLED | TINY_NETWORK | {"results_dir": folder}
-    return DeepEmotionRecognizer(emotions=ODD_ORDER, **options).train()
+    with without_graphs():
+        return DeepEmotionRecognizer(emotions=ODD_ORDER, **options).train()
 
 
-@pytest.fixture
-def eager():
-    """TensorFlow makes no graphs, which takes longer than some steps of training do."""
+@contextmanager
+def without_graphs():
+    """A block in which TensorFlow makes no graphs, which takes longer than some steps do."""
     from networks import load_tensorflow
 
     config = load_tensorflow().config
     config.run_functions_eagerly(True)
-    yield
-    config.run_functions_eagerly(False)
+    try:
+        yield
+    finally:
+        config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def eager():
+    """See `without_graphs`."""
+    with without_graphs():
+        yield
 
 
 @pytest.fixture(scope="session")

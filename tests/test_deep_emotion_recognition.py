@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import BUNDLED, EMOTIONS, FEW, ODD_ORDER
+from conftest import BUNDLED, EMOTIONS, FEW, ODD_ORDER, without_graphs
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
@@ -223,7 +223,7 @@ def test_recurrent_networks_learn(network, tmp_path):
 @pytest.fixture(scope="module")
 def mixed(odd_rec, network):
     """Vectors and frames: the recommended recognizer and the networks."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, without_graphs():
         patch.setattr(deep, "MEMBER_FOLDS", 2)  # each takes seconds
         return EnsembleRecognizer([odd_rec, network]).train()
 

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ def script(path):
 
 
 draw_features = script(REPO / "images" / "draw_features.py")
+sys.path.insert(0, str(REPO / "benchmarks"))  # as when it is run
 bench = script(REPO / "benchmarks" / "bench_each_feature.py")
 
 

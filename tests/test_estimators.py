@@ -131,11 +131,16 @@ def targets_of(model):
     return LABELS if is_classifier(model) else NUMBERS
 
 
-def fitted(model):
-    """A fitted copy."""
+@cache
+def _fitted(model):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return copy.deepcopy(model).fit(X, targets_of(model))
+
+
+def fitted(model):
+    """A fitted copy."""
+    return copy.deepcopy(_fitted(model))
 
 
 def nodes_of(model):
@@ -279,10 +284,9 @@ def deep(model, n):
     return model
 
 
-@cache
 def hostile_objects():
-    """Name to a model that does harm when it is made or called."""
-    boosting, svc = fitted(BOOSTING), fitted(SVC())
+    """Name to a function that makes a model, which does harm when it is made or called."""
+    svc = fitted(SVC())
     two = DummyClassifier().fit(X[:2], LABELS[:2])
     others = [
         PolynomialFeatures(5), FunctionTransformer(), GridSearchCV(SVC(), {}),
@@ -294,89 +298,95 @@ def hostile_objects():
         preprocessing.SplineTransformer(n_knots=10**6), E.IsolationForest(), Bunches(),
         E.RandomTreesEmbedding(2),
     ]  # fmt: skip
-    return {type(model).__name__: model for model in others} | {
-        "a folder of pickles": fitted(STACKING),
-        "fit as an answer": changed(STACKING, stack_method_=["fit"]),
-        "fit as a method": changed(STACKING, stack_method="fit"),
-        "a method of its own": changed(STACKING, stack_method_=["score"]),
-        "files as words": Pipeline(
+    return {type(model).__name__: partial(copy.copy, model) for model in others} | {
+        "a folder of pickles": lambda: fitted(STACKING),
+        "fit as an answer": lambda: changed(STACKING, stack_method_=["fit"]),
+        "fit as a method": lambda: changed(STACKING, stack_method="fit"),
+        "a method of its own": lambda: changed(STACKING, stack_method_=["score"]),
+        "files as words": lambda: Pipeline(
             [("d", DummyClassifier()), ("v", feature_text.CountVectorizer(input="filename"))]
         ),
-        "a pipeline's memory": Pipeline([("s", svc)], memory="/tmp/attack"),
-        "a pipeline's inputs": Pipeline([("s", svc)], transform_input=["a"]),
-        "three in a step": Pipeline([("s", svc, svc)]),
-        "a word as a step": Pipeline([("s", "fit")]),
-        "too deep": deep(svc, 12),
-        "isotonic": fitted(CalibratedClassifierCV(SVC(), cv=2, method="isotonic")),
-        "a tree of neighbours": fitted(KNeighborsClassifier(algorithm="kd_tree")),
-        "an attribute in place of a method": changed(SVC(), predict=1),
-        "an attribute in place of the class's": changed(SVC(), _impl="epsilon_svr"),
-        "a function as kernel": SVC(kernel=np.add),
-        "a word as kernel": SVC(kernel="../kernel"),
-        "sparse": changed(SVC(), _sparse=True),
-        "too few supports": changed(SVC(), _n_support=np.ones(3, np.int32)),
-        "negative supports": changed(SVC(), _n_support=np.array([-5, 5, 60], np.int32)),
-        "vectors of 3 dimensions": changed(SVC(), support_vectors_=MANY),
-        "narrow vectors": changed(SVC(), support_vectors_=svc.support_vectors_[:, :2].copy()),
-        "short intercepts": changed(SVC(), _intercept_=np.zeros(1)),
-        "a million jobs": changed(FOREST, n_jobs=10**6),
-        "a billion classes": changed(FOREST, n_classes_=10**9),
-        "a billion outputs": changed(DummyClassifier(), n_outputs_=10**9),
-        "a forest of machines": changed(FOREST, estimators_=[svc, svc]),
-        "a forest of narrow trees": changed(FOREST, estimators_=narrow(3).estimators_),
-        "a narrow forest": changed(FOREST, n_features_in_=2),
-        "a boosting that begins with a machine": changed(BOOSTING, init_=svc),
-        "a boosting that begins with fewer": changed(BOOSTING, init_=two),
-        "a boosting with one column": changed(BOOSTING, estimators_=boosting.estimators_[:, :1]),
-        "a boosting with more columns": changed(BOOSTING, n_trees_per_iteration_=10**6),
-        "a boosting of classifiers": changed(
+        "a pipeline's memory": lambda: Pipeline([("s", svc)], memory="/tmp/attack"),
+        "a pipeline's inputs": lambda: Pipeline([("s", svc)], transform_input=["a"]),
+        "three in a step": lambda: Pipeline([("s", svc, svc)]),
+        "a word as a step": lambda: Pipeline([("s", "fit")]),
+        "too deep": lambda: deep(svc, 12),
+        "isotonic": lambda: fitted(CalibratedClassifierCV(SVC(), cv=2, method="isotonic")),
+        "a tree of neighbours": lambda: fitted(KNeighborsClassifier(algorithm="kd_tree")),
+        "an attribute in place of a method": lambda: changed(SVC(), predict=1),
+        "an attribute in place of the class's": lambda: changed(SVC(), _impl="epsilon_svr"),
+        "a function as kernel": lambda: SVC(kernel=np.add),
+        "a word as kernel": lambda: SVC(kernel="../kernel"),
+        "sparse": lambda: changed(SVC(), _sparse=True),
+        "too few supports": lambda: changed(SVC(), _n_support=np.ones(3, np.int32)),
+        "negative supports": lambda: changed(SVC(), _n_support=np.array([-5, 5, 60], np.int32)),
+        "vectors of 3 dimensions": lambda: changed(SVC(), support_vectors_=MANY),
+        "narrow vectors": lambda: changed(
+            SVC(), support_vectors_=svc.support_vectors_[:, :2].copy()
+        ),
+        "short intercepts": lambda: changed(SVC(), _intercept_=np.zeros(1)),
+        "a million jobs": lambda: changed(FOREST, n_jobs=10**6),
+        "a billion classes": lambda: changed(FOREST, n_classes_=10**9),
+        "a billion outputs": lambda: changed(DummyClassifier(), n_outputs_=10**9),
+        "a forest of machines": lambda: changed(FOREST, estimators_=[svc, svc]),
+        "a forest of narrow trees": lambda: changed(FOREST, estimators_=narrow(3).estimators_),
+        "a narrow forest": lambda: changed(FOREST, n_features_in_=2),
+        "a boosting that begins with a machine": lambda: changed(BOOSTING, init_=svc),
+        "a boosting that begins with fewer": lambda: changed(BOOSTING, init_=two),
+        "a boosting with one column": lambda: changed(
+            BOOSTING, estimators_=fitted(BOOSTING).estimators_[:, :1]
+        ),
+        "a boosting with more columns": lambda: changed(BOOSTING, n_trees_per_iteration_=10**6),
+        "a boosting of classifiers": lambda: changed(
             BOOSTING, estimators_=np.array([fitted(FOREST).estimators_ + [svc]], dtype=object)
         ),
-        "a boosting without losses": changed(BOOSTING, _loss=svc),
-        "histograms before": changed(HISTOGRAMS, _preprocessor=StandardScaler()),
-        "histograms with categories": changed(HISTOGRAMS, is_categorical_=np.ones(D, bool)),
-        "histograms of machines": changed(HISTOGRAMS, _predictors=[[svc] * 3]),
-        "histograms that read outside": outside(HISTOGRAMS),
-        "histograms with more columns": changed(HISTOGRAMS, n_trees_per_iteration_=10**6),
-        "fewer neighbours than labels": changed(NEIGHBORS, _y=np.zeros(3, np.intp)),
-        "labels of neighbours outside": changed(NEIGHBORS, _y=np.full(N, 99)),
-        "a metric of one's own": changed(NEIGHBORS, effective_metric_="pyfunc"),
-        "a function as metric": changed(NEIGHBORS, effective_metric_=np.add),
-        "metric parameters": changed(NEIGHBORS, metric_params={"func": "os.system"}),
-        "more neighbours than there are": changed(NEIGHBORS, n_samples_fit_=10**9),
-        "an activation of one's own": changed(MLPClassifier(max_iter=2), activation="exec"),
-        "layers of 3 dimensions": changed(MLPClassifier(max_iter=2), coefs_=[MANY]),
-        "a scaler that broadcasts": changed(StandardScaler(), mean_=MANY),
-        "components that broadcast": changed(PCA(2), mean_=MANY),
-        "a regression that broadcasts": changed(Ridge(), coef_=MANY),
-        "names as features": changed(
+        "a boosting without losses": lambda: changed(BOOSTING, _loss=svc),
+        "histograms before": lambda: changed(HISTOGRAMS, _preprocessor=StandardScaler()),
+        "histograms with categories": lambda: changed(HISTOGRAMS, is_categorical_=np.ones(D, bool)),
+        "histograms of machines": lambda: changed(HISTOGRAMS, _predictors=[[svc] * 3]),
+        "histograms that read outside": lambda: outside(HISTOGRAMS),
+        "histograms with more columns": lambda: changed(HISTOGRAMS, n_trees_per_iteration_=10**6),
+        "fewer neighbours than labels": lambda: changed(NEIGHBORS, _y=np.zeros(3, np.intp)),
+        "labels of neighbours outside": lambda: changed(NEIGHBORS, _y=np.full(N, 99)),
+        "a metric of one's own": lambda: changed(NEIGHBORS, effective_metric_="pyfunc"),
+        "a function as metric": lambda: changed(NEIGHBORS, effective_metric_=np.add),
+        "metric parameters": lambda: changed(NEIGHBORS, metric_params={"func": "os.system"}),
+        "more neighbours than there are": lambda: changed(NEIGHBORS, n_samples_fit_=10**9),
+        "an activation of one's own": lambda: changed(MLPClassifier(max_iter=2), activation="exec"),
+        "layers of 3 dimensions": lambda: changed(MLPClassifier(max_iter=2), coefs_=[MANY]),
+        "a scaler that broadcasts": lambda: changed(StandardScaler(), mean_=MANY),
+        "components that broadcast": lambda: changed(PCA(2), mean_=MANY),
+        "a regression that broadcasts": lambda: changed(Ridge(), coef_=MANY),
+        "names as features": lambda: changed(
             E.BaggingClassifier(n_estimators=2), estimators_features_=["a", "b"]
         ),
-        "a function of scores": SelectKBest(mutual_info_classif),
-        "a function as a model": E.AdaBoostClassifier(np.add),
-        "a path as a number": SVC(C="/etc/passwd"),
-        "a model as a number": SVC(C=svc),
-        "a list as a number": SVC(tol=[1.0, 2.0]),
-        "a huge number": SVC(C=10**40),
-        "a dict of models": SVC(class_weight={"a": svc}),
-        "labels of any kind": changed(SVC(), classes_=np.array([svc, svc, svc], dtype=object)),
-        "a hidden encoder": changed(E.VotingClassifier([("a", SVC())]), le_=svc),
-        "verbose": changed(FOREST, verbose=10**9),
-        "a calibration of anything": changed(
+        "a function of scores": lambda: SelectKBest(mutual_info_classif),
+        "a function as a model": lambda: E.AdaBoostClassifier(np.add),
+        "a path as a number": lambda: SVC(C="/etc/passwd"),
+        "a model as a number": lambda: SVC(C=svc),
+        "a list as a number": lambda: SVC(tol=[1.0, 2.0]),
+        "a huge number": lambda: SVC(C=10**40),
+        "a dict of models": lambda: SVC(class_weight={"a": svc}),
+        "labels of any kind": lambda: changed(
+            SVC(), classes_=np.array([svc, svc, svc], dtype=object)
+        ),
+        "a hidden encoder": lambda: changed(E.VotingClassifier([("a", SVC())]), le_=svc),
+        "verbose": lambda: changed(FOREST, verbose=10**9),
+        "a calibration of anything": lambda: changed(
             CalibratedClassifierCV(SVC(), cv=2), calibrated_classifiers_=[svc]
         ),
-        "a covariance of one's own": LinearDiscriminantAnalysis(covariance_estimator=svc),
-        "a splitter of one's own": E.StackingClassifier([("a", SVC())], cv=Bunches()),
-        "EmotionLDA that broadcasts": changed(
+        "a covariance of one's own": lambda: LinearDiscriminantAnalysis(covariance_estimator=svc),
+        "a splitter of one's own": lambda: E.StackingClassifier([("a", SVC())], cv=Bunches()),
+        "EmotionLDA that broadcasts": lambda: changed(
             E.BaggingClassifier(models.EmotionLDA(2), n_estimators=1),
             estimators_=[changed(models.EmotionLDA(2), coef_=MANY)],
         ),
     }
 
 
-@pytest.mark.parametrize("name", hostile_objects())
-def test_hostile_models_are_refused_before_they_are_called(name):
-    refused(*nodes_of(hostile_objects()[name]))
+@pytest.mark.parametrize("make", [pytest.param(f, id=n) for n, f in hostile_objects().items()])
+def test_hostile_models_are_refused_before_they_are_called(make):
+    refused(*nodes_of(make()))
 
 
 def node(loader, name="system", module="os", **more):

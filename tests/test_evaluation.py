@@ -33,8 +33,25 @@ from protocols import LeakError, make_folds
 from tables import COLUMNS
 from utils import emotion_scale
 
+pytestmark = pytest.mark.usefixtures("one_process")
 DATA = ["--data-dir", str(REPO / "data")]
 FEW = "--features mfcc --functionals mean"  # quickly extracted
+
+
+@pytest.fixture(scope="module", autouse=True)
+def once():
+    """The recordings, which are the same in most tests, are digested once each."""
+    known, digest = {}, protocols._digest
+
+    def digested(y):
+        key = y.tobytes() if isinstance(y, np.ndarray) else y
+        if key not in known:
+            known[key] = digest(y)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(protocols, "_digest", digested)
+        yield
 
 
 @pytest.fixture(scope="module")

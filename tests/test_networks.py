@@ -44,6 +44,9 @@ SMALL = {
     "logs_dir": None,
 }
 
+LEARNS = {"epochs": 12, "batch_size": 72}
+"""Something, in steps of all clips at once."""
+
 
 def matrices(lengths=(15, 2, 8, 33), n_columns=5):
     rng = np.random.default_rng(0)
@@ -271,21 +274,21 @@ def test_a_number_for_each_layer():
         FrameNetwork(rnn_units=[1, 2, 3]).layers()
 
 
-def test_regression(network, clips, tmp_path):
+def test_regression(network, clips, tmp_path, eager):
     X, y, groups = clips
     numbers = np.select([y == "sad", y == "neutral"], [0.0, 1.0], 2.0)
     options = {"n_networks": 1, "results_dir": str(tmp_path)}
-    own = like(network, classification=False, epochs=12, **options)
+    own = like(network, classification=False, **LEARNS | options)
     predicted = own.fit(X, numbers, groups).predict(X)
     assert predicted.dtype == float and np.abs(predicted - numbers).mean() < 0.6  # 0.67 for all 1
 
 
-def test_several_numbers(network, clips, tmp_path):
+def test_several_numbers(network, clips, tmp_path, eager):
     """Of any size: they are standardised."""
     X, y, groups = clips
     numbers = np.select([y == "sad", y == "neutral"], [0.0, 1.0], 2.0)
     numbers = np.column_stack([numbers, 1000 - 500 * numbers])
-    options = {"n_networks": 1, "epochs": 12, "results_dir": str(tmp_path)}
+    options = LEARNS | {"n_networks": 1, "results_dir": str(tmp_path)}
     own = like(network, classification=False, **options).fit(X, numbers, groups)
     predicted = own.predict(X)
     error = np.abs(predicted - numbers).mean(axis=0)

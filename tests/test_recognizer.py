@@ -23,6 +23,7 @@ from parameters import SAMPLE_RATE
 from protocols import find_leaks
 from segments import Segment
 
+pytestmark = pytest.mark.usefixtures("one_process")
 LABELS = ["Rude", "Very Polite", "angry"]
 QUICK = FEW | {"verbose": 0, "n_jobs": 1}
 
