@@ -137,29 +137,6 @@ def loaded(monkeypatch):
     return paths
 
 
-# librosa
-
-
-def pytest_collection():
-    """Have numba compile librosa's ufuncs when they are called, for the types of the call.
-
-    They would be compiled at import, for every type: most of the time of the oracle. None is kept
-    on disk: code that was kept for other types crashes.
-    """
-    import numba
-
-    def without_types(decorator):
-        def decorate(*args, **options):
-            types, *others = args or [()]
-            args = others if isinstance(types, list) else args
-            return decorator(*args, **options | {"cache": False})
-
-        return decorate
-
-    numba.guvectorize = without_types(numba.guvectorize)
-    numba.vectorize = without_types(numba.vectorize)
-
-
 # which process runs what
 
 TOGETHER = [
