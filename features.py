@@ -449,9 +449,10 @@ def _summed(clip, records, functionals):
     """Functionals of the columns of features: dict of record and kind to (n_functionals, n)."""
     matrix, sums = _matrix(clip, records), {}
     for kind, (places, owners) in _places(records).items():  # all features at once: faster
-        contour = Contour(matrix[clip.rows(kind)][:, places])
+        contour = Contour(matrix.T[places][:, clip.rows(kind)].T)
         for own in {functionals or record.functionals for record in owners}:
-            summed = np.stack([FUNCTIONALS[name](contour) for name in own])
+            summed = np.concatenate([FUNCTIONALS[name](contour) for name in own])
+            summed = summed.reshape(len(own), -1)
             for record, columns in owners.items():
                 if own == (functionals or record.functionals):
                     sums[record, kind] = summed[:, columns]

@@ -23,7 +23,7 @@ N_BANDS, N_CEPSTRA, N_HARMONICS = 26, 14, 8
 SLOPES = (0, 500), (500, 1500), (1500, 5000)  # Hz
 SHARES = (0, 250), (250, 650), (4000, 8000)  # Hz
 ROLLOFFS = 25, 50, 75, 90  # percent
-BLOCK = 16  # bins; see `_cumulated`
+BLOCK = 16  # bins; see `_rolloffs`
 RATES = 0.5, 1, 2, 3, 4, 6, 8, 11, 16, 24  # Hz: edges of the modulation bands
 N_GROUPS = 6  # of neighbouring bands, whose modulations are taken together
 N_FLUXES = 5  # of neighbouring bands, whose rises and falls are taken together
@@ -85,6 +85,7 @@ instead.
 """
 
 _PAIRS = np.triu_indices(N_CEPSTRA, 1)
+_SMOOTHING = np.hanning(11) / np.hanning(11).sum()
 _STATISTICS = "mean", "std", "min", "max", "first", "last"
 _RUN = "slope", "range", "pitch", "step", "energy_slope", "energy", "length", "peak", "loudest"
 FACTS = {
@@ -202,7 +203,7 @@ class SpeechFrames:
         names : sequence of str
             Keys of `COLUMNS`.
         """
-        return np.column_stack([getattr(self, name) for name in names]).astype(np.float32)
+        return _side_by_side(*(getattr(self, name) for name in names))
 
     def facts(self, name):
         """The values of `FACTS` of a feature: ndarray (n_facts,).
@@ -222,16 +223,20 @@ class SpeechFrames:
         kind : {"active", "voiced", "gliding"}
             See `SUMS`.
         """
-        span = np.flatnonzero(self.power_of_frames > ACTIVE)
-        active = np.arange(span[0], span[-1] + 1) if len(span) else np.arange(self.n_frames)
+        active = np.arange(self.n_frames)[self._active]
         if kind == "active":
             return active
-        voiced = self.voiced.copy()
+        voiced = self.voiced
         if kind == "gliding":
-            voiced[1:] &= self.voiced[:-1]
-            voiced[0] = False
+            voiced = np.append(False, voiced[1:] & voiced[:-1])
         rows = np.flatnonzero(voiced)
         return rows if len(rows) else active
+
+    @cached_property
+    def _active(self):
+        """From the first frame that isn't silent to the last: slice."""
+        loud = np.flatnonzero(self.power_of_frames > ACTIVE)
+        return slice(loud[0], loud[-1] + 1) if len(loud) else slice(self.n_frames)
 
     # the spectrum
 
@@ -240,12 +245,12 @@ class SpeechFrames:
         """The columns of the spectrum (n_frames, 132): bands, cepstra and their changes."""
         change = delta(self.bands)
         bands = self.bands, rasta(self.bands), change, delta(change)
-        return np.column_stack([*bands, self.cepstra, delta(self.cepstra)])
+        return _side_by_side(*bands, self.cepstra, delta(self.cepstra))
 
     @property
     def spectrum_facts(self):
         """Correlations of the cepstra over the clip (91,)."""
-        c = self.cepstra[self.rows("active")]
+        c = self.cepstra[self._active]
         c = c - c.mean(axis=0)
         covariance = c.T.astype(np.float64) @ c / len(c)
         scale = np.sqrt(covariance.diagonal() + 1e-6)
@@ -256,10 +261,10 @@ class SpeechFrames:
         """Power spectrum (n_frames, n_bins); its sum is about the power of the frame."""
         import scipy.fft
 
-        window = np.hanning(self.window).astype(np.float32)
-        spectrum = scipy.fft.rfft(_windows(self.y, self.window, self.hop) * window, self._n_fft)
-        scale = np.float32(2 / self._n_fft / np.square(window).sum())
-        return _power(spectrum) * scale
+        window, scale = _hann(self.window, self._n_fft)
+        frames = np.multiply(_windows(self.y, self.window, self.hop).T, window, order="C")
+        spectrum = scipy.fft.rfft(frames, self._n_fft, axis=0)
+        return ((spectrum * spectrum.conj()).real * scale).T
 
     @property
     def _n_fft(self):
@@ -289,30 +294,28 @@ class SpeechFrames:
         The alpha ratio, Hammarberg index and slopes follow eGeMAPS (Eyben et al. 2016).
         """
         freqs, sums, slopes = _shapes(self.sr, self._n_fft)
-        p = self.power + np.float32(1e-12)
-        log_p, n_bins = np.log(p), len(freqs)
-        total, first, second, *levels = (p @ sums).T
+        p = self.power.T + np.float32(1e-12)
+        log_p = np.log(p)
+        total, first, second, *levels = (p.T @ sums).T
         centroid = first / total
         spread = np.sqrt(np.maximum(second / total - centroid**2, 0))
-        entropy = np.log(total) - np.einsum("ij,ij->i", p, log_p) / total
-        share = _cumulated(p) / total
-        n_below = [np.sum(share < np.float32(x / 100), axis=0, dtype=np.int16) for x in ROLLOFFS]
-        rolloffs = np.log(freqs[n_below] + 30)
+        entropy = np.log(total) - np.einsum("ij,ij->j", p, log_p) / total
+        rolloffs = np.log(freqs[_rolloffs(p, total)] + 30)
         shares = np.log(levels)
         shares[:-2] -= np.log(total)  # the last two are those of the alpha ratio
         middle, edge = np.searchsorted(freqs, (2000, 5000))
-        hammarberg = log_p[:, :middle].max(axis=1) - log_p[:, middle:edge].max(axis=1)
-        mean_log, *tilts = (log_p @ slopes).T
-        flatness = mean_log - np.log(total / n_bins)
+        hammarberg = log_p[:middle].max(axis=0) - log_p[middle:edge].max(axis=0)
+        mean_log, *tilts = slopes @ log_p
+        flatness = mean_log - np.log(total / len(freqs))
         place = np.log(centroid + 1), np.log(spread + 1), entropy, shares[-1] - shares[-2]
-        return np.column_stack([*place, hammarberg, flatness, *rolloffs, *tilts, *shares[:-2]])
+        return np.stack([*place, hammarberg, flatness, *rolloffs, *tilts, *shares[:-2]]).T
 
     # pitch and harmonics: voice quality
 
     @property
     def quality(self):
         """The columns of voice quality (n_frames, 44): shape of the spectrum, and harmonics."""
-        return np.column_stack([self.shape, delta(self.shape), self.harmonicity, self.harmonics])
+        return _side_by_side(self.shape, delta(self.shape), self.harmonicity, self.harmonics)
 
     @cached_property
     def _periodicity(self):
@@ -327,14 +330,14 @@ class SpeechFrames:
         width = round(PITCH_WINDOW * self.sr)
         shortest, longest, n_fft, window, of_window, cost = _lags(width, self.sr)
         before = max(0, (width - self.window) // 2 - self.context)
-        padded = np.pad(self._wide, (before, width))
+        padded = np.concatenate([np.zeros(before, np.float32), self._wide, np.zeros_like(window)])
         rows = _windows(padded, width, self.hop)[: self.n_frames]
         rows = rows - (np.einsum("ij->i", rows) / width)[:, np.newaxis]
         rows *= window
         power = _power(scipy.fft.rfft(rows, n_fft))
         correlation = scipy.fft.dct(power, 1)[:, : longest + 1]  # as irfft, in less time
         correlation = correlation / (correlation[:, :1] + np.float32(1e-6 * n_fft))
-        correlation /= of_window
+        correlation *= of_window
         lag = shortest + np.argmax(correlation[:, shortest:longest] - cost, axis=1)
         frame = np.arange(self.n_frames)
         left, middle, right = (correlation[frame, lag + i] for i in (-1, 0, 1))
@@ -375,12 +378,13 @@ class SpeechFrames:
         The latter distinguish breathy from pressed voices (Hanson 1997).
         """
         hz, _, power, n_fft = self._periodicity
-        bins = np.rint(hz[:, None] * np.arange(1, N_HARMONICS + 1) * n_fft / self.sr).astype(int)
-        bins = np.clip(bins, 1, power.shape[1] - 2)
-        frame = np.arange(self.n_frames)[:, None]
-        peaks = np.log(np.max([power[frame, bins + i] for i in (-1, 0, 1)], axis=0) + 1e-7)
-        levels = peaks - np.log(power.sum(axis=1) + 1e-7)[:, None]
-        return np.column_stack([levels, peaks[:, :1] - peaks[:, 1:4]])
+        n_bins = power.shape[1]
+        bins = np.rint(np.outer(np.arange(1, N_HARMONICS + 1), hz) * n_fft / self.sr).astype(int)
+        bins = np.clip(bins, 1, n_bins - 2) + n_bins * np.arange(self.n_frames)
+        left, middle, right = (power.take(bins + i) for i in (-1, 0, 1))
+        peaks = np.log(np.maximum(np.maximum(left, middle), right) + 1e-7)
+        levels = peaks - np.log(np.einsum("ij->i", power) + np.float32(1e-7))
+        return np.concatenate([levels, peaks[0] - peaks[1:4]]).T
 
     # the prosody
 
@@ -398,16 +402,13 @@ class SpeechFrames:
     @property
     def prosody(self):
         """Energy, flux, pitch and their changes (n_frames, 16)."""
-        change = np.diff(self.bands, axis=0, prepend=self.bands[:1])
-        width = N_BANDS // N_FLUXES
-        groups = change[:, : width * N_FLUXES].reshape(-1, N_FLUXES, width)
-        rise, both = (x @ np.full(width, 1 / width) for x in (np.maximum(groups, 0), groups))
-        flux = np.abs(change).mean(axis=1)
-        glide = np.diff(self.pitch, prepend=self.pitch[:1])
+        change = _change(self.bands)
+        rise, both = _means(np.maximum(change, 0), N_FLUXES), _means(change, N_FLUXES)
+        flux = np.einsum("ij->i", np.abs(change)) / N_BANDS
+        glide = _change(self.pitch)
         glide = np.where(np.abs(glide) < 6, glide, 0)  # more in 10 ms is an octave error
-        gain = np.diff(self.energy, prepend=self.energy[:1])
-        changes = glide, gain, rise, rise - both
-        return np.column_stack([self.energy, flux, self.contour, self.pitch, *changes])
+        changes = glide, _change(self.energy), rise, rise - both
+        return _side_by_side(self.energy, flux, self.contour, self.pitch, *changes)
 
     @property
     def prosody_facts(self):
@@ -416,11 +417,10 @@ class SpeechFrames:
 
     def _timing(self):
         """Length of the clip, of its voiced runs and pauses, and its rate of loud peaks."""
-        rows = self.rows("active")
-        n, voiced = len(rows), self.voiced[rows]
-        silent = self.power_of_frames[rows] <= ACTIVE
+        voiced = self.voiced[self._active]
+        n, silent = len(voiced), self.power_of_frames[self._active] <= ACTIVE
         spoken, pauses = np.diff(_runs(voiced), axis=1), np.diff(_runs(silent), axis=1)
-        smooth = np.convolve(self.energy[rows], np.hanning(11) / np.hanning(11).sum())[5:-5]
+        smooth = np.convolve(self.energy[self._active], _SMOOTHING)[5:-5]
         inner = smooth[1:-1]
         peaks = (inner > smooth[:-2]) & (inner > smooth[2:]) & (inner > -3)
         return np.array(
@@ -478,23 +478,45 @@ class SpeechFrames:
         """Log power of the modulations of bands and energy, by their rate (63,)."""
         import scipy.fft
 
-        rows = self.rows("active")
-        bands = self.bands[rows][:, : N_GROUPS * 4].reshape(-1, N_GROUPS, 4)
-        contours = np.column_stack([bands @ np.full(4, 0.25), self.energy[rows]])
-        contours = (contours - contours.mean(axis=0)) * np.hanning(len(rows) + 2)[1:-1, None]
-        n_fft = max(1024, 1 << (len(rows) - 1).bit_length())
-        spectrum = scipy.fft.rfft(np.ascontiguousarray(contours.T), n_fft)
-        power = np.square(spectrum.real) + np.square(spectrum.imag)
+        groups, energy = _means(self.bands[self._active], N_GROUPS), self.energy[self._active]
+        contours, n = np.vstack([groups.T, energy]), len(energy)
+        contours -= np.einsum("ij->i", contours)[:, np.newaxis] / n
+        contours *= np.hanning(n + 2)[1:-1]
+        n_fft = max(1024, 1 << (n - 1).bit_length())
+        power = _power(scipy.fft.rfft(contours, n_fft))
         edges = np.ceil(np.array(RATES) * HOP * n_fft).astype(int)
         sums = np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1)
-        return np.log(sums / np.diff(edges) / len(rows) + 1e-3).T.ravel()
+        return np.log(sums / np.diff(edges) / n + 1e-3).T.ravel()
+
+
+def _side_by_side(*columns):
+    """One matrix (n_frames, n_columns) float32 of columns, each (n_frames,) or (n_frames, n).
+
+    The frames of a column are neighbours in memory, for what sums them up.
+    """
+    return np.concatenate([np.atleast_2d(x.T) for x in columns], dtype=np.float32).T
+
+
+def _change(x):
+    """What changes from each frame to the next, at first 0: ndarray like `x`."""
+    change = np.zeros_like(x)
+    np.subtract(x[1:], x[:-1], out=change[1:])
+    return change
+
+
+def _means(bands, n_groups):
+    """Means of groups of neighbouring bands, as many as fit in each: (n_frames, n_groups)."""
+    width = N_BANDS // n_groups
+    weights = np.repeat(np.eye(n_groups, dtype=bands.dtype) / width, width, axis=0)
+    return bands[:, : len(weights)] @ weights
 
 
 def _windows(y, width, hop):
     """Cut a signal in frames (n_frames, width), one at least, as views of it."""
     if len(y) < width:
         y = np.pad(y, (0, width - len(y)))
-    return np.lib.stride_tricks.sliding_window_view(y, width)[::hop]
+    shape, step = (1 + (len(y) - width) // hop, width), y.itemsize
+    return np.ndarray(shape, y.dtype, y, strides=(hop * step, step))
 
 
 @lru_cache
@@ -507,7 +529,7 @@ def _shapes(sr, n_fft):
     sums : ndarray (n_bins, 3 + 5) float32
         Of the powers: by no, first and second power of the frequency, then in `SHARES` and in the
         two ranges of the alpha ratio.
-    slopes : ndarray (n_bins, 1 + 3) float32
+    slopes : ndarray (1 + 3, n_bins) float32
         Of the logarithms: the mean, then the slopes of a line in `SLOPES`.
     """
     freqs = np.fft.rfftfreq(n_fft, 1 / sr)
@@ -522,21 +544,38 @@ def _shapes(sr, n_fft):
 
     ranges = [within(*edges) for edges in (*SHARES, (50, 1000), (1000, 5000))]
     sums = np.column_stack([np.ones_like(freqs), freqs, freqs**2, *ranges])
-    slopes = np.column_stack([np.full_like(freqs, 1 / len(freqs)), *(line(*e) for e in SLOPES)])
+    slopes = np.stack([np.full_like(freqs, 1 / len(freqs)), *(line(*e) for e in SLOPES)])
     return tuple(x.astype(np.float32) for x in (freqs, sums, slopes))
 
 
-def _cumulated(p):
-    """As np.cumsum(p, axis=1).T, in a third of its time: many bins at once, then their blocks."""
-    n_frames, n_bins = p.shape
-    blocks = np.zeros((-(-n_bins // BLOCK), BLOCK, n_frames), p.dtype)
-    bins = blocks.reshape(-1, n_frames)[:n_bins]
-    bins[:] = p.T
-    for i in range(1, BLOCK):
-        blocks[:, i] += blocks[:, i - 1]
-    for before, block in pairwise(blocks):
-        block += before[-1]
-    return bins
+def _rolloffs(p, total):
+    """Numbers of the bins of p (n_bins, n_frames) below which are `ROLLOFFS` of it: (4, n_frames).
+
+    First the block of bins in which a share is reached, then the bin there: a quarter of the time
+    that adding up all bins takes.
+    """
+    n_frames = p.shape[1]
+    frames, shares = np.arange(n_frames), np.array(ROLLOFFS, p.dtype)[:, np.newaxis] / 100
+    ends = _cumulate(p[:-1].reshape(-1, BLOCK, n_frames).sum(axis=1))
+    block = np.sum(ends[:-1, np.newaxis] / total < shares, axis=0)
+    first = BLOCK * block
+    bins = p.take(n_frames * (first + np.arange(BLOCK)[:, np.newaxis, np.newaxis]) + frames)
+    before = np.where(block, ends[block - 1, frames], 0)
+    return first + np.sum((_cumulate(bins) + before) / total < shares, axis=0)
+
+
+def _cumulate(x):
+    """As np.cumsum(x, axis=0) in place, in a third of its time."""
+    for before, row in pairwise(x):
+        row += before
+    return x
+
+
+@lru_cache
+def _hann(width, n_fft):
+    """A Hann window (width, 1) float32, and what makes its power spectra sum to a frame's power."""
+    window = np.hanning(width).astype(np.float32)[:, np.newaxis]
+    return window, np.float32(2 / n_fft / np.square(window).sum())
 
 
 @lru_cache
@@ -549,14 +588,15 @@ def _lags(width, sr):
     n_fft = 2 * scipy.fft.next_fast_len((width + longest) // 2 + 1, real=True)  # even
     window = np.hanning(width).astype(np.float32)
     of_window = scipy.fft.irfft(np.abs(scipy.fft.rfft(window, n_fft)) ** 2, n_fft)
-    of_window = of_window[: longest + 1] / of_window[0]
+    of_window = of_window[0] / of_window[: longest + 1]
     cost = OCTAVE_COST * np.log2(np.arange(shortest, longest) / shortest)
     return shortest, longest, n_fft, window, of_window, cost.astype(np.float32)
 
 
 def _power(spectrum):
-    """Squares of the magnitudes (n_frames, n_bins), float32."""
-    return (spectrum * spectrum.conj()).real
+    """Squares of the magnitudes (n_frames, n_bins)."""
+    power = np.abs(spectrum)
+    return np.square(power, out=power)
 
 
 def _runs(mask):
@@ -589,11 +629,11 @@ def rasta(x):
     x : ndarray (n_frames, n_columns)
         100 frames a second; the result has the same shape.
     """
-    padded = np.concatenate([np.repeat(x[:1], 4, axis=0), x])
+    padded = np.concatenate([*[x[:1]] * 4, x])
     filtered = 0.2 * (padded[4:] - padded[:-4]) + 0.1 * (padded[3:-1] - padded[1:-3])
     lag = 1  # y[n] = x[n] + 0.94 y[n - 1], unrolled: sums of 2, 4, 8, ... terms
     while lag < len(x):
-        filtered[lag:] = filtered[lag:] + 0.94**lag * filtered[:-lag]
+        filtered[lag:] += 0.94**lag * filtered[:-lag]
         lag *= 2
     return filtered
 
