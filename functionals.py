@@ -49,20 +49,22 @@ class Contour:
         return np.sqrt(_average(self._centred, self._centred))
 
     @cached_property
+    def _variance(self):
+        return np.maximum(self.std**2, 1e-6)
+
+    @cached_property
     def percentiles(self):
         """Percent to values, interpolated linearly as numpy does: dict."""
-        ordered, last = np.sort(self._columns, axis=1), len(self.values) - 1
-        place = np.array(PERCENTS) / 100 * last
-        low = place.astype(int)
-        below, above = (ordered.take(i, axis=1) for i in (low, np.minimum(low + 1, last)))
-        values = below + (place - low).astype(ordered.dtype) * (above - below)
+        ordered, (low, high, share) = np.sort(self._columns, axis=1), _places(len(self.values))
+        below = ordered.take(low, axis=1)
+        values = below + share.astype(ordered.dtype) * (ordered.take(high, axis=1) - below)
         return dict(zip(PERCENTS, np.ascontiguousarray(values.T), strict=True))
 
     def moment(self, order):
         """Average a power (3 or 4) of the standardised values; 0 where they never change."""
         power = _average(self._square, self._centred if order == 3 else self._square)
         scale = np.maximum(self.std, 1e-9)
-        return power / scale**2 / scale ** (order - 2)  # squares take no time
+        return power / scale**2 / scale ** (order - 2)  # other powers than squares take long
 
     @cached_property
     def dct(self):
@@ -71,8 +73,7 @@ class Contour:
 
     def autocorrelation(self, lag):
         """Correlate each column with itself `lag` frames earlier; 0 in shorter clips."""
-        products = _average(self._centred[:, lag:], self._centred[:, :-lag])
-        return products / np.maximum(self.std**2, 1e-6)
+        return _average(self._centred[:, lag:], self._centred[:, :-lag]) / self._variance
 
     def change(self):
         """Average the absolute change from one frame to the next; 0 for a single frame."""
@@ -83,6 +84,14 @@ class Contour:
 def _average(a, b):
     """Mean product of two (n_columns, n_frames): (n_columns,), 0 without frames."""
     return np.einsum("ij,ij->i", a, b) / max(1, a.shape[1])
+
+
+@lru_cache(maxsize=1024)
+def _places(n):
+    """Where `PERCENTS` are among n values: indices below and above, and the share of the way."""
+    place = np.array(PERCENTS) / 100 * (n - 1)
+    low = place.astype(int)
+    return low, np.minimum(low + 1, n - 1), place - low
 
 
 @lru_cache(maxsize=1024)

@@ -558,10 +558,11 @@ def _rolloffs(p, total):
     frames, shares = np.arange(n_frames), np.array(ROLLOFFS, p.dtype)[:, np.newaxis] / 100
     ends = _cumulate(p[:-1].reshape(-1, BLOCK, n_frames).sum(axis=1))
     block = np.sum(ends[:-1, np.newaxis] / total < shares, axis=0)
-    first = BLOCK * block
-    bins = p.take(n_frames * (first + np.arange(BLOCK)[:, np.newaxis, np.newaxis]) + frames)
-    before = np.where(block, ends[block - 1, frames], 0)
-    return first + np.sum((_cumulate(bins) + before) / total < shares, axis=0)
+    inside = n_frames * np.arange(BLOCK)[:, np.newaxis, np.newaxis]
+    bins = _cumulate(p.take(n_frames * BLOCK * block + frames + inside))
+    bins += np.where(block, ends[block - 1, frames], 0)
+    bins /= total
+    return BLOCK * block + np.sum(bins < shares, axis=0)
 
 
 def _cumulate(x):
