@@ -440,9 +440,10 @@ def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=None):
     parts = []
     for neighbours in _neighbours(records, functionals):
         for kind in _kinds(neighbours[0]):
-            parts.append(np.hstack([sums[record, kind] for record in neighbours]).ravel())
+            own = [sums[record, kind] for record in neighbours]
+            parts.append(np.concatenate(own, axis=1).ravel())
         parts += [record.of_clip(clips[record.source]) for record in neighbours if record.facts]
-    return np.concatenate(parts).astype(np.float32)
+    return np.concatenate(parts, dtype=np.float32)
 
 
 def _summed(clip, records, functionals):
@@ -451,8 +452,8 @@ def _summed(clip, records, functionals):
     for kind, (places, owners) in _places(records).items():  # all features at once: faster
         contour = Contour(matrix.T[places][:, clip.rows(kind)].T)
         for own in {functionals or record.functionals for record in owners}:
-            summed = np.concatenate([FUNCTIONALS[name](contour) for name in own])
-            summed = summed.reshape(len(own), -1)
+            found = [FUNCTIONALS[name](contour) for name in own]
+            summed = np.concatenate(found, dtype=np.float32).reshape(len(own), -1)
             for record, columns in owners.items():
                 if own == (functionals or record.functionals):
                     sums[record, kind] = summed[:, columns]

@@ -419,7 +419,7 @@ class SpeechFrames:
         """Length of the clip, of its voiced runs and pauses, and its rate of loud peaks."""
         voiced = self.voiced[self._active]
         n, silent = len(voiced), self.power_of_frames[self._active] <= ACTIVE
-        spoken, pauses = np.diff(_runs(voiced), axis=1), np.diff(_runs(silent), axis=1)
+        spoken, pauses = (_lengths(_runs(x)) for x in (voiced, silent))
         smooth = np.convolve(self.energy[self._active], _SMOOTHING)[5:-5]
         inner = smooth[1:-1]
         peaks = (inner > smooth[:-2]) & (inner > smooth[2:]) & (inner > -3)
@@ -427,9 +427,9 @@ class SpeechFrames:
             [
                 np.log(n),
                 voiced.mean(),
-                *(np.log(f(spoken) + 1) if len(spoken) else 0 for f in (np.mean, np.std, np.max)),
+                *_logs(spoken, "mean", "std", "max"),
                 100 * len(spoken) / n,
-                *(np.log(f(pauses) + 1) if len(pauses) else 0 for f in (np.mean, np.max)),
+                *_logs(pauses, "mean", "max"),
                 100 * len(pauses) / n,
                 1 - silent.mean(),
                 100 * peaks.sum() / n,
@@ -439,32 +439,26 @@ class SpeechFrames:
     def _contours_of_runs(self):
         """Pitch and energy within voiced runs: their mean, std, min, max, first and last."""
         runs = _runs(self.voiced)
-        runs = runs[np.diff(runs)[:, 0] >= SHORTEST_RUN]
-        first, n = runs[:, 0], np.diff(runs)[:, 0]
+        runs = runs[_lengths(runs) >= SHORTEST_RUN]
+        first, n = runs[:, 0], _lengths(runs)
         if not len(n):
             return np.zeros(len(_STATISTICS) * len(_RUN))
         starts, length = np.cumsum(n) - n, np.repeat(n, n)  # all runs one after the other
         place = np.arange(len(length)) - np.repeat(starts, n)
         rows = place + np.repeat(first, n)
-        pitch, energy = self.pitch[rows], self.energy[rows]
+        both = np.stack([self.pitch[rows], self.energy[rows]])
         time = (2 * place + 1 - length) * 3 / (length * (length + 1))  # -1 to 1, over its squares
-
-        def slope(values):
-            return np.add.reduceat(time * values, starts)
-
-        def peak(values):
-            top = np.maximum.reduceat(values, starts)
-            there = np.where(values == np.repeat(top, n), place, length)
-            return top, np.minimum.reduceat(there, starts) / n
-
-        (highest, top), (loudest, loud) = peak(pitch), peak(energy)
-        span = highest - np.minimum.reduceat(pitch, starts)
+        slope = np.add.reduceat(time * both, starts, axis=1)
+        top = np.maximum.reduceat(both, starts, axis=1)
+        there = np.where(both == np.repeat(top, n, axis=1), place, length)
+        peak = np.minimum.reduceat(there, starts, axis=1) / n
+        pitch = both[0]
+        span = top[0] - np.minimum.reduceat(pitch, starts)
         mean = np.add.reduceat(pitch, starts) / n
         step = pitch[starts + n - 1] - pitch[starts]
-        of_energy = slope(energy), loudest
-        runs = np.column_stack([slope(pitch), span, mean, step, *of_energy, n, top, loud])
-        sums = [f(runs, axis=0) for f in (np.mean, np.std, np.min, np.max)]
-        return np.concatenate([*sums, runs[0], runs[-1]])
+        runs = np.stack([slope[0], span, mean, step, slope[1], top[1], n, *peak])
+        sums = [getattr(runs, name)(axis=1) for name in _STATISTICS[:4]]
+        return np.concatenate([*sums, runs[:, 0], runs[:, -1]])
 
     # the modulation
 
@@ -602,8 +596,18 @@ def _power(spectrum):
 
 def _runs(mask):
     """First index, and index after the last, of each run of True: (n_runs, 2)."""
-    edges = np.diff(np.concatenate([[0], mask, [0]]).astype(int))
-    return np.flatnonzero(edges).reshape(-1, 2)
+    padded = np.zeros(len(mask) + 2, bool)
+    padded[1:-1] = mask
+    return np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
+
+
+def _lengths(runs):
+    return runs[:, 1] - runs[:, 0]
+
+
+def _logs(lengths, *statistics):
+    """Logarithms of statistics of lengths, 0 without any: list."""
+    return [np.log(getattr(lengths, f)() + 1) if len(lengths) else 0 for f in statistics]
 
 
 def delta(x):
