@@ -434,7 +434,8 @@ def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=None):
         return steps_of(found) if functionals == STEPS else found
     clips, sums = {}, {}
     for source in {record.source for record in records}:
-        clips[source] = _measured(y, sr, source)
+        options = {"silence": False} if source is SpeechFrames else {}
+        clips[source] = _measured(y, sr, source, **options)
         own = tuple(record for record in records if record.source is source)
         sums |= _summed(clips[source], own, functionals)
     parts = []
@@ -561,13 +562,13 @@ def _matrix(clip, records):
     return np.concatenate(parts[::-1], axis=1, dtype=np.float32)
 
 
-def _measured(y, sr, source):
+def _measured(y, sr, source, **options):
     """The frames of a signal, unless it is measured already."""
     if isinstance(y, dict):
         return y[source]
     if isinstance(y, EncoderFrames if isinstance(source, EncoderSource) else source):
         return y
-    return source(_check_signal(y), _check_rate(sr))
+    return source(_check_signal(y), _check_rate(sr), **options)
 
 
 def _only_source(records):

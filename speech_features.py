@@ -139,6 +139,9 @@ class SpeechFrames:
         For a piece of a longer recording: samples at both ends that belong to its neighbours. The
         pitch of the outermost frames depends on them, up to `CONTEXT` seconds. Such a piece must
         have a mean of 0 already; a whole clip needn't.
+    silence : bool
+        Whether pitch and shape of the spectrum are measured in the silent frames at both ends, too.
+        No vector depends on them; False gives them the values of their nearest neighbours.
 
     Examples
     --------
@@ -149,7 +152,7 @@ class SpeechFrames:
 
     frame_length = f"{1000 * WINDOW:.0f} ms"
 
-    def __init__(self, y, sr, context=0):
+    def __init__(self, y, sr, context=0, silence=True):
         self.sr, self.window, self.hop = sr, round(WINDOW * sr), round(HOP * sr)
         y, self.context = y if context else y - y.mean(dtype=np.float64), context
         inner = y[context : len(y) - context]
@@ -157,6 +160,8 @@ class SpeechFrames:
         self._set_level(np.einsum("ij,ij->i", frames, frames) / self.window)
         self._wide = (y / np.sqrt(self.level)).astype(np.float32)
         self.y = self._wide[context : len(y) - context]
+        first, after = (0, self.n_frames) if silence else (self._active.start, self._active.stop)
+        self._measured = slice(max(0, first - 2), min(self.n_frames, after + 2))  # 2 for deltas
 
     def _set_level(self, energy):
         """Relate the energy of the frames to that of the loud ones among them."""
@@ -236,7 +241,14 @@ class SpeechFrames:
     def _active(self):
         """From the first frame that isn't silent to the last: slice."""
         loud = np.flatnonzero(self.power_of_frames > ACTIVE)
-        return slice(loud[0], loud[-1] + 1) if len(loud) else slice(self.n_frames)
+        return slice(loud[0], loud[-1] + 1) if len(loud) else slice(0, self.n_frames)
+
+    def _everywhere(self, measured):
+        """Values of all frames (n_frames, ...) from those of the measured ones."""
+        if len(measured) == self.n_frames:
+            return measured
+        frames = np.arange(self.n_frames) - self._measured.start
+        return measured[np.clip(frames, 0, len(measured) - 1)]
 
     # the spectrum
 
@@ -294,7 +306,7 @@ class SpeechFrames:
         The alpha ratio, Hammarberg index and slopes follow eGeMAPS (Eyben et al. 2016).
         """
         freqs, sums, slopes = _shapes(self.sr, self._n_fft)
-        p = self.power.T + np.float32(1e-12)
+        p = self.power.T[:, self._measured] + np.float32(1e-12)
         log_p = np.log(p)
         total, first, second, *levels = (p.T @ sums).T
         centroid = first / total
@@ -308,7 +320,8 @@ class SpeechFrames:
         mean_log, *tilts = slopes @ log_p
         flatness = mean_log - np.log(total / len(freqs))
         place = np.log(centroid + 1), np.log(spread + 1), entropy, shares[-1] - shares[-2]
-        return np.stack([*place, hammarberg, flatness, *rolloffs, *tilts, *shares[:-2]]).T
+        shape = [*place, hammarberg, flatness, *rolloffs, *tilts, *shares[:-2]]
+        return self._everywhere(np.stack(shape).T)
 
     # pitch and harmonics: voice quality
 
@@ -319,7 +332,7 @@ class SpeechFrames:
 
     @cached_property
     def _periodicity(self):
-        """Pitch in Hz, height of its peak, power spectra (each per frame), and their n_fft.
+        """Pitch in Hz, height of its peak, power spectra (of measured frames), and their n_fft.
 
         The pitch is the highest peak, interpolated, of the autocorrelation of the windowed frame
         over that of the window (Boersma 1993, "Accurate short-term analysis of the fundamental
@@ -331,7 +344,7 @@ class SpeechFrames:
         shortest, longest, n_fft, window, of_window, cost = _lags(width, self.sr)
         before = max(0, (width - self.window) // 2 - self.context)
         padded = np.concatenate([np.zeros(before, np.float32), self._wide, np.zeros_like(window)])
-        rows = _windows(padded, width, self.hop)[: self.n_frames]
+        rows = _windows(padded, width, self.hop)[self._measured]
         rows = rows - (np.einsum("ij->i", rows) / width)[:, np.newaxis]
         rows *= window
         power = _power(scipy.fft.rfft(rows, n_fft))
@@ -339,7 +352,7 @@ class SpeechFrames:
         correlation = correlation / (correlation[:, :1] + np.float32(1e-6 * n_fft))
         correlation *= of_window
         lag = shortest + np.argmax(correlation[:, shortest:longest] - cost, axis=1)
-        frame = np.arange(self.n_frames)
+        frame = np.arange(len(lag))
         left, middle, right = (correlation[frame, lag + i] for i in (-1, 0, 1))
         bend = left - 2 * middle + right
         shift = np.where(bend < 0, (left - right) / np.where(bend < 0, 2 * bend, 1), 0)
@@ -349,12 +362,12 @@ class SpeechFrames:
     @cached_property
     def hz(self):
         """Pitch in Hz (n_frames,), of unvoiced frames too."""
-        return self._periodicity[0]
+        return self._everywhere(self._periodicity[0])
 
     @cached_property
     def periodic(self):
         """Periodicity, 0 to 1 (n_frames,): the height of the autocorrelation's peak."""
-        return self._periodicity[1]
+        return self._everywhere(self._periodicity[1])
 
     @cached_property
     def voiced(self):
@@ -380,11 +393,11 @@ class SpeechFrames:
         hz, _, power, n_fft = self._periodicity
         n_bins = power.shape[1]
         bins = np.rint(np.outer(np.arange(1, N_HARMONICS + 1), hz) * n_fft / self.sr).astype(int)
-        bins = np.clip(bins, 1, n_bins - 2) + n_bins * np.arange(self.n_frames)
+        bins = np.clip(bins, 1, n_bins - 2) + n_bins * np.arange(len(hz))
         left, middle, right = (power.take(bins + i) for i in (-1, 0, 1))
         peaks = np.log(np.maximum(np.maximum(left, middle), right) + 1e-7)
         levels = peaks - np.log(np.einsum("ij->i", power) + np.float32(1e-7))
-        return np.concatenate([levels, peaks[0] - peaks[1:4]]).T
+        return self._everywhere(np.concatenate([levels, peaks[0] - peaks[1:4]]).T)
 
     # the prosody
 
