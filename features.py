@@ -473,7 +473,7 @@ def _places(records):
         before += len(record.columns)
     whole = [*range(before)]  # as a slice it costs no copy
     return {
-        kind: (slice(None) if places == whole else places, owners)
+        kind: (slice(None) if places == whole else np.array(places), owners)
         for kind, (places, owners) in found.items()
     }
 

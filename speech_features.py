@@ -416,7 +416,7 @@ class SpeechFrames:
     def prosody(self):
         """Energy, flux, pitch and their changes (n_frames, 16)."""
         change = _change(self.bands)
-        rise, both = _means(np.maximum(change, 0), N_FLUXES), _means(change, N_FLUXES)
+        rise, both = (x @ _averaging(N_FLUXES) for x in (np.maximum(change, 0), change))
         flux = np.einsum("ij->i", np.abs(change)) / N_BANDS
         glide = _change(self.pitch)
         glide = np.where(np.abs(glide) < 6, glide, 0)  # more in 10 ms is an octave error
@@ -485,8 +485,9 @@ class SpeechFrames:
         """Log power of the modulations of bands and energy, by their rate (63,)."""
         import scipy.fft
 
-        groups, energy = _means(self.bands[self._active], N_GROUPS), self.energy[self._active]
-        contours, n = np.vstack([groups.T, energy]), len(energy)
+        groups = self.bands[self._active] @ _averaging(N_GROUPS)
+        contours = np.vstack([groups.T, self.energy[self._active]])
+        n = contours.shape[1]
         contours -= np.einsum("ij->i", contours)[:, np.newaxis] / n
         contours *= np.hanning(n + 2)[1:-1]
         n_fft = max(1024, 1 << (n - 1).bit_length())
@@ -511,11 +512,12 @@ def _change(x):
     return change
 
 
-def _means(bands, n_groups):
-    """Means of groups of neighbouring bands, as many as fit in each: (n_frames, n_groups)."""
-    width = N_BANDS // n_groups
-    weights = np.repeat(np.eye(n_groups, dtype=bands.dtype) / width, width, axis=0)
-    return bands[:, : len(weights)] @ weights
+@lru_cache
+def _averaging(n_groups):
+    """What bands (n_frames, 26) are multiplied by for means of neighbours: (26, n_groups)."""
+    width = N_BANDS // n_groups  # as many as fit; the last ones may count in none
+    means = np.repeat(np.eye(n_groups, dtype=np.float32) / width, width, axis=0)
+    return np.pad(means, ((0, N_BANDS - len(means)), (0, 0)))
 
 
 def _windows(y, width, hop):
