@@ -275,8 +275,7 @@ class SpeechFrames:
 
         window, scale = _hann(self.window, self._n_fft)
         frames = np.multiply(_windows(self.y, self.window, self.hop).T, window, order="C")
-        spectrum = scipy.fft.rfft(frames, self._n_fft, axis=0)
-        return ((spectrum * spectrum.conj()).real * scale).T
+        return (_power(scipy.fft.rfft(frames, self._n_fft, axis=0)) * scale).T
 
     @property
     def _n_fft(self):
@@ -306,9 +305,10 @@ class SpeechFrames:
         The alpha ratio, Hammarberg index and slopes follow eGeMAPS (Eyben et al. 2016).
         """
         freqs, sums, slopes = _shapes(self.sr, self._n_fft)
-        p = self.power.T[:, self._measured] + np.float32(1e-12)
+        p = self.power.T + np.float32(1e-12)
+        total, first, second, *levels = (p.T @ sums).T[:, self._measured]
+        p = np.ascontiguousarray(p[:, self._measured])
         log_p = np.log(p)
-        total, first, second, *levels = (p.T @ sums).T
         centroid = first / total
         spread = np.sqrt(np.maximum(second / total - centroid**2, 0))
         entropy = np.log(total) - np.einsum("ij,ij->j", p, log_p) / total
@@ -347,10 +347,10 @@ class SpeechFrames:
         rows = _windows(padded, width, self.hop)[self._measured]
         rows = rows - (np.einsum("ij->i", rows) / width)[:, np.newaxis]
         rows *= window
-        power = _power(scipy.fft.rfft(rows, n_fft))
+        power = np.ascontiguousarray(_power(scipy.fft.rfft(rows, n_fft)))
         correlation = scipy.fft.dct(power, 1)[:, : longest + 1]  # as irfft, in less time
         correlation = correlation / (correlation[:, :1] + np.float32(1e-6 * n_fft))
-        correlation *= of_window
+        correlation /= of_window
         lag = shortest + np.argmax(correlation[:, shortest:longest] - cost, axis=1)
         frame = np.arange(len(lag))
         left, middle, right = (correlation[frame, lag + i] for i in (-1, 0, 1))
@@ -598,15 +598,14 @@ def _lags(width, sr):
     n_fft = 2 * scipy.fft.next_fast_len((width + longest) // 2 + 1, real=True)  # even
     window = np.hanning(width).astype(np.float32)
     of_window = scipy.fft.irfft(np.abs(scipy.fft.rfft(window, n_fft)) ** 2, n_fft)
-    of_window = of_window[0] / of_window[: longest + 1]
+    of_window = of_window[: longest + 1] / of_window[0]
     cost = OCTAVE_COST * np.log2(np.arange(shortest, longest) / shortest)
     return shortest, longest, n_fft, window, of_window, cost.astype(np.float32)
 
 
 def _power(spectrum):
     """Squares of the magnitudes (n_frames, n_bins)."""
-    power = np.abs(spectrum)
-    return np.square(power, out=power)
+    return (spectrum * spectrum.conj()).real
 
 
 def _runs(mask):
