@@ -140,8 +140,8 @@ class SpeechFrames:
         pitch of the outermost frames depends on them, up to `CONTEXT` seconds. Such a piece must
         have a mean of 0 already; a whole clip needn't.
     silence : bool
-        Whether pitch and shape of the spectrum are measured in the silent frames at both ends, too.
-        No vector depends on them; False gives them the values of their nearest neighbours.
+        Whether the pitch is measured in the silent frames at both ends, too. No vector depends on
+        it; False gives them that of their nearest neighbours.
 
     Examples
     --------
@@ -161,7 +161,7 @@ class SpeechFrames:
         self._wide = (y / np.sqrt(self.level)).astype(np.float32)
         self.y = self._wide[context : len(y) - context]
         first, after = (0, self.n_frames) if silence else (self._active.start, self._active.stop)
-        self._measured = slice(max(0, first - 2), min(self.n_frames, after + 2))  # 2 for deltas
+        self._pitched = slice(max(0, first - 1), after)  # the pitch may change in the first frame
 
     def _set_level(self, energy):
         """Relate the energy of the frames to that of the loud ones among them."""
@@ -243,13 +243,6 @@ class SpeechFrames:
         loud = np.flatnonzero(self.power_of_frames > ACTIVE)
         return slice(loud[0], loud[-1] + 1) if len(loud) else slice(0, self.n_frames)
 
-    def _everywhere(self, measured):
-        """Values of all frames (n_frames, ...) from those of the measured ones."""
-        if len(measured) == self.n_frames:
-            return measured
-        frames = np.arange(self.n_frames) - self._measured.start
-        return measured[np.clip(frames, 0, len(measured) - 1)]
-
     # the spectrum
 
     @property
@@ -306,9 +299,8 @@ class SpeechFrames:
         """
         freqs, sums, slopes = _shapes(self.sr, self._n_fft)
         p = self.power.T + np.float32(1e-12)
-        total, first, second, *levels = (p.T @ sums).T[:, self._measured]
-        p = np.ascontiguousarray(p[:, self._measured])
         log_p = np.log(p)
+        total, first, second, *levels = (p.T @ sums).T
         centroid = first / total
         spread = np.sqrt(np.maximum(second / total - centroid**2, 0))
         entropy = np.log(total) - np.einsum("ij,ij->j", p, log_p) / total
@@ -320,8 +312,7 @@ class SpeechFrames:
         mean_log, *tilts = slopes @ log_p
         flatness = mean_log - np.log(total / len(freqs))
         place = np.log(centroid + 1), np.log(spread + 1), entropy, shares[-1] - shares[-2]
-        shape = [*place, hammarberg, flatness, *rolloffs, *tilts, *shares[:-2]]
-        return self._everywhere(np.stack(shape).T)
+        return np.stack([*place, hammarberg, flatness, *rolloffs, *tilts, *shares[:-2]]).T
 
     # pitch and harmonics: voice quality
 
@@ -332,7 +323,7 @@ class SpeechFrames:
 
     @cached_property
     def _periodicity(self):
-        """Pitch in Hz, height of its peak, power spectra (of measured frames), and their n_fft.
+        """Pitch in Hz, height of its peak, power spectra (of `_pitched` frames), and their n_fft.
 
         The pitch is the highest peak, interpolated, of the autocorrelation of the windowed frame
         over that of the window (Boersma 1993, "Accurate short-term analysis of the fundamental
@@ -344,7 +335,7 @@ class SpeechFrames:
         shortest, longest, n_fft, window, of_window, cost = _lags(width, self.sr)
         before = max(0, (width - self.window) // 2 - self.context)
         padded = np.concatenate([np.zeros(before, np.float32), self._wide, np.zeros_like(window)])
-        rows = _windows(padded, width, self.hop)[self._measured]
+        rows = _windows(padded, width, self.hop)[self._pitched]
         rows = rows - (np.einsum("ij->i", rows) / width)[:, np.newaxis]
         rows *= window
         power = np.ascontiguousarray(_power(scipy.fft.rfft(rows, n_fft)))
@@ -358,6 +349,13 @@ class SpeechFrames:
         shift = np.where(bend < 0, (left - right) / np.where(bend < 0, 2 * bend, 1), 0)
         hz = self.sr / (lag + np.clip(shift, -1, 1))
         return hz, np.clip(middle, 1e-3, 1 - 1e-3), power, n_fft
+
+    def _everywhere(self, pitched):
+        """Values of all frames (n_frames, ...) from those of the `_pitched` ones."""
+        if len(pitched) == self.n_frames:
+            return pitched
+        frames = np.arange(self.n_frames) - self._pitched.start
+        return pitched[np.clip(frames, 0, len(pitched) - 1)]
 
     @cached_property
     def hz(self):
