@@ -436,13 +436,11 @@ def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=None):
     for source in {record.source for record in records}:
         options = {"silence": False} if source is SpeechFrames else {}
         clips[source] = _measured(y, sr, source, **options)
-        own = tuple(record for record in records if record.source is source)
-        sums |= _summed(clips[source], own, functionals)
+        sums |= _summed(clips[source], tuple(r for r in records if r.source is source), functionals)
     parts = []
     for neighbours in _neighbours(records, functionals):
         for kind in _kinds(neighbours[0]):
-            own = [sums[record, kind] for record in neighbours]
-            parts.append(np.concatenate(own, axis=1).ravel())
+            parts.append(np.concatenate([sums[r, kind] for r in neighbours], axis=1).ravel())
         parts += [record.of_clip(clips[record.source]) for record in neighbours if record.facts]
     return np.concatenate(parts, dtype=np.float32)
 
@@ -453,11 +451,10 @@ def _summed(clip, records, functionals):
     for kind, (places, owners) in _places(records).items():  # all features at once: faster
         contour = Contour(matrix.T[places][:, clip.rows(kind)].T)
         for own in {functionals or record.functionals for record in owners}:
-            found = [FUNCTIONALS[name](contour) for name in own]
-            summed = np.concatenate(found, dtype=np.float32).reshape(len(own), -1)
+            summed = np.concatenate([FUNCTIONALS[name](contour) for name in own], dtype=np.float32)
             for record, columns in owners.items():
                 if own == (functionals or record.functionals):
-                    sums[record, kind] = summed[:, columns]
+                    sums[record, kind] = summed.reshape(len(own), -1)[:, columns]
     return sums
 
 
