@@ -502,7 +502,7 @@ def blocks_of(path, frames=None):
         end, size = declared_end(file), os.fstat(file.fileno()).st_size
         file.seek(0)
         try:
-            sound = _sound(file, path)
+            sound = _sound(file, path, quiet=end == 0)
         except (sf.LibsndfileError, TypeError) as error:
             reason = getattr(error, "error_string", error)
             sound, decoded = None, _from_ffmpeg(path, reason, strict=end is not None)
@@ -549,9 +549,9 @@ def _opened(path):
     return file
 
 
-def _sound(file, path):
+def _sound(file, path, quiet=True):
     """Open a file by its handle, so that libsndfile guesses nothing from the name."""
-    with quiet_stderr():  # libmpg123 writes notes there
+    with quiet_stderr() if quiet else contextlib.nullcontext():  # libmpg123 writes notes there
         return _ForwardOnly(file.fileno() if os.name == "posix" else str(path), closefd=False)
 
 

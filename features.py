@@ -434,27 +434,27 @@ def extract(y, sr=SAMPLE_RATE, *, features=DEFAULT_FEATURES, functionals=None):
         return steps_of(found) if functionals == STEPS else found
     clips, sums = {}, {}
     for source in {record.source for record in records}:
-        clips[source] = _measured(y, sr, source)
-        own = tuple(record for record in records if record.source is source)
-        sums |= _summed(clips[source], own, functionals)
+        options = {"silence": False} if source is SpeechFrames else {}
+        clips[source] = _measured(y, sr, source, **options)
+        sums |= _summed(clips[source], tuple(r for r in records if r.source is source), functionals)
     parts = []
     for neighbours in _neighbours(records, functionals):
         for kind in _kinds(neighbours[0]):
-            parts.append(np.hstack([sums[record, kind] for record in neighbours]).ravel())
+            parts.append(np.concatenate([sums[r, kind] for r in neighbours], axis=1).ravel())
         parts += [record.of_clip(clips[record.source]) for record in neighbours if record.facts]
-    return np.concatenate(parts).astype(np.float32)
+    return np.concatenate(parts, dtype=np.float32)
 
 
 def _summed(clip, records, functionals):
     """Functionals of the columns of features: dict of record and kind to (n_functionals, n)."""
     matrix, sums = _matrix(clip, records), {}
     for kind, (places, owners) in _places(records).items():  # all features at once: faster
-        contour = Contour(matrix[clip.rows(kind)][:, places])
+        contour = Contour(matrix.T[places][:, clip.rows(kind)].T)
         for own in {functionals or record.functionals for record in owners}:
-            summed = np.stack([FUNCTIONALS[name](contour) for name in own])
+            summed = np.concatenate([FUNCTIONALS[name](contour) for name in own], dtype=np.float32)
             for record, columns in owners.items():
                 if own == (functionals or record.functionals):
-                    sums[record, kind] = summed[:, columns]
+                    sums[record, kind] = summed.reshape(len(own), -1)[:, columns]
     return sums
 
 
@@ -470,7 +470,7 @@ def _places(records):
         before += len(record.columns)
     whole = [*range(before)]  # as a slice it costs no copy
     return {
-        kind: (slice(None) if places == whole else places, owners)
+        kind: (slice(None) if places == whole else np.array(places), owners)
         for kind, (places, owners) in found.items()
     }
 
@@ -559,13 +559,13 @@ def _matrix(clip, records):
     return np.concatenate(parts[::-1], axis=1, dtype=np.float32)
 
 
-def _measured(y, sr, source):
+def _measured(y, sr, source, **options):
     """The frames of a signal, unless it is measured already."""
     if isinstance(y, dict):
         return y[source]
     if isinstance(y, EncoderFrames if isinstance(source, EncoderSource) else source):
         return y
-    return source(_check_signal(y), _check_rate(sr))
+    return source(_check_signal(y), _check_rate(sr), **options)
 
 
 def _only_source(records):

@@ -23,7 +23,7 @@ N_BANDS, N_CEPSTRA, N_HARMONICS = 26, 14, 8
 SLOPES = (0, 500), (500, 1500), (1500, 5000)  # Hz
 SHARES = (0, 250), (250, 650), (4000, 8000)  # Hz
 ROLLOFFS = 25, 50, 75, 90  # percent
-BLOCK = 16  # bins; see `_cumulated`
+BLOCK = 16  # bins; see `_rolloffs`
 RATES = 0.5, 1, 2, 3, 4, 6, 8, 11, 16, 24  # Hz: edges of the modulation bands
 N_GROUPS = 6  # of neighbouring bands, whose modulations are taken together
 N_FLUXES = 5  # of neighbouring bands, whose rises and falls are taken together
@@ -85,6 +85,7 @@ instead.
 """
 
 _PAIRS = np.triu_indices(N_CEPSTRA, 1)
+_SMOOTHING = np.hanning(11) / np.hanning(11).sum()
 _STATISTICS = "mean", "std", "min", "max", "first", "last"
 _RUN = "slope", "range", "pitch", "step", "energy_slope", "energy", "length", "peak", "loudest"
 FACTS = {
@@ -138,6 +139,9 @@ class SpeechFrames:
         For a piece of a longer recording: samples at both ends that belong to its neighbours. The
         pitch of the outermost frames depends on them, up to `CONTEXT` seconds. Such a piece must
         have a mean of 0 already; a whole clip needn't.
+    silence : bool
+        Whether the pitch is measured in the silent frames at both ends, too. No vector depends on
+        it; False gives them that of their nearest neighbours.
 
     Examples
     --------
@@ -148,7 +152,7 @@ class SpeechFrames:
 
     frame_length = f"{1000 * WINDOW:.0f} ms"
 
-    def __init__(self, y, sr, context=0):
+    def __init__(self, y, sr, context=0, silence=True):
         self.sr, self.window, self.hop = sr, round(WINDOW * sr), round(HOP * sr)
         y, self.context = y if context else y - y.mean(dtype=np.float64), context
         inner = y[context : len(y) - context]
@@ -156,6 +160,8 @@ class SpeechFrames:
         self._set_level(np.einsum("ij,ij->i", frames, frames) / self.window)
         self._wide = (y / np.sqrt(self.level)).astype(np.float32)
         self.y = self._wide[context : len(y) - context]
+        first, after = (0, self.n_frames) if silence else (self._active.start, self._active.stop)
+        self._pitched = slice(max(0, first - 1), after)  # the pitch may change in the first frame
 
     def _set_level(self, energy):
         """Relate the energy of the frames to that of the loud ones among them."""
@@ -202,7 +208,7 @@ class SpeechFrames:
         names : sequence of str
             Keys of `COLUMNS`.
         """
-        return np.column_stack([getattr(self, name) for name in names]).astype(np.float32)
+        return _side_by_side(*(getattr(self, name) for name in names))
 
     def facts(self, name):
         """The values of `FACTS` of a feature: ndarray (n_facts,).
@@ -222,16 +228,20 @@ class SpeechFrames:
         kind : {"active", "voiced", "gliding"}
             See `SUMS`.
         """
-        span = np.flatnonzero(self.power_of_frames > ACTIVE)
-        active = np.arange(span[0], span[-1] + 1) if len(span) else np.arange(self.n_frames)
+        active = np.arange(self.n_frames)[self._active]
         if kind == "active":
             return active
-        voiced = self.voiced.copy()
+        voiced = self.voiced
         if kind == "gliding":
-            voiced[1:] &= self.voiced[:-1]
-            voiced[0] = False
+            voiced = np.append(False, voiced[1:] & voiced[:-1])
         rows = np.flatnonzero(voiced)
         return rows if len(rows) else active
+
+    @cached_property
+    def _active(self):
+        """From the first frame that isn't silent to the last: slice."""
+        loud = np.flatnonzero(self.power_of_frames > ACTIVE)
+        return slice(loud[0], loud[-1] + 1) if len(loud) else slice(0, self.n_frames)
 
     # the spectrum
 
@@ -240,12 +250,12 @@ class SpeechFrames:
         """The columns of the spectrum (n_frames, 132): bands, cepstra and their changes."""
         change = delta(self.bands)
         bands = self.bands, rasta(self.bands), change, delta(change)
-        return np.column_stack([*bands, self.cepstra, delta(self.cepstra)])
+        return _side_by_side(*bands, self.cepstra, delta(self.cepstra))
 
     @property
     def spectrum_facts(self):
         """Correlations of the cepstra over the clip (91,)."""
-        c = self.cepstra[self.rows("active")]
+        c = self.cepstra[self._active]
         c = c - c.mean(axis=0)
         covariance = c.T.astype(np.float64) @ c / len(c)
         scale = np.sqrt(covariance.diagonal() + 1e-6)
@@ -256,10 +266,9 @@ class SpeechFrames:
         """Power spectrum (n_frames, n_bins); its sum is about the power of the frame."""
         import scipy.fft
 
-        window = np.hanning(self.window).astype(np.float32)
-        spectrum = scipy.fft.rfft(_windows(self.y, self.window, self.hop) * window, self._n_fft)
-        scale = np.float32(2 / self._n_fft / np.square(window).sum())
-        return _power(spectrum) * scale
+        window, scale = _hann(self.window, self._n_fft)
+        frames = np.multiply(_windows(self.y, self.window, self.hop).T, window, order="C")
+        return (_power(scipy.fft.rfft(frames, self._n_fft, axis=0)) * scale).T
 
     @property
     def _n_fft(self):
@@ -289,34 +298,32 @@ class SpeechFrames:
         The alpha ratio, Hammarberg index and slopes follow eGeMAPS (Eyben et al. 2016).
         """
         freqs, sums, slopes = _shapes(self.sr, self._n_fft)
-        p = self.power + np.float32(1e-12)
-        log_p, n_bins = np.log(p), len(freqs)
-        total, first, second, *levels = (p @ sums).T
+        p = self.power.T + np.float32(1e-12)
+        log_p = np.log(p)
+        total, first, second, *levels = (p.T @ sums).T
         centroid = first / total
         spread = np.sqrt(np.maximum(second / total - centroid**2, 0))
-        entropy = np.log(total) - np.einsum("ij,ij->i", p, log_p) / total
-        share = _cumulated(p) / total
-        n_below = [np.sum(share < np.float32(x / 100), axis=0, dtype=np.int16) for x in ROLLOFFS]
-        rolloffs = np.log(freqs[n_below] + 30)
+        entropy = np.log(total) - np.einsum("ij,ij->j", p, log_p) / total
+        rolloffs = np.log(freqs[_rolloffs(p, total)] + 30)
         shares = np.log(levels)
         shares[:-2] -= np.log(total)  # the last two are those of the alpha ratio
         middle, edge = np.searchsorted(freqs, (2000, 5000))
-        hammarberg = log_p[:, :middle].max(axis=1) - log_p[:, middle:edge].max(axis=1)
-        mean_log, *tilts = (log_p @ slopes).T
-        flatness = mean_log - np.log(total / n_bins)
+        hammarberg = log_p[:middle].max(axis=0) - log_p[middle:edge].max(axis=0)
+        mean_log, *tilts = slopes @ log_p
+        flatness = mean_log - np.log(total / len(freqs))
         place = np.log(centroid + 1), np.log(spread + 1), entropy, shares[-1] - shares[-2]
-        return np.column_stack([*place, hammarberg, flatness, *rolloffs, *tilts, *shares[:-2]])
+        return np.stack([*place, hammarberg, flatness, *rolloffs, *tilts, *shares[:-2]]).T
 
     # pitch and harmonics: voice quality
 
     @property
     def quality(self):
         """The columns of voice quality (n_frames, 44): shape of the spectrum, and harmonics."""
-        return np.column_stack([self.shape, delta(self.shape), self.harmonicity, self.harmonics])
+        return _side_by_side(self.shape, delta(self.shape), self.harmonicity, self.harmonics)
 
     @cached_property
     def _periodicity(self):
-        """Pitch in Hz, height of its peak, power spectra (each per frame), and their n_fft.
+        """Pitch in Hz, height of its peak, power spectra (of `_pitched` frames), and their n_fft.
 
         The pitch is the highest peak, interpolated, of the autocorrelation of the windowed frame
         over that of the window (Boersma 1993, "Accurate short-term analysis of the fundamental
@@ -327,31 +334,38 @@ class SpeechFrames:
         width = round(PITCH_WINDOW * self.sr)
         shortest, longest, n_fft, window, of_window, cost = _lags(width, self.sr)
         before = max(0, (width - self.window) // 2 - self.context)
-        padded = np.pad(self._wide, (before, width))
-        rows = _windows(padded, width, self.hop)[: self.n_frames]
+        padded = np.concatenate([np.zeros(before, np.float32), self._wide, np.zeros_like(window)])
+        rows = _windows(padded, width, self.hop)[self._pitched]
         rows = rows - (np.einsum("ij->i", rows) / width)[:, np.newaxis]
         rows *= window
-        power = _power(scipy.fft.rfft(rows, n_fft))
+        power = np.ascontiguousarray(_power(scipy.fft.rfft(rows, n_fft)))
         correlation = scipy.fft.dct(power, 1)[:, : longest + 1]  # as irfft, in less time
         correlation = correlation / (correlation[:, :1] + np.float32(1e-6 * n_fft))
         correlation /= of_window
         lag = shortest + np.argmax(correlation[:, shortest:longest] - cost, axis=1)
-        frame = np.arange(self.n_frames)
+        frame = np.arange(len(lag))
         left, middle, right = (correlation[frame, lag + i] for i in (-1, 0, 1))
         bend = left - 2 * middle + right
         shift = np.where(bend < 0, (left - right) / np.where(bend < 0, 2 * bend, 1), 0)
         hz = self.sr / (lag + np.clip(shift, -1, 1))
         return hz, np.clip(middle, 1e-3, 1 - 1e-3), power, n_fft
 
+    def _everywhere(self, pitched):
+        """Values of all frames (n_frames, ...) from those of the `_pitched` ones."""
+        if len(pitched) == self.n_frames:
+            return pitched
+        frames = np.arange(self.n_frames) - self._pitched.start
+        return pitched[np.clip(frames, 0, len(pitched) - 1)]
+
     @cached_property
     def hz(self):
         """Pitch in Hz (n_frames,), of unvoiced frames too."""
-        return self._periodicity[0]
+        return self._everywhere(self._periodicity[0])
 
     @cached_property
     def periodic(self):
         """Periodicity, 0 to 1 (n_frames,): the height of the autocorrelation's peak."""
-        return self._periodicity[1]
+        return self._everywhere(self._periodicity[1])
 
     @cached_property
     def voiced(self):
@@ -375,12 +389,13 @@ class SpeechFrames:
         The latter distinguish breathy from pressed voices (Hanson 1997).
         """
         hz, _, power, n_fft = self._periodicity
-        bins = np.rint(hz[:, None] * np.arange(1, N_HARMONICS + 1) * n_fft / self.sr).astype(int)
-        bins = np.clip(bins, 1, power.shape[1] - 2)
-        frame = np.arange(self.n_frames)[:, None]
-        peaks = np.log(np.max([power[frame, bins + i] for i in (-1, 0, 1)], axis=0) + 1e-7)
-        levels = peaks - np.log(power.sum(axis=1) + 1e-7)[:, None]
-        return np.column_stack([levels, peaks[:, :1] - peaks[:, 1:4]])
+        n_bins = power.shape[1]
+        bins = np.rint(np.outer(np.arange(1, N_HARMONICS + 1), hz) * n_fft / self.sr).astype(int)
+        bins = np.clip(bins, 1, n_bins - 2) + n_bins * np.arange(len(hz))
+        left, middle, right = (power.take(bins + i) for i in (-1, 0, 1))
+        peaks = np.log(np.maximum(np.maximum(left, middle), right) + 1e-7)
+        levels = peaks - np.log(np.einsum("ij->i", power) + np.float32(1e-7))
+        return self._everywhere(np.concatenate([levels, peaks[0] - peaks[1:4]]).T)
 
     # the prosody
 
@@ -398,16 +413,13 @@ class SpeechFrames:
     @property
     def prosody(self):
         """Energy, flux, pitch and their changes (n_frames, 16)."""
-        change = np.diff(self.bands, axis=0, prepend=self.bands[:1])
-        width = N_BANDS // N_FLUXES
-        groups = change[:, : width * N_FLUXES].reshape(-1, N_FLUXES, width)
-        rise, both = (x @ np.full(width, 1 / width) for x in (np.maximum(groups, 0), groups))
-        flux = np.abs(change).mean(axis=1)
-        glide = np.diff(self.pitch, prepend=self.pitch[:1])
+        change = _change(self.bands)
+        rise, both = (x @ _averaging(N_FLUXES) for x in (np.maximum(change, 0), change))
+        flux = np.einsum("ij->i", np.abs(change)) / N_BANDS
+        glide = _change(self.pitch)
         glide = np.where(np.abs(glide) < 6, glide, 0)  # more in 10 ms is an octave error
-        gain = np.diff(self.energy, prepend=self.energy[:1])
-        changes = glide, gain, rise, rise - both
-        return np.column_stack([self.energy, flux, self.contour, self.pitch, *changes])
+        changes = glide, _change(self.energy), rise, rise - both
+        return _side_by_side(self.energy, flux, self.contour, self.pitch, *changes)
 
     @property
     def prosody_facts(self):
@@ -416,20 +428,19 @@ class SpeechFrames:
 
     def _timing(self):
         """Length of the clip, of its voiced runs and pauses, and its rate of loud peaks."""
-        rows = self.rows("active")
-        n, voiced = len(rows), self.voiced[rows]
-        silent = self.power_of_frames[rows] <= ACTIVE
-        spoken, pauses = np.diff(_runs(voiced), axis=1), np.diff(_runs(silent), axis=1)
-        smooth = np.convolve(self.energy[rows], np.hanning(11) / np.hanning(11).sum())[5:-5]
+        voiced = self.voiced[self._active]
+        n, silent = len(voiced), self.power_of_frames[self._active] <= ACTIVE
+        spoken, pauses = (_lengths(_runs(x)) for x in (voiced, silent))
+        smooth = np.convolve(self.energy[self._active], _SMOOTHING)[5:-5]
         inner = smooth[1:-1]
         peaks = (inner > smooth[:-2]) & (inner > smooth[2:]) & (inner > -3)
         return np.array(
             [
                 np.log(n),
                 voiced.mean(),
-                *(np.log(f(spoken) + 1) if len(spoken) else 0 for f in (np.mean, np.std, np.max)),
+                *_logs(spoken, "mean", "std", "max"),
                 100 * len(spoken) / n,
-                *(np.log(f(pauses) + 1) if len(pauses) else 0 for f in (np.mean, np.max)),
+                *_logs(pauses, "mean", "max"),
                 100 * len(pauses) / n,
                 1 - silent.mean(),
                 100 * peaks.sum() / n,
@@ -439,32 +450,26 @@ class SpeechFrames:
     def _contours_of_runs(self):
         """Pitch and energy within voiced runs: their mean, std, min, max, first and last."""
         runs = _runs(self.voiced)
-        runs = runs[np.diff(runs)[:, 0] >= SHORTEST_RUN]
-        first, n = runs[:, 0], np.diff(runs)[:, 0]
+        runs = runs[_lengths(runs) >= SHORTEST_RUN]
+        first, n = runs[:, 0], _lengths(runs)
         if not len(n):
             return np.zeros(len(_STATISTICS) * len(_RUN))
         starts, length = np.cumsum(n) - n, np.repeat(n, n)  # all runs one after the other
         place = np.arange(len(length)) - np.repeat(starts, n)
         rows = place + np.repeat(first, n)
-        pitch, energy = self.pitch[rows], self.energy[rows]
+        both = np.stack([self.pitch[rows], self.energy[rows]])
         time = (2 * place + 1 - length) * 3 / (length * (length + 1))  # -1 to 1, over its squares
-
-        def slope(values):
-            return np.add.reduceat(time * values, starts)
-
-        def peak(values):
-            top = np.maximum.reduceat(values, starts)
-            there = np.where(values == np.repeat(top, n), place, length)
-            return top, np.minimum.reduceat(there, starts) / n
-
-        (highest, top), (loudest, loud) = peak(pitch), peak(energy)
-        span = highest - np.minimum.reduceat(pitch, starts)
+        slope = np.add.reduceat(time * both, starts, axis=1)
+        top = np.maximum.reduceat(both, starts, axis=1)
+        there = np.where(both == np.repeat(top, n, axis=1), place, length)
+        peak = np.minimum.reduceat(there, starts, axis=1) / n
+        pitch = both[0]
+        span = top[0] - np.minimum.reduceat(pitch, starts)
         mean = np.add.reduceat(pitch, starts) / n
         step = pitch[starts + n - 1] - pitch[starts]
-        of_energy = slope(energy), loudest
-        runs = np.column_stack([slope(pitch), span, mean, step, *of_energy, n, top, loud])
-        sums = [f(runs, axis=0) for f in (np.mean, np.std, np.min, np.max)]
-        return np.concatenate([*sums, runs[0], runs[-1]])
+        runs = np.stack([slope[0], span, mean, step, slope[1], top[1], n, *peak])
+        sums = [getattr(runs, name)(axis=1) for name in _STATISTICS[:4]]
+        return np.concatenate([*sums, runs[:, 0], runs[:, -1]])
 
     # the modulation
 
@@ -478,23 +483,47 @@ class SpeechFrames:
         """Log power of the modulations of bands and energy, by their rate (63,)."""
         import scipy.fft
 
-        rows = self.rows("active")
-        bands = self.bands[rows][:, : N_GROUPS * 4].reshape(-1, N_GROUPS, 4)
-        contours = np.column_stack([bands @ np.full(4, 0.25), self.energy[rows]])
-        contours = (contours - contours.mean(axis=0)) * np.hanning(len(rows) + 2)[1:-1, None]
-        n_fft = max(1024, 1 << (len(rows) - 1).bit_length())
-        spectrum = scipy.fft.rfft(np.ascontiguousarray(contours.T), n_fft)
-        power = np.square(spectrum.real) + np.square(spectrum.imag)
+        groups = self.bands[self._active] @ _averaging(N_GROUPS)
+        contours = np.vstack([groups.T, self.energy[self._active]])
+        n = contours.shape[1]
+        contours -= np.einsum("ij->i", contours)[:, np.newaxis] / n
+        contours *= np.hanning(n + 2)[1:-1]
+        n_fft = max(1024, 1 << (n - 1).bit_length())
+        power = _power(scipy.fft.rfft(contours, n_fft))
         edges = np.ceil(np.array(RATES) * HOP * n_fft).astype(int)
         sums = np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1)
-        return np.log(sums / np.diff(edges) / len(rows) + 1e-3).T.ravel()
+        return np.log(sums / np.diff(edges) / n + 1e-3).T.ravel()
+
+
+def _side_by_side(*columns):
+    """One matrix (n_frames, n_columns) float32 of columns, each (n_frames,) or (n_frames, n).
+
+    The frames of a column are neighbours in memory, for what sums them up.
+    """
+    return np.concatenate([np.atleast_2d(x.T) for x in columns], dtype=np.float32).T
+
+
+def _change(x):
+    """What changes from each frame to the next, at first 0: ndarray like `x`."""
+    change = np.zeros_like(x)
+    np.subtract(x[1:], x[:-1], out=change[1:])
+    return change
+
+
+@lru_cache
+def _averaging(n_groups):
+    """What bands (n_frames, 26) are multiplied by for means of neighbours: (26, n_groups)."""
+    width = N_BANDS // n_groups  # as many as fit; the last ones may count in none
+    means = np.repeat(np.eye(n_groups, dtype=np.float32) / width, width, axis=0)
+    return np.pad(means, ((0, N_BANDS - len(means)), (0, 0)))
 
 
 def _windows(y, width, hop):
     """Cut a signal in frames (n_frames, width), one at least, as views of it."""
     if len(y) < width:
         y = np.pad(y, (0, width - len(y)))
-    return np.lib.stride_tricks.sliding_window_view(y, width)[::hop]
+    shape, step = (1 + (len(y) - width) // hop, width), y.itemsize
+    return np.ndarray(shape, y.dtype, y, strides=(hop * step, step))
 
 
 @lru_cache
@@ -507,7 +536,7 @@ def _shapes(sr, n_fft):
     sums : ndarray (n_bins, 3 + 5) float32
         Of the powers: by no, first and second power of the frequency, then in `SHARES` and in the
         two ranges of the alpha ratio.
-    slopes : ndarray (n_bins, 1 + 3) float32
+    slopes : ndarray (1 + 3, n_bins) float32
         Of the logarithms: the mean, then the slopes of a line in `SLOPES`.
     """
     freqs = np.fft.rfftfreq(n_fft, 1 / sr)
@@ -522,21 +551,39 @@ def _shapes(sr, n_fft):
 
     ranges = [within(*edges) for edges in (*SHARES, (50, 1000), (1000, 5000))]
     sums = np.column_stack([np.ones_like(freqs), freqs, freqs**2, *ranges])
-    slopes = np.column_stack([np.full_like(freqs, 1 / len(freqs)), *(line(*e) for e in SLOPES)])
+    slopes = np.stack([np.full_like(freqs, 1 / len(freqs)), *(line(*e) for e in SLOPES)])
     return tuple(x.astype(np.float32) for x in (freqs, sums, slopes))
 
 
-def _cumulated(p):
-    """As np.cumsum(p, axis=1).T, in a third of its time: many bins at once, then their blocks."""
-    n_frames, n_bins = p.shape
-    blocks = np.zeros((-(-n_bins // BLOCK), BLOCK, n_frames), p.dtype)
-    bins = blocks.reshape(-1, n_frames)[:n_bins]
-    bins[:] = p.T
-    for i in range(1, BLOCK):
-        blocks[:, i] += blocks[:, i - 1]
-    for before, block in pairwise(blocks):
-        block += before[-1]
-    return bins
+def _rolloffs(p, total):
+    """Numbers of the bins of p (n_bins, n_frames) below which are `ROLLOFFS` of it: (4, n_frames).
+
+    First the block of bins in which a share is reached, then the bin there: a quarter of the time
+    that adding up all bins takes.
+    """
+    n_frames = p.shape[1]
+    frames, shares = np.arange(n_frames), np.array(ROLLOFFS, p.dtype)[:, np.newaxis] / 100
+    ends = _cumulate(p[:-1].reshape(-1, BLOCK, n_frames).sum(axis=1))
+    block = np.sum(ends[:-1, np.newaxis] / total < shares, axis=0)
+    inside = n_frames * np.arange(BLOCK)[:, np.newaxis, np.newaxis]
+    bins = _cumulate(p.take(n_frames * BLOCK * block + frames + inside))
+    bins += np.where(block, ends[block - 1, frames], 0)
+    bins /= total
+    return BLOCK * block + np.sum(bins < shares, axis=0)
+
+
+def _cumulate(x):
+    """As np.cumsum(x, axis=0) in place, in a third of its time."""
+    for before, row in pairwise(x):
+        row += before
+    return x
+
+
+@lru_cache
+def _hann(width, n_fft):
+    """A Hann window (width, 1) float32, and what makes its power spectra sum to a frame's power."""
+    window = np.hanning(width).astype(np.float32)[:, np.newaxis]
+    return window, np.float32(2 / n_fft / np.square(window).sum())
 
 
 @lru_cache
@@ -555,14 +602,24 @@ def _lags(width, sr):
 
 
 def _power(spectrum):
-    """Squares of the magnitudes (n_frames, n_bins), float32."""
+    """Squares of the magnitudes (n_frames, n_bins)."""
     return (spectrum * spectrum.conj()).real
 
 
 def _runs(mask):
     """First index, and index after the last, of each run of True: (n_runs, 2)."""
-    edges = np.diff(np.concatenate([[0], mask, [0]]).astype(int))
-    return np.flatnonzero(edges).reshape(-1, 2)
+    padded = np.zeros(len(mask) + 2, bool)
+    padded[1:-1] = mask
+    return np.flatnonzero(padded[1:] != padded[:-1]).reshape(-1, 2)
+
+
+def _lengths(runs):
+    return runs[:, 1] - runs[:, 0]
+
+
+def _logs(lengths, *statistics):
+    """Logarithms of statistics of lengths, 0 without any: list."""
+    return [np.log(getattr(lengths, f)() + 1) if len(lengths) else 0 for f in statistics]
 
 
 def delta(x):
@@ -589,11 +646,11 @@ def rasta(x):
     x : ndarray (n_frames, n_columns)
         100 frames a second; the result has the same shape.
     """
-    padded = np.concatenate([np.repeat(x[:1], 4, axis=0), x])
+    padded = np.concatenate([*[x[:1]] * 4, x])
     filtered = 0.2 * (padded[4:] - padded[:-4]) + 0.1 * (padded[3:-1] - padded[1:-3])
     lag = 1  # y[n] = x[n] + 0.94 y[n - 1], unrolled: sums of 2, 4, 8, ... terms
     while lag < len(x):
-        filtered[lag:] = filtered[lag:] + 0.94**lag * filtered[:-lag]
+        filtered[lag:] += 0.94**lag * filtered[:-lag]
         lag *= 2
     return filtered
 

@@ -503,6 +503,19 @@ def test_a_clip_without_a_kind_of_frames_gives_the_active():
     assert len(nothing.rows("active")) == nothing.n_frames
 
 
+@pytest.mark.parametrize("before, after", [(0, 0), (0.5, 0), (0.3, 1)])
+def test_silent_ends_have_no_pitch_measured_for_vectors_which_are_the_same(before, after):
+    spoken = [steady(140, 0.6), silence(0.3), 0.1 * steady(210, 0.3), noise(0.1)]
+    y = np.concatenate([silence(before), *spoken, silence(after)])
+    y = (y + 1e-4 * noise(1, len(y))).astype(np.float32)
+    whole, short = of(y), SpeechFrames(y, SR, silence=False)
+    vectors = [ft.extract(clip, features=ft.SPEECH_FEATURES) for clip in (y, whole)]
+    np.testing.assert_array_equal(*vectors)
+    same = np.isclose(short.hz, whole.hz)
+    assert same[whole.rows("active")].all()
+    assert same.all() == (before == after == 0)
+
+
 # facts of the clip
 
 
