@@ -28,12 +28,12 @@ FOLDER = REPO / "results"
 PAGES = [REPO / "README.md", REPO / "README.zh-CN.md", *sorted((REPO / "docs").glob("*.md"))]
 TABLE = re.compile(r"(<!-- results/([\w-]+)\.json: (.+?) -->\n+)(?:\|.*\n)*")
 PICTURES = {
-    "loco": "bench_loco",
-    "calibration": "bench_accuracy",
-    "learning_curve": "bench_learning_curve",
-    "robustness": "bench_robustness",
+    "calibration": ("bench_accuracy", "new_speakers"),
+    "learning_curve": ("bench_learning_curve", "learning_curve"),
+    "loco": ("bench_loco", "loco"),
+    "robustness": ("bench_robustness", "robustness"),
 }
-"""Pictures in images/, and the benchmarks whose `draw` makes them of what they left."""
+"""Pictures in images/, the benchmarks whose `draw` makes them, and of which file in results/."""
 PACKAGES = "numpy", "scipy", "scikit-learn", "librosa", "numba", "onnxruntime", "tensorflow"
 
 
@@ -149,8 +149,8 @@ def main():
             with replacing(page) as path:
                 path.write_text(new, encoding="utf-8")
             print(f"{page.relative_to(REPO)}: tables written")
-    for name, bench in PICTURES.items():
-        importlib.import_module(bench).draw(read(name), REPO / "images" / f"{name}.png")
+    for name, (bench, results) in PICTURES.items():
+        importlib.import_module(bench).draw(read(results), REPO / "images" / f"{name}.png")
         print(f"images/{name}.png: drawn")
 
 
