@@ -4,7 +4,8 @@
     python benchmarks/bench_accuracy.py --write               # for docs/RESULTS.md, too
     python benchmarks/bench_accuracy.py --only emodb,tasks    # emodb,ravdess,nemo,tasks,
                                                               # regression,numbers
-    python benchmarks/bench_accuracy.py --only networks       # the longest part, over an hour
+    python benchmarks/bench_accuracy.py --only networks       # the longest part, some hours
+    python benchmarks/bench_accuracy.py --only networks --systems recommended,lstm   # an hour
     python benchmarks/bench_accuracy.py --data-dir ~/corpora --seed 1
     pip install opensmile                                     # adds openSMILE's rows
 
@@ -57,6 +58,7 @@ from metrics import in_words
 from parameters import SAMPLE_RATE
 from plotting import PALETTE, new_figure, save_figure
 from tables import speaker_groups
+from utils import names_option
 
 HANDFULS = 5, 10, 20, "all"
 """Clips of the test speaker to adapt with; "all" includes the scored one."""
@@ -296,11 +298,16 @@ def share_of_10(found):
     )
 
 
+def compared(found, pairs):
+    """Comparisons of pairs of systems, where both have been measured: list."""
+    return [compare(found[a], found[b]) for a, b in pairs if a in found and b in found]
+
+
 def remarks_on(part, found):
     """Comparisons of our systems, the gain of 10 clips, and what others reached: list."""
     pairs = [(OURS, "classic"), (OURS, WITHOUT), (adapted("all"), adapted("all", WITHOUT))]
     pairs += [(OURS, "ridge on all columns"), (adapted(10), OURS)] * (part == "numbers")
-    remarks = [compare(found[a], found[b]) for a, b in pairs if a in found and b in found]
+    remarks = compared(found, pairs)
     if adapted("all") in found:
         remarks.append(share_of_10(found))
     return [*remarks, *PUBLISHED.get(part, ())]
@@ -323,7 +330,8 @@ def bench_part(part, args):
             systems = number_systems(names, clips, shared)
         else:
             systems = systems_of(part, protocol, options)
-        found = {}
+        found, chosen = {}, args.systems or [name for name, *_ in systems]
+        systems = [system for system in systems if system[0] in chosen]
         for name, system, n in tqdm(systems, f"{part}: {emotions}"):
             settings = {"name": name, "random_state": args.seed, "verbose": 0}
             if n and protocol == "loco":
@@ -331,8 +339,7 @@ def bench_part(part, args):
             found[name] = evaluate(system, protocol, calibrate=n, **settings)
         if part == "networks":
             pairs = [(a, b) for a in ("lstm", "ensemble") for b in (OURS, "plain LSTM")]
-            pairs.append(("ensemble", "lstm"))
-            remarks = [compare(found[first], found[second]) for first, second in pairs]
+            remarks = compared(found, [*pairs, ("ensemble", "lstm")])
             remarks += timed(options) if protocol == "standard" else []
         else:
             remarks = remarks_on(part, found)
@@ -519,7 +526,8 @@ def numbers(table):
 def networks(table):
     """A row about networks: UAR."""
     row = {"corpora": described(table), "protocol": protocol_of(table)}
-    return row | {column.head: cell(table, column, "uar") for column in NETWORKS}
+    there = [column for column in NETWORKS if column.system in table.evaluations]
+    return row | {column.head: cell(table, column, "uar") for column in there}
 
 
 KEPT = {
@@ -620,6 +628,8 @@ def main(argv=None):
     parser.add_argument("--only", default=parts, help="default %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of all that is random (default 0)")
     parser.add_argument("--data-dir", help="the data folder; else $SER_DATA_DIR, else data/")
+    systems = "systems to measure, recommended among them; default all"
+    parser.add_argument("--systems", type=names_option, help=systems)
     add_write(parser)
     args = parser.parse_args(argv)
     args.only = [check_name(part, TASKS, "part") for part in args.only.split(",")]
