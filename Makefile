@@ -51,7 +51,7 @@ bench: $(VENV)/installed-dev  ## measure speed, accuracy and endurance (many hou
 	$(PYTHON) benchmarks/bench_serve.py --write
 	$(PYTHON) benchmarks/bench_batch.py --write
 	$(PYTHON) benchmarks/bench_tables.py --write
-	$(PYTHON) benchmarks/bench_grid.py --write
+	$(PYTHON) benchmarks/bench_grid.py --models SVC,KNeighbors --write
 	$(PYTHON) benchmarks/bench_loco.py --without-encoder --write
 	$(PYTHON) benchmarks/bench_loco.py --train emodb --write
 	$(PYTHON) benchmarks/bench_one_mood.py --write

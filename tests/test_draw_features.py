@@ -177,17 +177,6 @@ def test_numbers_of_candidates_are_those_of_the_grids():
     assert f"1 - 0.95⁶⁰ = {100 * (1 - 0.95**60):.0f} %" in TEXT
 
 
-def test_ratios_are_those_of_the_results():
-    results = (REPO / "docs" / "RESULTS.md").read_text()
-    ratios = [
-        re.search(rf"^\| {name} \|.*", results, re.MULTILINE)[0].split(" | ")[4]
-        for name in ("SVC", "KNeighbors", "RandomForest")
-    ]
-    svm, neighbours, forest = ratios
-    assert f"{svm} times as fast as GridSearchCV for the SVM, {neighbours} times for" in TEXT
-    assert f"and {forest} times for forests" in TEXT
-
-
 def test_all_four_together_score_as_elsewhere():
     (row,) = (row for row in table("How far each gets alone") if row[0] == "these four")
     text = (REPO / "docs" / "RESULTS.md").read_text().replace("**", "")
