@@ -57,7 +57,7 @@ bench: $(VENV)/installed-dev  ## measure speed, accuracy and endurance (many hou
 	$(PYTHON) benchmarks/bench_one_mood.py --write
 	$(PYTHON) benchmarks/bench_no_speech.py --write
 	$(PYTHON) benchmarks/bench_accuracy.py --only emodb,ravdess,nemo,tasks,regression,numbers --write
-	$(PYTHON) benchmarks/bench_accuracy.py --only networks --write
+	$(PYTHON) benchmarks/bench_accuracy.py --only networks --systems recommended,lstm --write
 	$(PYTHON) benchmarks/bench_learning_curve.py --write
 	$(PYTHON) benchmarks/bench_robustness.py --write
 	$(PYTHON) benchmarks/bench_each_feature.py --write
