@@ -514,6 +514,8 @@ def _answer(command, argv):
     args, skipped = _parse(command, argv), []
     with found_recordings(_wanted(args), skipped) as recordings:
         recordings |= _of_tables(args)
+        if not recordings:
+            raise ValueError(f"There are no recordings: {args.list or 'the table'} names none")
         if (args.segments or args.reference) and len(recordings) > 1:
             raise ValueError(
                 f"--segments and --reference belong to one recording, not {len(recordings)}: run "

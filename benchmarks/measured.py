@@ -116,6 +116,10 @@ def table_of(frame, corner=""):
     return [[corner, *frame.columns], *([name, *row] for name, row in rows)]
 
 
+def _in_cell(value):
+    return str(value).replace("|", "\\|").strip()
+
+
 def markdown(rows):
     """A table in Markdown: str.
 
@@ -127,7 +131,8 @@ def markdown(rows):
     | mel | 128 |
     """
     head, *lines = [
-        "|" + "|".join(f" {cell} " if cell != "" else " " for cell in row) + "|" for row in rows
+        "|" + "|".join(f" {cell} " if cell else " " for cell in map(_in_cell, row)) + "|"
+        for row in rows
     ]
     return "\n".join([head, "|" + "---|" * len(rows[0]), *lines])
 

@@ -318,6 +318,11 @@ def test_wrong_wishes_get_one_line(refused, command, arguments, words):
     assert words in refused(command, *arguments)
 
 
+def test_an_empty_list_gets_one_line(refused, tmp_path):
+    (tmp_path / "list.txt").write_text("\n")
+    assert "list.txt names none" in refused("predict", "--list", str(tmp_path / "list.txt"))
+
+
 @pytest.mark.parametrize(
     ("exit_code", "arguments", "words"),
     [

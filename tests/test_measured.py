@@ -23,7 +23,7 @@ def sections(page):
 
 
 def figures(text):
-    return re.findall(r"(?<![\d.])\d[\d,]*\.\d+", text)
+    return [x.replace(",", "") for x in re.findall(r"(?<![\d.])\d[\d,]*\.\d+", text)]
 
 
 def known(names):
@@ -31,7 +31,7 @@ def known(names):
     files = [FOUND[name] for name in names]
     plain = [{k: x for k, x in each.items() if k not in ("machine", "packages")} for each in files]
     return {
-        f"{float(value.replace(',', '')):,.{n}f}"
+        f"{float(value):.{n}f}"
         for value in figures(json.dumps(plain))
         for n in range(1, 1 + min(4, len(value.partition(".")[2])))
     }
