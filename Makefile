@@ -49,7 +49,7 @@ bench: $(VENV)/installed-dev  ## measure speed, accuracy and endurance (many hou
 	$(PYTHON) benchmarks/bench_encoder.py --write
 	$(PYTHON) benchmarks/bench_cache.py --write
 	$(PYTHON) benchmarks/bench_serve.py --write
-	$(PYTHON) benchmarks/bench_batch.py --write
+	$(PYTHON) benchmarks/bench_batch.py --clips 1000 --write
 	$(PYTHON) benchmarks/bench_tables.py --write
 	$(PYTHON) benchmarks/bench_grid.py --models SVC,KNeighbors --write
 	$(PYTHON) benchmarks/bench_loco.py --without-encoder --write
