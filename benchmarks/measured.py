@@ -77,12 +77,10 @@ def write(name, data, tables, remarks=(), **drawn):
         "remarks": [str(remark) for remark in remarks],
         **drawn,
     }
+    text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     FOLDER.mkdir(exist_ok=True)
     with replacing(FOLDER / f"{name}.json") as path:
-        path.write_text(
-            json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
-            encoding="utf-8",
-        )
+        path.write_text(text.replace(f"{REPO}{os.sep}", ""), encoding="utf-8")
 
 
 class _Both(io.StringIO):

@@ -64,8 +64,10 @@ def test_results_say_how_they_were_made():
 def test_a_table_is_written_where_its_mark_stands(tmp_path, monkeypatch):
     monkeypatch.setattr(measured, "FOLDER", tmp_path / "results")
     monkeypatch.setattr("sys.argv", ["/somewhere/bench_x.py", "--seed", "1", "--write"])
-    measured.write("x", "2 clips", {"UAR": [["", "ours"], ["mel", 0.5]]}, ["slow"])
+    remark = f"{REPO}/models/x.onnx is missing"
+    measured.write("x", "2 clips", {"UAR": [["", "ours"], ["mel", 0.5]]}, [remark])
     assert measured.read("x")["command"] == "python benchmarks/bench_x.py --seed 1"
+    assert measured.read("x")["remarks"] == ["models/x.onnx is missing"]
     page = "Before.\n\n<!-- results/x.json: UAR -->\n| old |\n|---|\n\nAfter.\n"
     made = measured.filled(page)
     assert made == page.replace("| old |\n|---|\n", "| | ours |\n|---|---|\n| mel | 0.5 |\n")
