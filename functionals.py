@@ -69,7 +69,8 @@ class Contour:
     @cached_property
     def dct(self):
         """DCT coefficients 1 to 6 over time (6, n_columns): slope, bend, slow oscillations."""
-        return _cosines(len(self.values), self.values.dtype) @ self._centred.T
+        cosines = _cosines if len(self.values) <= LONGEST_KEPT else _cosines.__wrapped__
+        return cosines(len(self.values), self.values.dtype) @ self._centred.T
 
     def autocorrelation(self, lag):
         """Correlate each column with itself `lag` frames earlier; 0 in shorter clips."""
@@ -103,6 +104,7 @@ def _cosines(n, dtype):
 
 PERCENTS = 1, 5, 25, 50, 75, 95, 99
 N_DCT = 6
+LONGEST_KEPT = 1000  # frames: cosines for longer clips are made anew, for they take memory
 LAGS = 5, 10, 20, 40  # frames
 FUNCTIONALS = {
     "mean": lambda contour: contour.mean,

@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from bench_loco import SIX
-from measured import add_write, write
+from measured import add_write, cells_of, write
 from opensmile_svm import (
     CLIPS,
     OPENSMILE,
@@ -545,8 +545,7 @@ def keep(tables):
         own = [table for table in tables if table.part in parts]
         if not own:
             continue
-        made = [row_of(table) for table in own]
-        cells = [list(made[0]), *(row.values() for row in made)]
+        cells = cells_of([row_of(table) for table in own])
         data = "; ".join(
             f"{table.part}: {len(table.evaluations[OURS].clips)} clips, "
             f"{table.evaluations[OURS].protocol}"

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from measured import add_write, markdown, write
+from measured import add_write, cells_of, markdown, write
 from tqdm.auto import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -287,8 +287,7 @@ def main(argv=None):
     add_write(parser)
     args = parser.parse_args(argv)
     for name in [check_name(name, TABLES, "table") for name in args.only.split(",")]:
-        found = TABLES[name](args.data_dir)
-        cells = [list(found[0]), *(row.values() for row in found)]
+        cells = cells_of(TABLES[name](args.data_dir))
         print(f"\n{name}\n\n{markdown(cells)}", flush=True)
         if args.write:
             write(f"each_feature_{name}", DATA[name], {name: cells})

@@ -114,6 +114,11 @@ def table_of(frame, corner=""):
     return [[corner, *frame.columns], *([name, *row] for name, row in rows)]
 
 
+def cells_of(rows):
+    """The cells of rows that are dicts with the same keys, head first: list of list."""
+    return [list(rows[0]), *(list(row.values()) for row in rows)]
+
+
 def _in_cell(value):
     return str(value).replace("|", "\\|").strip()
 

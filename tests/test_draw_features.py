@@ -134,8 +134,7 @@ def test_references_are_listed():
 
 
 def test_rates_are_computed():
-    rows = bench.rates(None)
-    assert bench.markdown([list(rows[0]), *(row.values() for row in rows)]) in TEXT
+    assert bench.markdown(bench.cells_of(bench.rates(None))) in TEXT
 
 
 def test_the_drawn_clips_have_the_values_that_the_table_says():
